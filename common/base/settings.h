@@ -1,0 +1,68 @@
+/*
+ * settings.h - twelve-factor settings from one table (settings.def).
+ *
+ * Sources, later wins: the default, the environment.  A variable that begins with APIUM_ but is no
+ * row is an error that names the nearest right one (except APIUM_TEST_*, left to test harnesses); so is
+ * a value out of its bounds.  An application adds rows with settings_register.
+ *
+ * `settings` is read-only after settings_load, which runs once at start, before threads.
+ */
+#ifndef BASE_SETTINGS_H
+#define BASE_SETTINGS_H
+
+#include "base/buf.h"
+
+struct settings {
+	const char *env, *secret_key, *listen;
+	int64_t threads;
+	const char *database_url, *database_direct_url;
+	int64_t db_shared, db_exclusive;
+	bool db_prepare;
+	const char *redis_url, *result_url;
+	const char *media_root, *mail_url, *mail_from;
+	const char *queues, *shared_queues, *unknown_to;
+	int64_t hosts, concurrency, processes, sandboxes;
+	usec_t grace, time_limit, soft_time_limit;
+	int64_t max_body, body_budget, requests;
+	usec_t header_timeout, upload_timeout, idle_timeout;
+	int64_t upload_rate;
+	int64_t password_threads;
+	const char *password_write;
+	bool password_upgrade;
+	const char *log_format, *log_level;
+	bool diag;
+};
+
+extern struct settings settings;
+
+enum setting_type { SETTING_TEXT, SETTING_COUNT, SETTING_SECONDS, SETTING_BYTES, SETTING_SWITCH, SETTING_CHOICE };
+enum { SETTING_SECRET = 1, SETTING_CORES = 2, SETTING_RELOADABLE = 4 };
+
+struct setting {
+	const char *name;
+	enum setting_type type;
+	void *at; /* const char *, int64_t, usec_t or bool, by type */
+	const char *usual;
+	int64_t least, most; /* both 0: no bounds */
+	unsigned flags;
+	const char *help;
+};
+
+/* More rows; must stay valid for ever, before settings_load. */
+void settings_register(const struct setting *rows, size_t count);
+
+/* Reads the environment.  0, or -E_BAD_SETTING with the reason (error.h) naming the variable. */
+int settings_load(void) _must_check_;
+/* Bugs in the tables themselves, as a sentence in the reason: duplicates, missing help, bad default. */
+int settings_check(void) _must_check_;
+/* A production start with the default secret is refused.  0 or -E_BAD_SETTING. */
+int settings_check_secret(void) _must_check_;
+bool settings_is_development(void); /* APIUM_ENV is development or test */
+
+/* The table as text: NAME=value, then default and help; secrets as "***". */
+void settings_print(struct buf *);
+
+/* Visits the comma-separated items of a list setting, trimmed, empty ones left out. */
+bool settings_next_item(struct str *rest, struct str *ret_item);
+
+#endif
