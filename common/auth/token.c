@@ -143,6 +143,7 @@ static const char *simplejwt_complaint(const json_t *payload, enum token_type ty
 	return NULL;
 }
 
+/* Absent if the claim is; empty, which names nobody, if it is no text. */
 static struct str get_text(struct arena *arena, const json_t *payload, const char *name)
 {
 	const json_t *value = json_object_get(payload, name);
@@ -151,7 +152,7 @@ static struct str get_text(struct arena *arena, const json_t *payload, const cha
 		return arena_str(arena, str_make(json_string_value(value), json_string_length(value)));
 	if (json_is_integer(value)) /* simplejwt before 5.5.1 wrote integer keys as numbers */
 		return arena_printf(arena, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-	return STR_NULL;
+	return value == NULL ? STR_NULL : STR("");
 }
 
 int token_verify(struct arena *arena, struct str text, enum token_type type, struct token_claims *ret)

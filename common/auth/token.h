@@ -19,7 +19,7 @@ enum token_type { TOKEN_ACCESS, TOKEN_REFRESH };
 #define TOKEN_MOST 4096
 
 struct token_claims {
-	struct str user_id; /* absent: the token has no such claim, or null */
+	struct str user_id; /* absent: no such claim; empty: null or of another type */
 	struct str jti;
 	int64_t issued, expires; /* seconds since 1970 */
 };
