@@ -25,6 +25,8 @@ struct db;
 struct redis;
 struct http_server;
 struct identity; /* auth/identity.h */
+struct producer;
+struct storage;
 struct route;
 struct view;
 
@@ -50,7 +52,9 @@ struct gateway_thread {
 	struct loop *loop;
 	struct db *db;
 	struct redis *redis;
-	void *application; /* what services/ hangs here */
+	struct producer *producer; /* queue/enqueue.h */
+	struct storage *storage;   /* storage/storage.h: the media folder */
+	void *application;         /* what services/ hangs here */
 };
 
 /* A body is in memory, or, above 256 KiB, in an unlinked file that is mapped. */
