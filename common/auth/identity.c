@@ -14,7 +14,7 @@ static const struct db_statement find_user = {
 /* simplejwt answers with a code, and for a bad token with what each token class said of it. */
 static int refuse(struct request *rq, const char *detail, const char *code, const char *inner)
 {
-	struct buf body = BUF_INIT;
+	_cleanup_(buf_fini) struct buf body = BUF_INIT;
 	struct json_writer w;
 
 	json_writer_init(&w, &body, JSON_ESCAPE_DRF, false);
@@ -39,7 +39,6 @@ static int refuse(struct request *rq, const char *detail, const char *code, cons
 	json_end_object(&w);
 	reply_header(rq, STR("WWW-Authenticate"), STR("Bearer realm=\"api\""));
 	int r = reply_json(rq, 401, buf_str(&body));
-	buf_fini(&body);
 	return r < 0 ? r : -E_BAD_TOKEN;
 }
 

@@ -42,6 +42,7 @@ struct field {
 	const char *column;  /* NULL: the name */
 	const char *sql;     /* COMPUTED: an expression over the row, alias t; never written */
 	bool is_required;    /* in POST and PUT */
+	bool is_required_once; /* in POST only */
 	bool is_read_only;
 	bool is_write_only;  /* never shown: passwords */
 	bool is_hidden;      /* a column that hooks set and read; not on the wire at all */
@@ -74,6 +75,7 @@ struct field {
 #define COLUMN(name_)        .column = (name_)
 #define COMPUTED(sql_)       .sql = (sql_), .is_read_only = true
 #define REQUIRED             .is_required = true
+#define REQUIRED_ONCE        .is_required_once = true
 #define READ_ONLY            .is_read_only = true
 #define WRITE_ONLY           .is_write_only = true
 #define HIDDEN               .is_hidden = true, .is_read_only = true

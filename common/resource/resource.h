@@ -77,7 +77,9 @@ int change_enqueue(struct change *, const struct task *, const void *arguments) 
  * finds the input wrong adds to change->errors and returns 0: the engine then answers 400.
  */
 struct hooks {
-	int (*check)(struct change *);  /* after the fields' own rules, before anything is written */
+	/* After the fields' own rules, references and uniqueness.  At creation there is no transaction yet (tx is NULL), so
+	 * that slow work done here holds no connection. */
+	int (*check)(struct change *);
 	int (*saving)(struct change *); /* all is valid: fill what the server sets (slug, owner) */
 	int (*saved)(struct change *);  /* the row is written; the transaction is open */
 	int (*done)(struct change *);   /* committed; cannot fail the request any more: log what goes wrong */
