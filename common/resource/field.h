@@ -56,6 +56,7 @@ struct field {
 	unsigned digits, places;
 	const char *least, *most;             /* numbers, as text */
 	const char *least_words, *most_words; /* NULL: DRF's */
+	bool is_now_at_creation, is_now_at_save; /* TIME: set by the server */
 	const char *usual;   /* value at creation when absent, as SQL text; NULL: "" for blank text, NULL if nullable */
 	const char *const *choices; /* NULL-terminated */
 	const char *pattern_words;  /* with has_pattern: the message */
@@ -90,6 +91,8 @@ struct field {
 #define AT_LEAST(text_, words_)  .least = (text_), .least_words = (words_)
 #define AT_MOST(text_, words_)   .most = (text_), .most_words = (words_)
 #define USUALLY(text_)       .usual = (text_)
+#define NOW_AT_CREATION      .is_now_at_creation = true, .is_read_only = true
+#define NOW_AT_SAVE          .is_now_at_save = true, .is_read_only = true
 #define ONE_OF(list_)        .choices = (list_)
 #define PATTERN(fn_, words_) .has_pattern = (fn_), .pattern_words = (words_)
 #define REFERS(resource_)    .refers = (resource_)

@@ -126,11 +126,14 @@ int resource_allow(const struct request *, const struct resource *, const struct
 int resource_render(struct request *, struct db_at, const struct resource *, const struct row *, bool in_detail,
 		    struct json_writer *) may_yield _must_check_;
 /*
- * Create or change one row from the request's body, with all of validation, hooks and transaction, and leave the written
- * row in *ret instead of replying; -E_INVALID after the 400 was set as the reply.  Yields.
+ * resource_save: creates a row from the request's body, or changes the one with this key, with all of locking, object
+ * permission, validation, hooks and transaction; leaves the written row in *ret instead of replying; -E_INVALID after the
+ * 400 was set as the reply.  Yields.
+ * resource_remove: the same for a removal.  Yields.
  */
-int resource_save(struct request *, const struct resource *, enum validate_mode, const struct row *old,
-		  struct row *ret) may_yield _must_check_;
+int resource_save(struct request *, const struct resource *, enum validate_mode, struct str key, struct row *ret)
+	may_yield _must_check_;
+int resource_remove(struct request *, const struct resource *, struct str key) may_yield _must_check_;
 
 /*
  * Django's slugify of `text`, cut to `most`, `fallback` if nothing is left; then -2, -3 … until no row of the table with

@@ -6,6 +6,7 @@
 #ifndef RESOURCE_VALIDATE_H
 #define RESOURCE_VALIDATE_H
 
+#include "resource/errors.h"
 #include "resource/field.h"
 
 enum validate_mode {
@@ -13,20 +14,6 @@ enum validate_mode {
 	VALIDATE_REPLACE, /* PUT: required fields; absent ones stay (an absent boolean of a form is false) */
 	VALIDATE_CHANGE,  /* PATCH: only what is given */
 };
-
-/* Messages per field in the order of first mention; lies in the request's arena. */
-struct errors {
-	struct request *rq;
-	struct error_entry *first, *last;
-};
-
-void errors_init(struct errors *, struct request *);
-/* `field` NULL: "non_field_errors".  Words are copied. */
-void errors_add(struct errors *, const char *field, const char *format, ...) _printf_(3, 4);
-bool errors_any(const struct errors *);
-bool errors_has(const struct errors *, const char *field);
-/* 400 {"field":["…"],…}; returns 0. */
-int reply_errors(struct request *, const struct errors *) _must_check_;
 
 /* What was sent for each field of a table, by its place there. */
 struct values {

@@ -91,7 +91,7 @@ int auth_register(struct request *rq)
 	struct row user;
 	int r;
 
-	r = resource_save(rq, &user_resource, VALIDATE_CREATE, NULL, &user);
+	r = resource_save(rq, &user_resource, VALIDATE_CREATE, STR_NULL, &user);
 	if (r < 0)
 		return r;
 	r = note_last_login(rq, row_get(&user, "id"));

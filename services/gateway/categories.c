@@ -13,8 +13,8 @@ static const struct field fields[] = {
 	FIELD("slug",          TEXT,     READ_ONLY),
 	FIELD("description",   TEXT,     BLANK),
 	FIELD("product_count", INTEGER,  COMPUTED("(SELECT count(*) FROM products p WHERE p.category_id = t.id AND NOT p.is_deleted)")),
-	FIELD("created_at",    TIME,     READ_ONLY),
-	FIELD("updated_at",    TIME,     READ_ONLY),
+	FIELD("created_at",    TIME,     NOW_AT_CREATION),
+	FIELD("updated_at",    TIME,     NOW_AT_SAVE),
 };
 
 static const struct permission permissions[] = {

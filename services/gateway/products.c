@@ -36,8 +36,8 @@ static const struct field fields[] = {
 	FIELD("is_active",           BOOLEAN,   USUALLY("true")),
 	FIELD("is_published",        BOOLEAN,   USUALLY("false")),
 	FIELD("view_count",          INTEGER,   READ_ONLY, USUALLY("0")),
-	FIELD("created_at",          TIME,      READ_ONLY),
-	FIELD("updated_at",          TIME,      READ_ONLY),
+	FIELD("created_at",          TIME,      NOW_AT_CREATION),
+	FIELD("updated_at",          TIME,      NOW_AT_SAVE),
 	FIELD("is_deleted",          BOOLEAN,   HIDDEN, USUALLY("false")),
 	FIELD("images",              MANY,      REFERS(&product_image_resource), THROUGH("product_id"), READ_ONLY, DETAIL),
 };
