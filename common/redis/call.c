@@ -5,7 +5,7 @@
 
 usec_t redis_patience = 1 * SEC;
 
-void call_wake_waiters(struct redis *r)
+void redis_call_wake_waiters(struct redis *r)
 {
 	for (struct list *l; (l = list_pop(&r->waiters)) != NULL;)
 		fiber_wake(list_entry(l, struct waiter, link), 0);
@@ -34,32 +34,33 @@ static int wait_until_ready(struct redis *r)
 
 static void on_answer(void *arg, int error, const struct redis_reply *reply)
 {
-	struct call *c = arg;
+	struct redis_call *c = arg;
 
 	c->pending = NULL;
 	if (error < 0)
 		c->reason = arena_c(c->arena, str_c(fail_reason(error)));
 	else
-		c->reply = reply_copy(c->arena, reply);
+		c->reply = redis_reply_copy(c->arena, reply);
 	fiber_wake(&c->waiter, error);
 }
 
-int call_begin(struct redis *r, struct arena *arena, struct call *c, struct buf **ret_out)
+int redis_call_begin(struct redis *r, struct arena *arena, struct redis_call *c,
+		     struct buf **ret_out)
 {
 	int e = wait_until_ready(r);
 
 	if (e < 0)
 		return e;
-	*c = (struct call){ .arena = arena };
-	return command_begin(r, ret_out);
+	*c = (struct redis_call){ .arena = arena };
+	return redis_command_begin(r, ret_out);
 }
 
-int call_end(struct redis *r, struct call *c)
+int redis_call_end(struct redis *r, struct redis_call *c)
 {
 	int e;
 
 	waiter_init(&c->waiter);
-	c->pending = command_end(r, 1, on_answer, c);
+	c->pending = redis_command_end(r, 1, on_answer, c);
 	live_add(LIVE_redis_calls, 1);
 	e = fiber_park(&c->waiter, "redis: answer");
 	live_add(LIVE_redis_calls, -1);
@@ -70,7 +71,7 @@ int call_end(struct redis *r, struct call *c)
 	return e;
 }
 
-int call_result(const struct call *c, struct redis_reply **ret_reply)
+int redis_call_result(const struct redis_call *c, struct redis_reply **ret_reply)
 {
 	struct str text = c->reply->text;
 
@@ -84,15 +85,15 @@ int call_result(const struct call *c, struct redis_reply **ret_reply)
 int redis_call(struct redis *r, struct arena *arena, const struct str *words, size_t count,
 	       struct redis_reply **ret_reply)
 {
-	struct call c;
+	struct redis_call c;
 	struct buf *out;
-	int e = call_begin(r, arena, &c, &out);
+	int e = redis_call_begin(r, arena, &c, &out);
 
 	if (e < 0)
 		return e;
 	redis_format(out, words, count);
-	e = call_end(r, &c);
+	e = redis_call_end(r, &c);
 	if (e < 0)
 		return e;
-	return call_result(&c, ret_reply);
+	return redis_call_result(&c, ret_reply);
 }

@@ -35,7 +35,7 @@ const struct sm_state redis_states[STATE_COUNT] = {
 };
 /* clang-format on */
 
-void connection_invariant(const struct sm *sm)
+void redis_connection_invariant(const struct sm *sm)
 {
 	const struct redis *r = container_of(sm, struct redis, sm);
 	bool has_answers = sm->state == STATE_GREETING || sm->state == STATE_READY;
@@ -69,10 +69,10 @@ static void closing_ended(struct redis *r)
 	must(r->closings > 0);
 	if (--r->closings > 0 || r->sm.state != STATE_CLOSING)
 		return;
-	reader_fini(&r->reader);
+	redis_reader_fini(&r->reader);
 	buf_fini(&r->out);
 	for (struct list *l; (l = list_pop(&r->spare)) != NULL;)
-		free(list_entry(l, struct pending, link));
+		free(list_entry(l, struct redis_pending, link));
 	must(list_is_empty(&r->pending));
 	free(r->in);
 	arena_fini(&r->arena);
@@ -122,7 +122,7 @@ static void lose(struct redis *r, int error, const char *why)
 
 	wire_drop(r);
 	addresses_drop(r);
-	reader_reset(&r->reader);
+	redis_reader_reset(&r->reader);
 	buf_clear(&r->out);
 	r->out_at = 0;
 	r->refusal[0] = '\0';
@@ -138,7 +138,7 @@ static void lose(struct redis *r, int error, const char *why)
 	r->is_loss_told = true;
 
 	(void) fail(error, "redis %s: %s", r->label, why); /* the reason that callbacks find */
-	pending_fail(r, error);
+	redis_pending_fail(r, error);
 	if (was_ready && r->sm.state != STATE_CLOSING && r->on_state != NULL)
 		r->on_state(r->on_state_arg, 0);
 }
@@ -148,7 +148,7 @@ static void lose_errno(struct redis *r, int error)
 	lose(r, -E_UNAVAILABLE, error_sentence(error));
 }
 
-void connection_refuse(struct redis *r, struct str why)
+void redis_connection_refuse(struct redis *r, struct str why)
 {
 	if (r->refusal[0] != '\0')
 		return;
@@ -169,7 +169,7 @@ static void on_needed(void *arg, int error, const struct redis_reply *reply)
 	struct redis *r = arg;
 
 	if (r->sm.state == STATE_GREETING && (error < 0 || reply->type == REDIS_ERROR))
-		connection_refuse(r, outcome_text(error, reply));
+		redis_connection_refuse(r, outcome_text(error, reply));
 }
 
 /* The name is for people who look at CLIENT LIST; an ACL may forbid setting it. */
@@ -190,7 +190,7 @@ static void on_greeted(void *arg, int error, const struct redis_reply *reply)
 	if (r->sm.state != STATE_GREETING)
 		return; /* closed, or already given up */
 	if (error < 0 || (reply->type == REDIS_ERROR && !str_starts(reply->text, STR("NOPERM"))))
-		connection_refuse(r, outcome_text(error, reply));
+		redis_connection_refuse(r, outcome_text(error, reply));
 	if (r->refusal[0] != '\0')
 		return;
 	timer_stop(&r->timer);
@@ -205,7 +205,7 @@ static void on_greeted(void *arg, int error, const struct redis_reply *reply)
 	r->is_loss_told = false;
 	if (r->on_state != NULL)
 		r->on_state(r->on_state_arg, r->generation);
-	call_wake_waiters(r);
+	redis_call_wake_waiters(r);
 }
 
 static void greet(struct redis *r)
@@ -215,19 +215,19 @@ static void greet(struct redis *r)
 
 	sm_move(&r->sm, STATE_GREETING);
 	if (a->password != NULL && a->user != NULL)
-		command_greet(r, REDIS_WORDS(STR("AUTH"), str_c(a->user), str_c(a->password)),
-			      on_needed, r);
+		redis_command_greet(r, REDIS_WORDS(STR("AUTH"), str_c(a->user), str_c(a->password)),
+				    on_needed, r);
 	else if (a->password != NULL)
-		command_greet(r, REDIS_WORDS(STR("AUTH"), str_c(a->password)), on_needed, r);
+		redis_command_greet(r, REDIS_WORDS(STR("AUTH"), str_c(a->password)), on_needed, r);
 	if (a->database != 0) {
 		snprintf(database, sizeof(database), "%d", a->database);
-		command_greet(r, REDIS_WORDS(STR("SELECT"), str_c(database)), on_needed, r);
+		redis_command_greet(r, REDIS_WORDS(STR("SELECT"), str_c(database)), on_needed, r);
 	}
 	if (r->name != NULL)
-		command_greet(r, REDIS_WORDS(STR("CLIENT"), STR("SETNAME"), str_c(r->name)),
-			      on_named, r);
-	command_greet(r, REDIS_WORDS(STR("PING")), on_greeted, r);
-	connection_write(r);
+		redis_command_greet(r, REDIS_WORDS(STR("CLIENT"), STR("SETNAME"), str_c(r->name)),
+				    on_named, r);
+	redis_command_greet(r, REDIS_WORDS(STR("PING")), on_greeted, r);
+	redis_connection_write(r);
 }
 
 /* The socket. */
@@ -241,7 +241,7 @@ static void wire_watch(struct wire *w, bool for_write)
 	     0); /* fails only on a closing handle */
 }
 
-void connection_write(struct redis *r)
+void redis_connection_write(struct redis *r)
 {
 	struct wire *w = r->wire;
 	size_t left = r->out.len - r->out_at;
@@ -274,11 +274,11 @@ static int consume(struct redis *r, size_t len)
 	int e;
 
 	for (size_t at = 0; at < len; at += READER_PIECE) {
-		e = reader_feed(&r->reader, r->in + at, MIN(READER_PIECE, len - at));
+		e = redis_reader_feed(&r->reader, r->in + at, MIN(READER_PIECE, len - at));
 		if (e < 0)
 			return e;
-		while ((e = reader_next(&r->reader, &reply)) > 0) {
-			e = pending_deliver(r, reply);
+		while ((e = redis_reader_next(&r->reader, &reply)) > 0) {
+			e = redis_pending_deliver(r, reply);
 			if (e < 0 || r->sm.state == STATE_CLOSING) /* closed by the callback */
 				return e;
 		}
@@ -373,7 +373,7 @@ static void wire_on_ready(uv_poll_t *poll, int status, int events)
 	}
 	if (events & UV_WRITABLE) {
 		wire_watch(w, false);
-		connection_write(r);
+		redis_connection_write(r);
 	}
 	if (events & UV_READABLE)
 		(void) wire_read(r); /* more: called again next turn, so that others get theirs */
@@ -520,7 +520,7 @@ static void attempt(struct redis *r)
 		resolve(r);
 }
 
-void connection_start(struct redis *r)
+void redis_connection_start(struct redis *r)
 {
 	r->in = malloc(READ_SIZE);
 	must(r->in != NULL);
@@ -536,7 +536,7 @@ static void anchor_on_closed(uv_handle_t *handle)
 	closing_ended(r);
 }
 
-void connection_close(struct redis *r)
+void redis_connection_close(struct redis *r)
 {
 	timer_stop(&r->timer);
 	flush_cancel(&r->flush);
@@ -547,6 +547,6 @@ void connection_close(struct redis *r)
 		uv_cancel((uv_req_t *) &r->lookup
 				  ->req); /* too late for one that runs: it ends by itself */
 	(void) fail(-ECANCELED, "redis %s: closed", r->label);
-	pending_fail(r, -ECANCELED);
+	redis_pending_fail(r, -ECANCELED);
 	uv_close((uv_handle_t *) r->anchor, anchor_on_closed);
 }

@@ -10,7 +10,7 @@
 /* Below this hiredis keeps its buffer from one piece to the next, above it frees it. */
 #define BUFFER_KEPT (64 * KIB)
 
-static void *room(struct reader *r, size_t size)
+static void *room(struct redis_reader *r, size_t size)
 {
 	size_t step = (size + 15) & ~(size_t) 15;
 	char *at;
@@ -25,7 +25,7 @@ static void *room(struct reader *r, size_t size)
 /* The place of this piece: in its array, or a place of its own for a whole reply. */
 static struct redis_reply *piece(const redisReadTask *task, enum redis_type type)
 {
-	struct reader *r = task->privdata;
+	struct redis_reader *r = task->privdata;
 	struct redis_reply *reply;
 
 	if (task->parent == NULL)
@@ -87,22 +87,22 @@ static redisReplyObjectFunctions object_functions = {
 	.freeObject = free_nothing,
 };
 
-void reader_init(struct reader *r)
+void redis_reader_init(struct redis_reader *r)
 {
-	*r = (struct reader){ 0 };
+	*r = (struct redis_reader){ 0 };
 	arena_init(&r->spill);
 }
 
-void reader_fini(struct reader *r)
+void redis_reader_fini(struct redis_reader *r)
 {
-	reader_reset(r);
+	redis_reader_reset(r);
 	free(r->block);
 	r->block = NULL;
 	r->block_size = 0;
 }
 
 /* Makes room for as much as the reply before needed, so that the same again needs no allocation. */
-static void clear_reply(struct reader *r)
+static void clear_reply(struct redis_reader *r)
 {
 	size_t needed = r->block_used + arena_used(&r->spill), size = r->block_size;
 
@@ -120,7 +120,7 @@ static void clear_reply(struct reader *r)
 	r->block_size = size;
 }
 
-void reader_reset(struct reader *r)
+void redis_reader_reset(struct redis_reader *r)
 {
 	redisReaderFree(r->parser);
 	r->parser = NULL;
@@ -128,7 +128,7 @@ void reader_reset(struct reader *r)
 	arena_fini(&r->spill);
 }
 
-int reader_feed(struct reader *r, const char *at, size_t len)
+int redis_reader_feed(struct redis_reader *r, const char *at, size_t len)
 {
 	must(len <= READER_PIECE);
 	if (r->parser == NULL) {
@@ -142,7 +142,7 @@ int reader_feed(struct reader *r, const char *at, size_t len)
 	return 0;
 }
 
-int reader_next(struct reader *r, const struct redis_reply **ret)
+int redis_reader_next(struct redis_reader *r, const struct redis_reply **ret)
 {
 	void *reply;
 
@@ -167,7 +167,7 @@ static void copy_into(struct arena *arena, struct redis_reply *to, const struct 
 		copy_into(arena, &to->elements[i], &from->elements[i]); /* seven levels at most */
 }
 
-struct redis_reply *reply_copy(struct arena *arena, const struct redis_reply *from)
+struct redis_reply *redis_reply_copy(struct arena *arena, const struct redis_reply *from)
 {
 	struct redis_reply *to = arena_new(arena, struct redis_reply);
 

@@ -25,7 +25,7 @@
  * WAITING has no socket, and a timer; RESOLVING a name look-up (skipped for unix sockets); CONNECTING and
  * GREETING a socket and a timer; READY a socket.
  */
-enum connection_state {
+enum redis_state {
 	STATE_WAITING,
 	STATE_RESOLVING,
 	STATE_CONNECTING,
@@ -36,10 +36,10 @@ enum connection_state {
 };
 
 extern const struct sm_state redis_states[STATE_COUNT];
-void connection_invariant(const struct sm *);
+void redis_connection_invariant(const struct sm *);
 
 /* Commands that were sent together and are answered through one function. */
-struct pending {
+struct redis_pending {
 	struct list link;
 	redis_on_reply *on_reply; /* NULL: nobody waits for it any more */
 	void *arg;
@@ -82,37 +82,38 @@ struct redis {
 	size_t most_pending;
 	struct flush flush;
 	char *in; /* one read's bytes */
-	struct reader reader;
+	struct redis_reader reader;
 	struct list pending; /* oldest first */
-	struct list spare;   /* used `struct pending`, to save the allocation */
+	struct list spare;   /* used `struct redis_pending`, to save the allocation */
 	size_t spare_count;
 	struct list waiters; /* fibers that wait for READY */
 	struct redis_stats stats;
 };
 
 /* connection.c */
-void connection_start(struct redis *);
-void connection_close(struct redis *);
+void redis_connection_start(struct redis *);
+void redis_connection_close(struct redis *);
 /* Writes what is queued, as far as the socket takes it. */
-void connection_write(struct redis *);
+void redis_connection_write(struct redis *);
 /* Sets why the connection must be left; it is, after the replies of this read were delivered. */
-void connection_refuse(struct redis *, struct str why);
+void redis_connection_refuse(struct redis *, struct str why);
 
 /* redis.c */
 /* Between these two a command is appended to the buf.  begin: 0 or -E_UNAVAILABLE. */
-int command_begin(struct redis *, struct buf **ret_out) _must_check_;
-struct pending *command_end(struct redis *, size_t commands, redis_on_reply *, void *arg);
+int redis_command_begin(struct redis *, struct buf **ret_out) _must_check_;
+struct redis_pending *redis_command_end(struct redis *, size_t commands, redis_on_reply *,
+					void *arg);
 /* The same in one go while the connection greets. */
-void command_greet(struct redis *, const struct str *words, size_t count, redis_on_reply *,
-		   void *arg);
-void command_format_head(struct buf *, size_t words);
-void command_format_word(struct buf *, struct str);
+void redis_command_greet(struct redis *, const struct str *words, size_t count, redis_on_reply *,
+			 void *arg);
+void redis_command_format_head(struct buf *, size_t words);
+void redis_command_format_word(struct buf *, struct str);
 /* Hands a reply to whom it belongs.  0, or -EPROTO when nobody asked. */
-int pending_deliver(struct redis *, const struct redis_reply *) _must_check_;
+int redis_pending_deliver(struct redis *, const struct redis_reply *) _must_check_;
 /* Every pending command fails with this. */
-void pending_fail(struct redis *, int error);
+void redis_pending_fail(struct redis *, int error);
 
 /* call.c */
-void call_wake_waiters(struct redis *);
+void redis_call_wake_waiters(struct redis *);
 
 #endif

@@ -29,7 +29,7 @@ static const struct {
 
 static void flush_run(struct flush *f)
 {
-	connection_write(container_of(f, struct redis, flush));
+	redis_connection_write(container_of(f, struct redis, flush));
 }
 
 static const char *make_label(struct arena *arena, const struct redis_address *a)
@@ -62,9 +62,9 @@ int redis_open(struct loop *loop, const struct redis_options *options, struct re
 	r->on_state_arg = options->arg;
 	r->most_pending = options->most_pending == 0 ? MOST_PENDING : options->most_pending;
 	sm_init(&r->sm, "redis connection", redis_states, STATE_COUNT, STATE_WAITING,
-		connection_invariant);
+		redis_connection_invariant);
 	buf_init(&r->out);
-	reader_init(&r->reader);
+	redis_reader_init(&r->reader);
 	list_init(&r->pending);
 	list_init(&r->spare);
 	list_init(&r->waiters);
@@ -74,7 +74,7 @@ int redis_open(struct loop *loop, const struct redis_options *options, struct re
 	must(uv_idle_init(loop_uv(loop), r->anchor) == 0);
 	r->anchor->data = r;
 	r->closings = 1;
-	connection_start(r);
+	redis_connection_start(r);
 	*ret = r;
 	return 0;
 }
@@ -86,7 +86,7 @@ void redis_close(struct redis *r, void (*on_closed)(void *), void *arg)
 	must(list_is_empty(&r->waiters)); /* fibers end first */
 	r->on_closed = on_closed;
 	r->on_closed_arg = arg;
-	connection_close(r);
+	redis_connection_close(r);
 }
 
 bool redis_is_ready(const struct redis *r)
@@ -114,14 +114,14 @@ void redis_stats(const struct redis *r, struct redis_stats *ret)
 /* Commands in. */
 
 /* hiredis's own formatter allocates and copies each command; these bytes go where they are sent from. */
-void command_format_head(struct buf *out, size_t words)
+void redis_command_format_head(struct buf *out, size_t words)
 {
 	buf_add_byte(out, '*');
 	buf_add_u64(out, words);
 	buf_add(out, "\r\n", 2);
 }
 
-void command_format_word(struct buf *out, struct str word)
+void redis_command_format_word(struct buf *out, struct str word)
 {
 	buf_add_byte(out, '$');
 	buf_add_u64(out, word.len);
@@ -132,12 +132,12 @@ void command_format_word(struct buf *out, struct str word)
 
 void redis_format(struct buf *out, const struct str *words, size_t count)
 {
-	command_format_head(out, count);
+	redis_command_format_head(out, count);
 	for (size_t i = 0; i < count; i++)
-		command_format_word(out, words[i]);
+		redis_command_format_word(out, words[i]);
 }
 
-int command_begin(struct redis *r, struct buf **ret_out)
+int redis_command_begin(struct redis *r, struct buf **ret_out)
 {
 	OBJ_CHECK(r, REDIS_MAGIC);
 	if (r->sm.state != STATE_READY)
@@ -154,14 +154,14 @@ int command_begin(struct redis *r, struct buf **ret_out)
 	return 0;
 }
 
-static struct pending *pending_new(struct redis *r)
+static struct redis_pending *pending_new(struct redis *r)
 {
 	struct list *l = list_pop(&r->spare);
-	struct pending *p;
+	struct redis_pending *p;
 
 	if (l != NULL) {
 		r->spare_count--;
-		return list_entry(l, struct pending, link);
+		return list_entry(l, struct redis_pending, link);
 	}
 	p = calloc(1, sizeof(*p));
 	must(p != NULL);
@@ -169,7 +169,7 @@ static struct pending *pending_new(struct redis *r)
 	return p;
 }
 
-static void pending_recycle(struct redis *r, struct pending *p)
+static void pending_recycle(struct redis *r, struct redis_pending *p)
 {
 	list_remove(&p->link);
 	if (r->spare_count == MOST_SPARE) {
@@ -180,9 +180,10 @@ static void pending_recycle(struct redis *r, struct pending *p)
 	list_prepend(&r->spare, &p->link);
 }
 
-struct pending *command_end(struct redis *r, size_t commands, redis_on_reply *on_reply, void *arg)
+struct redis_pending *redis_command_end(struct redis *r, size_t commands, redis_on_reply *on_reply,
+					void *arg)
 {
-	struct pending *p = pending_new(r);
+	struct redis_pending *p = pending_new(r);
 
 	must(commands > 0);
 	p->on_reply = on_reply;
@@ -197,24 +198,24 @@ struct pending *command_end(struct redis *r, size_t commands, redis_on_reply *on
 	return p;
 }
 
-void command_greet(struct redis *r, const struct str *words, size_t count, redis_on_reply *on_reply,
-		   void *arg)
+void redis_command_greet(struct redis *r, const struct str *words, size_t count,
+			 redis_on_reply *on_reply, void *arg)
 {
 	must(r->sm.state == STATE_GREETING);
 	redis_format(&r->out, words, count);
-	(void) command_end(r, 1, on_reply, arg);
+	(void) redis_command_end(r, 1, on_reply, arg);
 }
 
 int redis_send(struct redis *r, const struct str *words, size_t count, redis_on_reply *on_reply,
 	       void *arg)
 {
 	struct buf *out;
-	int e = command_begin(r, &out);
+	int e = redis_command_begin(r, &out);
 
 	if (e < 0)
 		return e;
 	redis_format(out, words, count);
-	(void) command_end(r, 1, on_reply, arg);
+	(void) redis_command_end(r, 1, on_reply, arg);
 	return 0;
 }
 
@@ -222,12 +223,12 @@ int redis_send_raw(struct redis *r, struct str resp, size_t commands, redis_on_r
 		   void *arg)
 {
 	struct buf *out;
-	int e = command_begin(r, &out);
+	int e = redis_command_begin(r, &out);
 
 	if (e < 0)
 		return e;
 	buf_add_str(out, resp);
-	(void) command_end(r, commands, on_reply, arg);
+	(void) redis_command_end(r, commands, on_reply, arg);
 	return 0;
 }
 
@@ -235,7 +236,7 @@ void redis_flush(struct redis *r)
 {
 	OBJ_CHECK(r, REDIS_MAGIC);
 	flush_cancel(&r->flush);
-	connection_write(r);
+	redis_connection_write(r);
 }
 
 /* Replies out. */
@@ -246,23 +247,23 @@ static int error_of_state(struct redis *r, struct str text)
 		if (!str_starts(text, states_of_server[i].prefix))
 			continue;
 		if (states_of_server[i].is_wrong)
-			connection_refuse(r, text);
+			redis_connection_refuse(r, text);
 		return fail(-E_UNAVAILABLE, "redis %s: %.*s", r->label, STR_ARG(text));
 	}
 	return 0;
 }
 
-int pending_deliver(struct redis *r, const struct redis_reply *reply)
+int redis_pending_deliver(struct redis *r, const struct redis_reply *reply)
 {
 	struct list *first = list_first(&r->pending);
 	redis_on_reply *on_reply;
-	struct pending *p;
+	struct redis_pending *p;
 	void *arg;
 	int error;
 
 	if (first == NULL)
 		return fail(-EPROTO, "a reply that nobody asked for");
-	p = list_entry(first, struct pending, link);
+	p = list_entry(first, struct redis_pending, link);
 	on_reply = p->on_reply;
 	arg = p->arg;
 	error = reply->type == REDIS_ERROR ? error_of_state(r, reply->text) : 0;
@@ -277,7 +278,7 @@ int pending_deliver(struct redis *r, const struct redis_reply *reply)
 	return 0;
 }
 
-void pending_fail(struct redis *r, int error)
+void redis_pending_fail(struct redis *r, int error)
 {
 	struct list all = LIST_INIT(all);
 
@@ -285,10 +286,10 @@ void pending_fail(struct redis *r, int error)
 	list_splice(&all, &r->pending);
 	r->stats.pending_commands = 0;
 	for (struct list *l; (l = list_first(&all)) != NULL;) {
-		struct pending p = *list_entry(l, struct pending, link);
+		struct redis_pending p = *list_entry(l, struct redis_pending, link);
 		size_t times = p.commands == REDIS_ENDLESS ? 1 : p.commands;
 
-		pending_recycle(r, list_entry(l, struct pending, link));
+		pending_recycle(r, list_entry(l, struct redis_pending, link));
 		for (; times > 0 && p.on_reply != NULL; times--)
 			p.on_reply(p.arg, error, NULL);
 	}

@@ -38,16 +38,16 @@ static void format_tail(struct buf *out, size_t keys, const struct str *words, s
 
 	must(keys <= count);
 	snprintf(number, sizeof(number), "%zu", keys);
-	command_format_word(out, str_c(number));
+	redis_command_format_word(out, str_c(number));
 	for (size_t i = 0; i < count; i++)
-		command_format_word(out, words[i]);
+		redis_command_format_word(out, words[i]);
 }
 
 static void format_head(struct buf *out, const char *verb, const char *script, size_t count)
 {
-	command_format_head(out, count + 3);
-	command_format_word(out, str_c(verb));
-	command_format_word(out, str_c(script));
+	redis_command_format_head(out, count + 3);
+	redis_command_format_word(out, str_c(verb));
+	redis_command_format_word(out, str_c(script));
 }
 
 static bool is_unknown_script(const struct redis_reply *reply)
@@ -58,12 +58,12 @@ static bool is_unknown_script(const struct redis_reply *reply)
 int redis_eval(struct redis *r, struct arena *arena, struct redis_script *s, size_t keys,
 	       const struct str *words, size_t count, struct redis_reply **ret_reply)
 {
-	struct call c;
+	struct redis_call c;
 	struct buf *out;
 	int e;
 
 	for (int is_text = 0; is_text <= 1; is_text++) {
-		e = call_begin(r, arena, &c, &out);
+		e = redis_call_begin(r, arena, &c, &out);
 		if (e < 0)
 			return e;
 		if (is_text)
@@ -71,15 +71,15 @@ int redis_eval(struct redis *r, struct arena *arena, struct redis_script *s, siz
 		else
 			format_head(out, "EVALSHA", script_sha(s), count);
 		format_tail(out, keys, words, count);
-		e = call_end(r, &c);
+		e = redis_call_end(r, &c);
 		if (e < 0)
 			return e;
 		if (!is_unknown_script(c.reply))
 			break;
 	}
 	if (c.reply->type == REDIS_ERROR)
-		return fail_in(call_result(&c, ret_reply), "script %s", s->name);
-	return call_result(&c, ret_reply);
+		return fail_in(redis_call_result(&c, ret_reply), "script %s", s->name);
+	return redis_call_result(&c, ret_reply);
 }
 
 /* A script under way, with what it takes to send its text. */
@@ -100,11 +100,11 @@ static void on_sha_answer(void *arg, int error, const struct redis_reply *reply)
 
 	if (error == 0 && is_unknown_script(reply)) {
 		reply = NULL;
-		error = command_begin(s->redis, &out);
+		error = redis_command_begin(s->redis, &out);
 		if (error == 0) {
 			format_head(out, "EVAL", s->script->text, s->count);
 			buf_add(out, s->tail, s->tail_len);
-			(void) command_end(s->redis, 1, s->on_reply, s->arg);
+			(void) redis_command_end(s->redis, 1, s->on_reply, s->arg);
 			free(s);
 			return;
 		}
@@ -120,7 +120,7 @@ int redis_send_script(struct redis *r, struct redis_script *script, size_t keys,
 	struct sent_script *s;
 	struct buf *out;
 	size_t tail_at, tail_len;
-	int e = command_begin(r, &out);
+	int e = redis_command_begin(r, &out);
 
 	if (e < 0)
 		return e;
@@ -137,6 +137,6 @@ int redis_send_script(struct redis *r, struct redis_script *script, size_t keys,
 				   .count = count,
 				   .tail_len = tail_len };
 	memcpy(s->tail, out->at + tail_at, tail_len);
-	(void) command_end(r, 1, on_sha_answer, s);
+	(void) redis_command_end(r, 1, on_sha_answer, s);
 	return 0;
 }
