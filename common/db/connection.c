@@ -7,10 +7,10 @@
 #include "db/db-internal.h"
 
 /* Waits between attempts: random in [0, min(MOST, FIRST * 2^failures)). */
-#define BACKOFF_FIRST	(50 * MSEC)
-#define BACKOFF_MOST	(2 * SEC)
+#define BACKOFF_FIRST   (50 * MSEC)
+#define BACKOFF_MOST    (2 * SEC)
 /* Ready for this long counts as healed; a server that takes connections and ends them does not. */
-#define STEADY		(5 * SEC)
+#define STEADY          (5 * SEC)
 #define ATTEMPT_TIMEOUT (5 * SEC)
 
 /* clang-format off */
@@ -49,7 +49,7 @@ static void attempt(struct db_connection *c);
 static void connection_invariant(const struct sm *sm)
 {
 	const struct db_connection *c = container_of(sm, struct db_connection, sm);
-	bool is_idle = sm->state == DB_READY && c->lane->kind == LANE_EXCLUSIVE;
+	bool is_idle = sm->state == DB_READY && c->pool->kind == DB_EXCLUSIVE;
 
 	must(is_idle == !list_is_empty(&c->idle));
 	must(!is_idle || (list_is_empty(&c->steps) && c->current == NULL && c->cancel == NULL));
@@ -72,14 +72,15 @@ static void on_flush(struct flush *f)
 	}
 }
 
-void db_connection_init(struct db_connection *c, struct db *db, struct db_lane *lane)
+void db_connection_init(struct db_connection *c, struct db *db, struct db_pool *pool)
 {
-	*c = (struct db_connection){ .magic = DB_CONNECTION_MAGIC, .db = db, .lane = lane };
+	*c = (struct db_connection){ .magic = DB_CONNECTION_MAGIC, .db = db, .pool = pool };
 	list_init(&c->idle);
 	list_init(&c->steps);
 	db_prepared_init(&c->prepared);
 	flush_init(&c->flush, on_flush);
-	sm_init(&c->sm, "db connection", db_connection_states, DB_STATE_COUNT, DB_WAITING, connection_invariant);
+	sm_init(&c->sm, "db connection", db_connection_states, DB_STATE_COUNT, DB_WAITING,
+		connection_invariant);
 }
 
 bool db_connection_is_up(const struct db_connection *c)
@@ -114,7 +115,8 @@ static void wire_watch(struct db_wire *w, int events)
 	if (w->events == events)
 		return; /* each start costs libuv two system calls */
 	w->events = events;
-	must(uv_poll_start(&w->poll, events, wire_on_ready) == 0); /* fails only on a closing handle */
+	must(uv_poll_start(&w->poll, events, wire_on_ready) ==
+	     0); /* fails only on a closing handle */
 }
 
 /* libpq may have another socket after every step of connecting, even under the same number; so each step
@@ -181,7 +183,7 @@ static void end_session(struct db_connection *c, enum db_connection_state next)
 	db_prepared_clear(&c->prepared);
 	c->watched = NULL;
 	c->has_rolled_back = false;
-	db_lane_move(c, next);
+	db_pool_move(c, next);
 }
 
 void db_connection_lose(struct db_connection *c, const char *why)
@@ -198,13 +200,15 @@ void db_connection_lose(struct db_connection *c, const char *why)
 		c->failures = 0;
 	most = MIN(BACKOFF_MOST, BACKOFF_FIRST << MIN(c->failures, 16u));
 	c->failures++;
-	timer_start(db->loop, &c->timer, now + (usec_t) random_below((uint64_t) most), on_wait_over);
+	timer_start(db->loop, &c->timer, now + (usec_t) random_below((uint64_t) most),
+		    on_wait_over);
 }
 
 void db_connection_close(struct db_connection *c)
 {
 	if (c->lookup != NULL)
-		uv_cancel((uv_req_t *) &c->lookup->req); /* too late for one that runs: it ends by itself */
+		uv_cancel((uv_req_t *) &c->lookup
+				  ->req); /* too late for one that runs: it ends by itself */
 	end_session(c, DB_CLOSING);
 }
 
@@ -226,19 +230,20 @@ static void ignore_notice(void *arg, const char *text)
  */
 static void greet(struct db_connection *c)
 {
-	bool is_read_only = c->lane->kind == LANE_SHARED && c->db->is_prepared;
+	bool is_read_only = c->pool->kind == DB_SHARED && c->db->is_prepared;
 
 	sm_move(&c->sm, DB_GREETING);
 	if (PQsetnonblocking(c->pg, 1) != 0 || PQenterPipelineMode(c->pg) != 1) {
 		db_connection_lose(c, PQerrorMessage(c->pg));
 		return;
 	}
-	if (db_pipeline_send_plain(c, STEP_GREETING,
-				   is_read_only ? "SELECT set_config('TimeZone', 'UTC', false), "
-						  "set_config('DateStyle', 'ISO, YMD', false), "
-						  "set_config('default_transaction_read_only', 'on', false)" :
-						  "SELECT set_config('TimeZone', 'UTC', false), "
-						  "set_config('DateStyle', 'ISO, YMD', false)"))
+	if (db_pipeline_send_plain(
+		    c, STEP_GREETING,
+		    is_read_only ? "SELECT set_config('TimeZone', 'UTC', false), "
+				   "set_config('DateStyle', 'ISO, YMD', false), "
+				   "set_config('default_transaction_read_only', 'on', false)"
+				 : "SELECT set_config('TimeZone', 'UTC', false), "
+				   "set_config('DateStyle', 'ISO, YMD', false)"))
 		(void) db_pipeline_sync(c); /* false: lost */
 }
 
@@ -292,7 +297,7 @@ void db_connection_greeted(struct db_connection *c)
 	if (db->is_loss_told)
 		log_info("database: connected again");
 	db->is_loss_told = false;
-	db_lane_move(c, DB_READY);
+	db_pool_move(c, DB_READY);
 }
 
 /* Looking up. */
@@ -319,7 +324,8 @@ static void on_found(uv_getaddrinfo_t *req, int status, struct addrinfo *found)
 		if (status < 0)
 			lookup->error = status;
 		else
-			db_addresses_add(&lookup->addresses, &db->conninfo.hosts[lookup->host], found);
+			db_addresses_add(&lookup->addresses, &db->conninfo.hosts[lookup->host],
+					 found);
 		lookup->host++;
 		lookup_next(lookup);
 	}
@@ -342,7 +348,8 @@ static void lookup_next(struct db_lookup *lookup)
 			db_addresses_add(&lookup->addresses, host, NULL);
 			continue;
 		}
-		e = uv_getaddrinfo(loop_uv(c->db->loop), &lookup->req, on_found, host->name, NULL, &hints);
+		e = uv_getaddrinfo(loop_uv(c->db->loop), &lookup->req, on_found, host->name, NULL,
+				   &hints);
 		if (e == 0) {
 			c->db->closings++;
 			return;
@@ -393,6 +400,6 @@ static void wire_on_ready(uv_poll_t *poll, int status, int events)
 	is_broken = PQconsumeInput(c->pg) == 0;
 	db_pipeline_receive(c); /* what came before the end counts */
 	if (c->wire == w && (is_broken || status < 0 || PQstatus(c->pg) == CONNECTION_BAD))
-		db_connection_lose(c, PQerrorMessage(c->pg)[0] != '\0' ? PQerrorMessage(c->pg) :
-									 "connection broken");
+		db_connection_lose(c, PQerrorMessage(c->pg)[0] != '\0' ? PQerrorMessage(c->pg)
+								       : "connection broken");
 }

@@ -13,10 +13,8 @@
 static const struct {
 	const char *keyword, *value;
 } usual[] = {
-	{ "gssencmode", "disable" },
-	{ "keepalives_idle", "10" },
-	{ "keepalives_interval", "3" },
-	{ "keepalives_count", "3" },
+	{ "gssencmode", "disable" },     { "keepalives_idle", "10" },
+	{ "keepalives_interval", "3" },  { "keepalives_count", "3" },
 	{ "tcp_user_timeout", "10000" },
 };
 
@@ -31,7 +29,8 @@ static const char *find(const PQconninfoOption *options, const char *keyword)
 {
 	for (; options->keyword != NULL; options++)
 		if (strcmp(options->keyword, keyword) == 0)
-			return options->val != NULL && options->val[0] != '\0' ? options->val : NULL;
+			return options->val != NULL && options->val[0] != '\0' ? options->val
+									       : NULL;
 	return NULL;
 }
 
@@ -46,9 +45,11 @@ static bool is_number(const char *host)
 }
 
 /* Lists of hosts and ports go together; one port serves all. */
-static int take_hosts(struct arena *arena, struct db_conninfo *c, const char *host, const char *port)
+static int take_hosts(struct arena *arena, struct db_conninfo *c, const char *host,
+		      const char *port)
 {
-	struct str hosts = str_c(host), ports = str_c(port == NULL ? "" : port), name, number = STR_NULL;
+	struct str hosts = str_c(host), ports = str_c(port == NULL ? "" : port), name,
+		   number = STR_NULL;
 	size_t count = 1;
 
 	for (const char *p = host; *p != '\0'; p++)
@@ -61,7 +62,8 @@ static int take_hosts(struct arena *arena, struct db_conninfo *c, const char *ho
 			str_cut(&ports, ',', &number);
 		h->name = arena_c(arena, name);
 		h->port = arena_c(arena, number);
-		h->is_name = name.len > 0 && name.at[0] != '/' && name.at[0] != '@' && !is_number(h->name);
+		h->is_name = name.len > 0 && name.at[0] != '/' && name.at[0] != '@' &&
+			     !is_number(h->name);
 	}
 	if (c->host_count > DB_ADDRESSES_MOST)
 		return fail(-E_BAD_SETTING, "database url: more than %d hosts", DB_ADDRESSES_MOST);
@@ -76,11 +78,13 @@ static int take_options(struct arena *arena, const PQconninfoOption *options, st
 	if (find(options, "service") != NULL)
 		return fail(-E_BAD_SETTING, "database url: service files are not read");
 	for (; options->keyword != NULL; options++) {
-		bool is_of_hosts = strcmp(options->keyword, "host") == 0 || strcmp(options->keyword, "port") == 0;
+		bool is_of_hosts = strcmp(options->keyword, "host") == 0 ||
+				   strcmp(options->keyword, "port") == 0;
 
 		if (options->val == NULL || (is_of_hosts && !c->has_hostaddr))
 			continue;
-		add(c, arena_c(arena, str_c(options->keyword)), arena_c(arena, str_c(options->val)));
+		add(c, arena_c(arena, str_c(options->keyword)),
+		    arena_c(arena, str_c(options->val)));
 	}
 	if (c->has_hostaddr)
 		return 0;
@@ -93,7 +97,8 @@ static int take_options(struct arena *arena, const PQconninfoOption *options, st
 	return 0;
 }
 
-int db_conninfo_parse(struct arena *arena, const char *url, const char *application, struct db_conninfo *ret)
+int db_conninfo_parse(struct arena *arena, const char *url, const char *application,
+		      struct db_conninfo *ret)
 {
 	struct db_conninfo c = { 0 };
 	PQconninfoOption *options;
@@ -103,8 +108,8 @@ int db_conninfo_parse(struct arena *arena, const char *url, const char *applicat
 
 	options = PQconninfoParse(url, &why);
 	if (options == NULL) {
-		r = fail(-E_BAD_SETTING, "database url: %.*s", (int) strcspn(why == NULL ? "" : why, "\n"),
-			 why == NULL ? "" : why);
+		r = fail(-E_BAD_SETTING, "database url: %.*s",
+			 (int) strcspn(why == NULL ? "" : why, "\n"), why == NULL ? "" : why);
 		PQfreemem(why);
 		return r;
 	}
@@ -146,12 +151,14 @@ static void add_address(struct db_addresses *a, const struct db_host *host, cons
 	a->count++;
 }
 
-void db_addresses_add(struct db_addresses *a, const struct db_host *host, const struct addrinfo *found)
+void db_addresses_add(struct db_addresses *a, const struct db_host *host,
+		      const struct addrinfo *found)
 {
 	char number[NI_MAXHOST];
 
 	if (found == NULL) {
-		bool is_folder = host->name[0] == '\0' || host->name[0] == '/' || host->name[0] == '@';
+		bool is_folder = host->name[0] == '\0' || host->name[0] == '/' ||
+				 host->name[0] == '@';
 
 		add_address(a, host, is_folder ? "" : host->name);
 		return;

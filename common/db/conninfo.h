@@ -15,7 +15,7 @@
 struct db_host {
 	const char *name; /* a name, a number, or the folder of a unix socket */
 	const char *port; /* "" for the usual one */
-	bool is_name;	  /* must be looked up */
+	bool is_name;     /* must be looked up */
 };
 
 struct db_conninfo {
@@ -27,7 +27,8 @@ struct db_conninfo {
 };
 
 /* 0 or -E_BAD_SETTING with the reason.  Everything lies in the arena. */
-int db_conninfo_parse(struct arena *, const char *url, const char *application, struct db_conninfo *ret) _must_check_;
+int db_conninfo_parse(struct arena *, const char *url, const char *application,
+		      struct db_conninfo *ret) _must_check_;
 
 /* The addresses of one attempt to connect, gathered host by host. */
 struct db_addresses {

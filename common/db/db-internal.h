@@ -5,12 +5,12 @@
  *   connection.c  one connection: its states, its socket, its loss
  *   pipeline.c    statements out, results in
  *   prepared.c    the names of prepared statements, per connection
- *   lane.c        which connection serves which call
+ *   pool.c        which connection serves which call
  *   drain.c       a connection whose borrower left early becomes whole again
  *   failure.c     what the server said, mapped to our errors
  *   query.c, tx.c the fibers' side
  *
- * Crossing is by value: a fiber leaves a `struct db_call` on its stack in a lane's or a connection's hands
+ * Crossing is by value: a fiber leaves a `struct db_call` on its stack in the hands of a pool or a connection
  * and parks; libpq is called from the loop's own stack only (flushes, socket callbacks, timers).
  */
 #ifndef DB_DB_INTERNAL_H
@@ -31,13 +31,13 @@ struct db_connection;
 /* What a fiber asks for, while it is parked. */
 struct db_call {
 	struct waiter waiter;
-	struct list link; /* in db_lane.waiting or .again while it is not sent */
+	struct list link; /* in db_pool.waiting or .again while it is not sent */
 	const struct db_statement *statement; /* NULL: only to borrow a connection */
 	const struct str *values;
 	size_t count;
-	bool is_single; /* the connection is borrowed for this one statement */
-	bool has_begin; /* BEGIN leaves before it */
-	bool is_done;	/* woken; nothing points here any more */
+	bool is_single;   /* the connection is borrowed for this one statement */
+	bool has_begin;   /* BEGIN leaves before it */
+	bool is_done;     /* woken; nothing points here any more */
 	bool is_repeated; /* its name was stale: to be sent once more at its sync */
 	unsigned sendings;
 	struct db_connection *connection; /* borrowed for it */
@@ -50,7 +50,14 @@ struct db_call {
 /* One thing that libpq will report a result for, in the order of sending. */
 struct db_step {
 	struct list link;
-	enum db_step_kind { STEP_GREETING, STEP_BEGIN, STEP_PREPARE, STEP_STATEMENT, STEP_ROLLBACK, STEP_SYNC } kind;
+	enum db_step_kind {
+		STEP_GREETING,
+		STEP_BEGIN,
+		STEP_PREPARE,
+		STEP_STATEMENT,
+		STEP_ROLLBACK,
+		STEP_SYNC
+	} kind;
 	bool has_result;
 	struct db_call *call; /* NULL: its fiber left, or has its answer */
 	struct db_prepared *prepared;
@@ -60,10 +67,10 @@ struct db_step {
 /* Statements known to the server under a name. */
 struct db_prepared {
 	struct list link;
-	const char *at; /* where the caller keeps the text: the key */
+	const char *at;  /* where the caller keeps the text: the key */
 	struct str text; /* a copy, to be sure */
 	unsigned serial; /* of the name, "apium_<serial>" */
-	bool is_known;	 /* sent, and not reported as failed */
+	bool is_known;   /* sent, and not reported as failed */
 };
 
 struct db_prepared_set {
@@ -106,13 +113,14 @@ struct db_connection {
 	uint32_t magic;
 	struct sm sm;
 	struct db *db;
-	struct db_lane *lane;
-	struct list idle; /* in lane->idle: READY, exclusive */
+	struct db_pool *pool;
+	struct list idle; /* in pool->idle: READY, exclusive */
 
-	PGconn *pg;	      /* from CONNECTING on */
-	struct db_wire *wire; /* watches its socket */
+	PGconn *pg;               /* from CONNECTING on */
+	struct db_wire *wire;     /* watches its socket */
 	struct db_lookup *lookup; /* RESOLVING */
-	struct timer timer;   /* WAITING: next attempt; until READY: its end; DRAINING: the end of patience;
+	struct timer
+		timer; /* WAITING: next attempt; until READY: its end; DRAINING: the end of patience;
 				 READY, shared: the watch over statements whose fiber left */
 	unsigned failures;
 	usec_t ready_since;
@@ -125,18 +133,18 @@ struct db_connection {
 
 	struct db_call *current; /* LENT: what its borrower waits for */
 	bool is_current_sent;
-	struct db_tx *tx;	 /* LENT: the transaction that has it */
-	struct fiber *borrower;	 /* LENT by a transaction */
-	struct flush flush;	 /* sends `current`, or goes on draining */
+	struct db_tx *tx;       /* LENT: the transaction that has it */
+	struct fiber *borrower; /* LENT by a transaction */
+	struct flush flush;     /* sends `current`, or goes on draining */
 	struct db_cancel *cancel;
-	bool is_cancel_wanted; /* DRAINING: something was under way */
-	bool has_rolled_back; /* DRAINING: a second time would not help */
+	bool is_cancel_wanted;         /* DRAINING: something was under way */
+	bool has_rolled_back;          /* DRAINING: a second time would not help */
 	const struct db_step *watched; /* shared: abandoned and first in line at the last look */
 };
 
-struct db_lane {
+struct db_pool {
 	struct db *db;
-	enum db_lane_kind { LANE_EXCLUSIVE, LANE_SHARED } kind;
+	enum db_lane kind;
 	struct db_connection *connections;
 	unsigned count;
 	struct list waiting; /* calls, first come, first served */
@@ -155,7 +163,7 @@ struct db {
 	bool is_prepared;
 	bool is_closing;
 	bool is_loss_told; /* logged: what follows of the same outage is not */
-	struct db_lane shared, exclusive;
+	struct db_pool shared, exclusive;
 	struct list spare_steps; /* used ones, to save the allocation */
 	unsigned spare_count;
 	struct arena scratch; /* of one statement's sending */
@@ -164,13 +172,14 @@ struct db {
 	unsigned failure_count;
 	struct db_stats stats;
 	unsigned closings; /* handles, look-ups and cancels whose end db_close awaits */
-	uv_idle_t *anchor; /* never started: its close callback is the least that db_close waits for */
+	uv_idle_t *
+		anchor; /* never started: its close callback is the least that db_close waits for */
 	void (*on_closed)(void *);
 	void *on_closed_arg;
 };
 
 /* connection.c */
-void db_connection_init(struct db_connection *, struct db *, struct db_lane *);
+void db_connection_init(struct db_connection *, struct db *, struct db_pool *);
 void db_connection_start(struct db_connection *);
 void db_connection_close(struct db_connection *);
 /* Ends it, tells whoever waits for it, and starts to look for a new one. */
@@ -201,18 +210,20 @@ void db_prepared_clear(struct db_prepared_set *);
 struct db_prepared *db_prepared_find(struct db_prepared_set *, struct str sql);
 void db_prepared_name(unsigned serial, char name[32]);
 
-/* lane.c */
-void db_lane_init(struct db_lane *, struct db *, enum db_lane_kind, unsigned count);
-void db_lane_close(struct db_lane *);
-void db_lane_submit(struct db_lane *, struct db_call *);
-void db_lane_again(struct db_lane *, struct db_call *);
+/* pool.c */
+void db_pool_init(struct db_pool *, struct db *, enum db_lane, unsigned count);
+void db_pool_close(struct db_pool *);
+void db_pool_submit(struct db_pool *, struct db_call *);
+void db_pool_again(struct db_pool *, struct db_call *);
 /* Nothing is under way and no transaction open: back to the idle ones, else it drains. */
-void db_lane_give_back(struct db_connection *);
+void db_pool_give_back(struct db_connection *);
 /* The one way into and out of READY and LENT: keeps the idle list and the counters. */
-void db_lane_move(struct db_connection *, enum db_connection_state to);
-bool db_lane_is_down(const struct db_lane *);
+void db_pool_move(struct db_connection *, enum db_connection_state to);
+bool db_pool_is_down(const struct db_pool *);
+/* Does this fiber have a connection for a transaction? */
+bool db_pool_has_borrower(const struct db_pool *, const struct fiber *);
 /* Sends the statement of a transaction from the loop's stack. */
-void db_lane_send_current(struct db_connection *, struct db_call *);
+void db_pool_send_current(struct db_connection *, struct db_call *);
 void db_call_finish(struct db_call *, int error);
 
 /* drain.c */
@@ -231,11 +242,15 @@ void db_failure_fini(struct db *);
 
 /* query.c */
 /* 0; or an error when the values cannot be sent, or the fiber is cancelled or late. */
-int db_call_init(struct db *, struct db_call *, const struct db_statement *, const struct str *values,
-		 size_t count) _must_check_;
+int db_call_init(struct db *, struct db_call *, const struct db_statement *,
+		 const struct str *values, size_t count) _must_check_;
 /* Hands the call to a lane and parks until it is done.  Nothing points at it afterwards.  Yields. */
-int db_call_run(struct db_lane *, struct db_call *, const char *why) may_yield _must_check_;
-/* Takes the result into the arena. */
-int db_call_result(struct db_call *, struct arena *, struct db_rows *ret_rows) _must_check_;
+int db_call_run(struct db_pool *, struct db_call *, const char *why) may_yield _must_check_;
+/* The same on the connection that the fiber has borrowed.  Yields. */
+int db_call_run_current(struct db_connection *, struct db_call *, const char *why)
+	may_yield _must_check_;
+/* What a call that is done gives its fiber: the rows, tied to the arena, or the error with its reason. */
+int db_call_result(struct db *, struct db_call *, struct arena *, struct db_rows *ret_rows)
+	_must_check_;
 
 #endif

@@ -30,8 +30,8 @@ int db_open(struct loop *loop, const struct db_options *options, struct db **ret
 	must(uv_idle_init(loop_uv(loop), db->anchor) == 0);
 	db->anchor->data = db;
 	db->closings = 1;
-	db_lane_init(&db->shared, db, LANE_SHARED, options->shared);
-	db_lane_init(&db->exclusive, db, LANE_EXCLUSIVE, options->exclusive);
+	db_pool_init(&db->shared, db, DB_SHARED, options->shared);
+	db_pool_init(&db->exclusive, db, DB_EXCLUSIVE, options->exclusive);
 	*ret = db;
 	return 0;
 }
@@ -70,17 +70,17 @@ void db_close(struct db *db, void (*on_closed)(void *), void *arg)
 	db->is_closing = true;
 	db->on_closed = on_closed;
 	db->on_closed_arg = arg;
-	db_lane_close(&db->shared);
-	db_lane_close(&db->exclusive);
+	db_pool_close(&db->shared);
+	db_pool_close(&db->exclusive);
 	uv_close((uv_handle_t *) db->anchor, anchor_on_closed);
 }
 
-static unsigned count_ready(const struct db_lane *lane)
+static unsigned count_ready(const struct db_pool *pool)
 {
 	unsigned ready = 0;
 
-	for (unsigned i = 0; i < lane->count; i++)
-		ready += lane->connections[i].sm.state == DB_READY;
+	for (unsigned i = 0; i < pool->count; i++)
+		ready += pool->connections[i].sm.state == DB_READY;
 	return ready;
 }
 

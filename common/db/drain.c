@@ -10,10 +10,10 @@
  * that was under way has ended.  (A cancel that reaches an idle session does nothing.)
  */
 
-#define DRAIN_PATIENCE	(10 * SEC)
+#define DRAIN_PATIENCE  (10 * SEC)
 #define CANCEL_PATIENCE (10 * SEC)
 /* How often the shared lane looks whether a statement without a fiber holds the others up. */
-#define WATCH_INTERVAL	(100 * MSEC)
+#define WATCH_INTERVAL  (100 * MSEC)
 
 struct db_cancel {
 	struct db *db;
@@ -64,9 +64,10 @@ void db_cancel_start(struct db_connection *c)
 	cancel = calloc(1, sizeof(*cancel));
 	must(cancel != NULL);
 	*cancel = (struct db_cancel){ .db = db, .connection = c, .request = PQgetCancel(c->pg) };
-	fiber = cancel->request == NULL ? NULL :
-					  fiber_start(db->loop, "database cancel",
-						      loop_now(db->loop) + CANCEL_PATIENCE, cancel_body, cancel);
+	fiber = cancel->request == NULL
+			? NULL
+			: fiber_start(db->loop, "database cancel",
+				      loop_now(db->loop) + CANCEL_PATIENCE, cancel_body, cancel);
 	if (fiber == NULL) {
 		/* Without one the statement ends by itself, or the connection is given up. */
 		PQfreeCancel(cancel->request);
@@ -87,7 +88,8 @@ void db_cancel_orphan(struct db_connection *c)
 
 static void drain_is_late(struct timer *t)
 {
-	db_connection_lose(container_of(t, struct db_connection, timer), "a cancelled statement does not end");
+	db_connection_lose(container_of(t, struct db_connection, timer),
+			   "a cancelled statement does not end");
 }
 
 /* Callable on a fiber: libpq is called from the flush. */
@@ -98,7 +100,7 @@ void db_drain(struct db_connection *c)
 	c->borrower = NULL;
 	c->has_rolled_back = false;
 	c->is_cancel_wanted = !list_is_empty(&c->steps);
-	db_lane_move(c, DB_DRAINING);
+	db_pool_move(c, DB_DRAINING);
 	timer_start(c->db->loop, &c->timer, loop_now(c->db->loop) + DRAIN_PATIENCE, drain_is_late);
 	flush_later(c->db->loop, &c->flush);
 }
@@ -114,7 +116,7 @@ void db_drain_step(struct db_connection *c)
 	if (PQtransactionStatus(c->pg) == PQTRANS_IDLE) {
 		timer_stop(&c->timer);
 		flush_cancel(&c->flush);
-		db_lane_move(c, DB_READY);
+		db_pool_move(c, DB_READY);
 	} else if (c->has_rolled_back) {
 		db_connection_lose(c, "a transaction cannot be rolled back");
 	} else {
@@ -135,8 +137,7 @@ static const struct db_step *abandoned_first(const struct db_connection *c)
 
 static bool has_abandoned(const struct db_connection *c)
 {
-	list_for_each(l, &c->steps)
-	{
+	list_for_each (l, &c->steps) {
 		const struct db_step *step = list_entry(l, struct db_step, link);
 
 		if (step->kind == STEP_STATEMENT && step->call == NULL)
@@ -160,7 +161,7 @@ static void watch(struct timer *t)
 
 void db_watch_abandoned(struct db_connection *c)
 {
-	must(c->lane->kind == LANE_SHARED);
+	must(c->pool->kind == DB_SHARED);
 	if (c->timer.loop == NULL)
 		timer_start(c->db->loop, &c->timer, loop_now(c->db->loop) + WATCH_INTERVAL, watch);
 }

@@ -12,13 +12,11 @@ static const struct {
 	const char *sqlstate;
 	int error;
 } meanings[] = {
-	{ "23505", -E_UNIQUE },
-	{ "23503", -E_FOREIGN_KEY },
-	{ "40001", -E_SERIALIZATION },
-	{ "40P01", -E_SERIALIZATION }, /* deadlock */
-	{ "57P", -E_UNAVAILABLE },     /* shut down, crashed, starting, idle too long */
-	{ "08", -E_UNAVAILABLE },      /* connection */
-	{ "53", -E_UNAVAILABLE },      /* out of disk, memory, connections */
+	{ "23505", -E_UNIQUE },        { "23503", -E_FOREIGN_KEY },
+	{ "40001", -E_SERIALIZATION }, { "40P01", -E_SERIALIZATION }, /* deadlock */
+	{ "57P", -E_UNAVAILABLE }, /* shut down, crashed, starting, idle too long */
+	{ "08", -E_UNAVAILABLE },  /* connection */
+	{ "53", -E_UNAVAILABLE },  /* out of disk, memory, connections */
 };
 
 struct failure_record {
@@ -48,8 +46,7 @@ int db_failure_read(const PGresult *result, struct db_failure *ret)
 
 static struct failure_record *record_of(const struct db *db, const struct fiber *fiber)
 {
-	list_for_each(l, &db->failures)
-	{
+	list_for_each (l, &db->failures) {
 		struct failure_record *record = list_entry(l, struct failure_record, link);
 
 		if (record->fiber == fiber)
@@ -85,7 +82,8 @@ int db_failure_report(struct db *db, const struct db_call *call)
 
 		if (before != NULL)
 			before->failure = (struct db_failure){ 0 };
-		return fail(call->error, "database: the connection was lost with the statement under way");
+		return fail(call->error,
+			    "database: the connection was lost with the statement under way");
 	}
 	record_for(db, fiber_current())->failure = *f;
 	return fail(call->error, "database: %s (%s)", f->message, f->sqlstate);

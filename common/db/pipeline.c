@@ -12,9 +12,10 @@
 
 #define MOST_SPARE_STEPS 1024
 /* A statement is sent at most this often: after a neighbour's error, a lost name, a stray cancel. */
-#define MOST_SENDINGS	 4
+#define MOST_SENDINGS    4
 
-static struct db_step *step_push(struct db_connection *c, enum db_step_kind kind, struct db_call *call)
+static struct db_step *step_push(struct db_connection *c, enum db_step_kind kind,
+				 struct db_call *call)
 {
 	struct list *l = list_pop(&c->db->spare_steps);
 	struct db_step *step;
@@ -63,8 +64,7 @@ void db_pipeline_clear(struct db_connection *c)
 
 void db_pipeline_forget(struct db_connection *c, const struct db_call *call)
 {
-	list_for_each(l, &c->steps)
-	{
+	list_for_each (l, &c->steps) {
 		struct db_step *step = list_entry(l, struct db_step, link);
 
 		if (step->call == call)
@@ -110,7 +110,8 @@ static bool send_statement(struct db_connection *c, struct db_call *call, struct
 	char name[32];
 
 	if (p == NULL) {
-		if (!sent(c, PQsendQueryParams(c->pg, arena_c(scratch, sql), count, NULL, values, NULL, NULL, 0)))
+		if (!sent(c, PQsendQueryParams(c->pg, arena_c(scratch, sql), count, NULL, values,
+					       NULL, NULL, 0)))
 			return false;
 		(void) step_push(c, STEP_STATEMENT, call);
 		return true;
@@ -153,13 +154,14 @@ bool db_pipeline_send(struct db_connection *c, struct db_call *call)
 	call->error = 0;
 	call->has_failure = false;
 	db->stats.statements++;
-	if (c->lane->kind == LANE_SHARED)
+	if (c->pool->kind == DB_SHARED)
 		db->stats.shared_statements++;
 	is_sent = !call->has_begin || send_begin(c, call);
 	is_sent = is_sent && send_statement(c, call, &db->scratch);
 	arena_rewind(&db->scratch, db->scratch_start);
 	if (!is_sent && !call->is_done)
-		db_call_finish(call, -E_UNAVAILABLE); /* lost before there was a step that points at it */
+		db_call_finish(call,
+			       -E_UNAVAILABLE); /* lost before there was a step that points at it */
 	return is_sent;
 }
 
@@ -192,14 +194,14 @@ static void forget_name(const struct db_step *step)
 /* A cancel meant for another statement of the same connection may hit this one. */
 static bool is_stray_cancel(const struct db_connection *c, const struct db_failure *failure)
 {
-	return c->lane->kind == LANE_SHARED && strcmp(failure->sqlstate, "57014") == 0;
+	return c->pool->kind == DB_SHARED && strcmp(failure->sqlstate, "57014") == 0;
 }
 
 static void send_again(struct db_connection *c, struct db_call *call)
 {
 	db_pipeline_forget(c, call);
 	c->db->stats.resent++;
-	db_lane_again(c->lane, call);
+	db_pool_again(c->pool, call);
 }
 
 static void step_failed(struct db_connection *c, struct db_step *step, const PGresult *result)
@@ -221,7 +223,7 @@ static void step_failed(struct db_connection *c, struct db_step *step, const PGr
 		forget_name(step);
 	may_repeat = call->sendings < MOST_SENDINGS &&
 		     (is_stale_name(step, &call->failure) || is_stray_cancel(c, &call->failure));
-	if (c->lane->kind == LANE_EXCLUSIVE) {
+	if (c->pool->kind == DB_EXCLUSIVE) {
 		call->is_repeated = may_repeat && call->is_single; /* at its sync */
 	} else if (may_repeat) {
 		send_again(c, call);
@@ -237,7 +239,7 @@ static void step_aborted(struct db_connection *c, struct db_step *step)
 
 	if (step->kind == STEP_PREPARE)
 		forget_name(step);
-	if (call == NULL || step->kind != STEP_STATEMENT || c->lane->kind == LANE_EXCLUSIVE)
+	if (call == NULL || step->kind != STEP_STATEMENT || c->pool->kind == DB_EXCLUSIVE)
 		return; /* exclusive: the step that failed has left its error in the call */
 	if (call->sendings < MOST_SENDINGS) {
 		send_again(c, call);
@@ -255,7 +257,7 @@ static bool step_succeeded(struct db_connection *c, struct db_step *step, PGresu
 	if (call == NULL || step->kind != STEP_STATEMENT)
 		return false;
 	call->result = result;
-	if (c->lane->kind == LANE_SHARED) {
+	if (c->pool->kind == DB_SHARED) {
 		/* A read: nothing that comes later can undo it. */
 		db_pipeline_forget(c, call);
 		db_call_finish(call, 0);
@@ -279,7 +281,7 @@ static void current_synced(struct db_connection *c)
 	c->current = NULL;
 	if (call->is_single) {
 		call->connection = NULL;
-		db_lane_give_back(c);
+		db_pool_give_back(c);
 	}
 	if (call->error == 0 && call->result == NULL)
 		call->error = -E_UNAVAILABLE; /* skipped, and not for an error of its own */
@@ -299,7 +301,7 @@ static void synced(struct db_connection *c)
 		db_drain_step(c);
 		break;
 	default:
-		must(c->lane->kind == LANE_SHARED);
+		must(c->pool->kind == DB_SHARED);
 	}
 }
 
