@@ -4,6 +4,7 @@
 #include <jwt.h>
 #include <stdlib.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/uuid.h"
 #include "base/world.h"
@@ -23,7 +24,7 @@ static void jwt_freep(jwt_t **jwt)
 	jwt_free(*jwt);
 }
 
-static void json_decrefp(json_t **json)
+static void payload_freep(json_t **json)
 {
 	json_decref(*json);
 }
@@ -158,7 +159,7 @@ static struct str get_text(struct arena *arena, const json_t *payload, const cha
 int token_verify(struct arena *arena, struct str text, enum token_type type, struct token_claims *ret)
 {
 	_cleanup_(jwt_freep) jwt_t *jwt = NULL;
-	_cleanup_(json_decrefp) json_t *payload = NULL;
+	_cleanup_(payload_freep) json_t *payload = NULL;
 
 	if (text.len > TOKEN_MOST || memchr(text.at, '\0', text.len) != NULL)
 		return fail(-E_BAD_TOKEN, "Token is invalid");

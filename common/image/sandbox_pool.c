@@ -245,7 +245,7 @@ int sandbox_make_variants(struct sandbox_pool *pool, struct arena *arena, struct
 			  struct sandbox_variant ret[IMAGE_VARIANT_COUNT])
 {
 	struct asking *a = arena_new(arena, struct asking);
-	struct child *c;
+	struct child *c = NULL;
 	int r;
 
 	OBJ_CHECK(pool, POOL_MAGIC);

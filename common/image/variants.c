@@ -133,7 +133,7 @@ int image_variants_make(struct str bytes, struct image_variant ret[IMAGE_VARIANT
 		const struct image_variant_kind *kind = &image_variant_kinds[i];
 
 		if (kind->width != width) {
-			VipsImage *smaller;
+			VipsImage *smaller = NULL;
 
 			r = shrink(current, kind->width, &smaller);
 			if (r < 0)

@@ -102,7 +102,7 @@ int page_reply(struct request *rq, const struct plan *p)
 	int64_t size = p->resource->page == 0 ? 20 : p->resource->page;
 	struct db_rows counted, rows;
 	struct json_writer w;
-	int64_t page;
+	int64_t page = 1;
 	int r;
 
 	r = db_query(rq->thread->db, &rq->arena, &p->count, DB_NO_VALUES, &counted);
