@@ -53,7 +53,7 @@ struct gateway_thread {
 	struct db *db;
 	struct redis *redis;
 	struct producer *producer; /* queue/enqueue.h */
-	struct storage *storage;   /* storage/storage.h: the media folder */
+	const struct storage *storage; /* storage/storage.h: the media folder */
 	void *application;         /* what services/ hangs here */
 };
 

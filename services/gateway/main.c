@@ -18,9 +18,9 @@
 #include "http/server.h"
 #include "queue/enqueue.h"
 #include "redis/redis.h"
+#include "proto/tasks.h"
 #include "shop.h"
 #include "storage/storage.h"
-#include "tasks.h"
 
 #define LISTEN_MOST 8
 #define THREADS_MOST 64
@@ -39,6 +39,8 @@ struct door {
 static struct door doors[THREADS_MOST];
 static size_t door_count;
 static struct route_table *routes;
+static struct storage storage; /* the media folder, the same for all */
+static uv_sem_t door_is_open;
 
 static const char version_text[] = "apium-gateway " APIUM_VERSION "\n";
 
@@ -101,7 +103,8 @@ static int open_stores(struct door *d)
 	r = producer_new(&producer, &d->thread.producer);
 	if (r < 0)
 		return r;
-	return storage_open(settings.media_root, &d->thread.storage);
+	d->thread.storage = &storage;
+	return 0;
 }
 
 static int open_server(struct door *d)
@@ -141,9 +144,9 @@ static void run_door(void *arg)
 		_exit(1); /* nothing is served yet, and the other threads would wait for this one for ever */
 	}
 	d->closing = 2;
+	uv_sem_post(&door_is_open);
 	r = loop_run(d->thread.loop);
 	must(r == 0 && d->closing == 0);
-	d->thread.storage = storage_close(d->thread.storage);
 	d->thread.loop = loop_free(d->thread.loop);
 }
 
@@ -188,6 +191,7 @@ static int prepare(void)
 	if (r < 0)
 		return r;
 	token_setup(str_c(settings.secret_key));
+	storage.root = settings.media_root;
 	routes = route_table_new();
 	r = shop_routes(routes, settings.media_root);
 	if (r == 0)
@@ -242,10 +246,13 @@ int main(int argc, char **argv)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	must(uv_sem_init(&door_is_open, 0) == 0);
 	for (size_t i = 0; i < door_count; i++) {
 		doors[i].drain.run = start_drain;
 		must(uv_thread_create(&doors[i].id, run_door, &doors[i]) == 0);
 	}
+	for (size_t i = 0; i < door_count; i++)
+		uv_sem_wait(&door_is_open);
 	wait_for_signal(&set);
 	pthread_t second;
 	must(pthread_create(&second, NULL, end_at_second_signal, &set) == 0);
