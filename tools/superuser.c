@@ -11,8 +11,11 @@
 #include "command.h"
 
 /* A password is one line; its line end is not part of it. */
-static int read_password(char *line, size_t size, struct str *ret)
+static int read_password(struct arena *arena, struct str *ret)
 {
+	const size_t size = PASSWORD_MOST + 2;
+	char *line = arena_alloc(arena, size);
+
 	if (fgets(line, (int) size, stdin) == NULL)
 		return fail(-EINVAL, "there is no password on standard input");
 	struct str password = str_c(line);
@@ -68,7 +71,6 @@ int command_createsuperuser(int argc, char **argv)
 	};
 	_cleanup_(arena_fini) struct arena arena;
 	struct str password, encoded;
-	char line[PASSWORD_MOST + 2];
 	int words, r;
 
 	arena_init(&arena);
@@ -77,7 +79,7 @@ int command_createsuperuser(int argc, char **argv)
 		return r;
 	if (words > 0 || email == NULL || !from_stdin)
 		return fail(-EINVAL, "createsuperuser needs --email ADDRESS and --password-stdin");
-	r = read_password(line, sizeof(line), &password);
+	r = read_password(&arena, &password);
 	if (r == 0)
 		r = password_hash_blocking(&arena, password, &encoded);
 	if (r == 0)

@@ -69,6 +69,11 @@ bool errors_has(const struct errors *errors, const char *field)
 	return find_entry(errors, field) != NULL;
 }
 
+struct str errors_first(const struct errors *errors)
+{
+	return errors->first == NULL ? STR_NULL : errors->first->first->words;
+}
+
 int reply_errors(struct request *rq, const struct errors *errors)
 {
 	_cleanup_(buf_fini) struct buf body = BUF_INIT;

@@ -19,6 +19,8 @@ void errors_init(struct errors *, struct request *);
 void errors_add(struct errors *, const char *field, const char *format, ...) _printf_(3, 4);
 bool errors_any(const struct errors *);
 bool errors_has(const struct errors *, const char *field);
+/* The message added first; absent without one. */
+struct str errors_first(const struct errors *);
 /* 400 {"field":["…"],…}; returns 0. */
 int reply_errors(struct request *, const struct errors *) _must_check_;
 
