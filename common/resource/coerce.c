@@ -98,7 +98,7 @@ static struct str python_text(struct arena *arena, const struct json *json)
 	case JSON_NUMBER:
 		return python_number_text(arena, json);
 	case JSON_STRING:
-		return utf8_repair(arena, json_string(arena, json));
+		return utf8_repair(arena, json_text(arena, json));
 	case JSON_ARRAY:
 	case JSON_OBJECT:
 		break;
@@ -114,7 +114,7 @@ static bool plain_text(struct coercion *c, struct str *ret)
 	if (json == NULL)
 		*ret = c->in->text;
 	else if (json->type == JSON_STRING)
-		*ret = json_string(c->arena, json);
+		*ret = json_text(c->arena, json);
 	else if (json->type == JSON_NUMBER)
 		*ret = python_number_text(c->arena, json);
 	else

@@ -62,12 +62,12 @@ static void put_variant(struct request *rq, struct json_writer *w, const struct 
 
 	json_begin_object(w);
 	json_put_key(w, STR("url"));
-	json_put_str(w, media_url(rq, json_string(&rq->arena, path)));
+	json_put_str(w, media_url(rq, json_text(&rq->arena, path)));
 	put_number(w, STR("width"), json_get(variant, STR("width"))->text);
 	put_number(w, STR("height"), json_get(variant, STR("height"))->text);
 	put_number(w, STR("bytes"), json_get(variant, STR("bytes"))->text);
 	json_put_key(w, STR("sha256"));
-	json_put_str(w, json_string(&rq->arena, json_get(variant, STR("sha256"))));
+	json_put_str(w, json_text(&rq->arena, json_get(variant, STR("sha256"))));
 	json_end_object(w);
 }
 
@@ -105,7 +105,7 @@ static struct str srcset(struct request *rq, const struct json *made, bool is_we
 
 		if (variant == NULL || image_variant_kinds[i].is_webp != is_webp)
 			continue;
-		struct str url = media_url(rq, json_string(&rq->arena, json_get(variant, STR("path"))));
+		struct str url = media_url(rq, json_text(&rq->arena, json_get(variant, STR("path"))));
 		buf_printf(&set, "%s%.*s %.*sw", set.len == 0 ? "" : ", ", STR_ARG(url),
 			   STR_ARG(json_get(variant, STR("width"))->text));
 	}
@@ -379,7 +379,7 @@ static int deleted(struct change *c)
 
 	delete_file(c->rq, row_get(c->old, "image"));
 	for (const struct json *v = made == NULL ? NULL : made->first; v != NULL; v = v->next)
-		delete_file(c->rq, json_string(&c->rq->arena, json_get(v, STR("path"))));
+		delete_file(c->rq, json_text(&c->rq->arena, json_get(v, STR("path"))));
 	return 0;
 }
 

@@ -21,7 +21,7 @@ static int read_recipients(struct job *job, struct str text, struct mail *mail)
 	for (const struct json *item = list->first; item != NULL; item = item->next) {
 		if (item->type != JSON_STRING)
 			return job_drop(job, STR_NULL, "recipient_list holds something that is no text");
-		to[mail->to_count++] = json_string(&job->arena, item);
+		to[mail->to_count++] = json_text(&job->arena, item);
 	}
 	mail->to = to;
 	return 0;
