@@ -178,7 +178,7 @@ int request_body(struct request *rq, unsigned accepts, const struct body **ret)
 		}
 		if (r == -E_TOO_LARGE) {
 			/* Django takes this for an attack and answers with its page, not DRF's JSON. */
-			(void) reply_page(rq, 400);
+			must(reply_page(rq, 400) == 0);
 			r = -E_BAD_REQUEST;
 		}
 		if (r < 0)

@@ -103,7 +103,7 @@ int dispatch(struct request *rq)
 	/* A success that was announced before the failure did not happen. */
 	if (reply_status(rq) < 400)
 		reply_reset(rq);
-	(void) reply_error(rq, r); /* cannot fail */
+	must(reply_error(rq, r) == 0);
 	log_failure(rq, r);
 	return r;
 }

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/live.h"
 #include "base/uuid.h"
+#include "base/world.h"
 #include "http/multipart.h"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -38,7 +39,7 @@ static struct exchange *exchange_new(struct http_server *s, h2o_req_t *req)
 	arena_init(&x->rq.arena);
 	x->rq.server = s;
 	x->rq.thread = s->options.thread;
-	x->rq.started = loop_now(s->loop);
+	x->rq.started = now_monotonic(); /* the loop's own now is from before it slept */
 	x->rq._reply = &x->reply;
 	live_add(LIVE_requests, 1);
 	return x;
@@ -88,7 +89,7 @@ static void on_disposed(void *chunk)
 	x->req = NULL;
 	if (x->connection != NULL) {
 		x->connection->exchange = NULL;
-		x->connection->active = loop_now(x->server->loop);
+		x->connection->active = now_monotonic();
 		x->connection = NULL;
 	}
 	if (x->fiber != NULL)
@@ -271,7 +272,7 @@ static void name_it(struct exchange *x)
 	memcpy(c->name + method + 1, x->rq.path.at, path);
 	c->name[method + 1 + path] = '\0';
 }
-static_assert(sizeof(((struct log_context *) NULL)->id) >= sizeof(((struct request *) NULL)->id),
+_Static_assert(sizeof(((struct log_context *) NULL)->id) >= sizeof(((struct request *) NULL)->id),
 	      "a request id fits into a log context");
 
 static bool is_host_character(char c)
@@ -322,7 +323,7 @@ static void log_access(const struct exchange *x)
 		  LOG_INT("status", is_gone ? 499 : x->reply.status),
 		  LOG_INT("bytes", (int64_t) (x->reply.kind == REPLY_FILE ? x->reply.length
 									  : x->reply.body.len)),
-		  LOG_INT("us", loop_now(x->server->loop) - rq->started), LOG_STR("peer", rq->peer),
+		  LOG_INT("us", now_monotonic() - rq->started), LOG_STR("peer", rq->peer),
 		  LOG_STR("request", str_c(rq->id)));
 }
 
@@ -344,8 +345,13 @@ static int run(void *arg)
 {
 	struct exchange *x = arg;
 
+	int r;
+
 	OBJ_CHECK(x, EXCHANGE_MAGIC);
-	return dispatch(&x->rq);
+	r = dispatch(&x->rq);
+	if (x->watch != NULL)
+		x->watch->parks = fiber_park_count(x->fiber);
+	return r;
 }
 
 static void on_fiber_end(void *arg, int result)
@@ -356,7 +362,6 @@ static void on_fiber_end(void *arg, int result)
 	must(reply_is_set(&x->rq));
 	if (x->watch != NULL) {
 		x->watch->result = result;
-		x->watch->parks = fiber_park_count(x->fiber);
 		x->watch->fiber = NULL;
 	}
 	x->fiber = NULL;
@@ -376,9 +381,9 @@ static int refuse(struct exchange *x, uint64_t *counter, const char *why)
 static int start_fiber(struct exchange *x, const struct route *rule)
 {
 	struct http_server *s = x->server;
-	usec_t deadline = rule->deadline != 0 ? rule->deadline : ROUTE_DEADLINE;
+	usec_t allowed = rule->deadline != 0 ? rule->deadline : ROUTE_DEADLINE;
 
-	x->fiber = fiber_start(s->loop, rule->name, deadline, run, x);
+	x->fiber = fiber_start(s->loop, rule->name, x->rq.started + allowed, run, x);
 	if (x->fiber == NULL)
 		return refuse(x, &s->counters.refused_busy, "Too many requests are being worked on.");
 	exchange_hold(x);
@@ -470,7 +475,9 @@ static int take(struct exchange *x, h2o_socket_t *sock)
 	rq->scheme = x->req->input.scheme == &H2O_URL_SCHEME_HTTPS ? STR("https") : STR("http");
 	rq->method = method_of(rq->method_text);
 	read_target(rq, target);
-	rq->peer = x->connection != NULL ? connection_peer(x->connection, sock) : STR("127.0.0.1");
+	rq->peer = x->connection == NULL
+			   ? STR("127.0.0.1")
+			   : arena_str(&rq->arena, connection_peer(x->connection, sock));
 	give_id(x);
 	name_it(x);
 	if (sock != NULL)
@@ -508,8 +515,7 @@ int exchange_on_req(h2o_handler_t *self, h2o_req_t *req)
 	x->connection = connection_of(req->conn);
 	if (x->connection != NULL) {
 		sock = req->conn->callbacks->get_socket(req->conn);
-		x->connection->exchange = x;
-		x->connection->is_fresh = false;
+		connection_works(x->connection, x);
 	}
 	counter_add(&s->counters.requests, 1);
 	(void) take(x, sock); /* an answer is set where something is wrong */

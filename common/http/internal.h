@@ -50,6 +50,8 @@ struct reply {
 
 /* Forgets what was answered, headers too. */
 void reply_reset(struct request *);
+/* Bytes of the body. */
+uint64_t reply_length(const struct reply *);
 int reply_redirect(struct request *, struct str location) _must_check_;
 int reply_preflight(struct request *) _must_check_;
 /* {"detail": text} */
@@ -189,6 +191,8 @@ int64_t budget_add(int64_t bytes);
 /* NULL when the connection has no socket (in process). */
 struct connection *connection_of(h2o_conn_t *);
 struct str connection_peer(struct connection *, h2o_socket_t *);
+/* Its request has arrived whole. */
+void connection_works(struct connection *, struct exchange *);
 /* Ends it without an answer: h2o sees the end of the stream and closes. */
 void connection_shut(struct connection *);
 

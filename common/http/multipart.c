@@ -197,8 +197,8 @@ int multipart_parse(struct arena *a, struct str content_type, struct str bytes, 
 {
 	struct form_field *fields;
 	struct upload *uploads;
-	struct str delimiter, *parts;
-	size_t count, field_count = 0, upload_count = 0, outside_files = 0;
+	struct str delimiter, *parts = NULL;
+	size_t count = 0, field_count = 0, upload_count = 0, outside_files = 0;
 	int r = delimiter_of(a, content_type, &delimiter);
 
 	if (r < 0)

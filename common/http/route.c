@@ -51,7 +51,7 @@ static const struct str root_mount = STR_INIT("/");
 static const enum http_method allow_order[] = {
 	HTTP_GET, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_HEAD, HTTP_OPTIONS,
 };
-static_assert(ARRAY_SIZE(allow_order) == HTTP_METHODS, "every method has its place in Allow");
+_Static_assert(ARRAY_SIZE(allow_order) == HTTP_METHODS, "every method has its place in Allow");
 
 struct route_table *route_table_new(void)
 {
@@ -111,6 +111,11 @@ static void allow_fill(struct route_table *t, struct view *v)
 		buf_add_c(&b, http_method_names[allow_order[i]]);
 	}
 	v->allow = arena_str(&t->arena, buf_str(&b));
+}
+
+void *route_table_keep(struct route_table *t, size_t size)
+{
+	return arena_zalloc(&t->arena, size);
 }
 
 void route_table_add_prefix(struct route_table *t, const char *prefix, const struct route *row)
@@ -376,7 +381,7 @@ bool route_table_find(const struct route_table *t, struct str path, struct route
 	if (!descend(&t->root, path, false, 0, &m)) {
 		if (find_suffixed(t, path, ret))
 			return true;
-		m.wants_slash = true;
+		m = (struct route_match){ .wants_slash = true }; /* without what was tried */
 		if (str_ends(path, STR("/")) || !descend(&t->root, path, true, 0, &m))
 			return false;
 	}

@@ -87,5 +87,7 @@ route_handler permit_anyone;
 /* Every path below `prefix` ("/media/") is answered by this row, whose pattern is not looked at.  For
  * http/media.h; both are borrowed like rows. */
 void route_table_add_prefix(struct route_table *, const char *prefix, const struct route *row);
+/* Zeroed memory that lives as long as the table, for rows that are made at start. */
+void *route_table_keep(struct route_table *, size_t size);
 
 #endif

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "base/world.h"
+
 /* A header name as HTTP/1.1 clients like to see it and, for HTTP/2, in lower case. */
 struct name {
 	h2o_iovec_t lower;
@@ -61,7 +63,7 @@ static const struct {
 };
 /* clang-format on */
 #define STANDING_MOST 5
-static_assert(ARRAY_SIZE(standing) == STANDING_MOST, "the room for headers counts on it");
+_Static_assert(ARRAY_SIZE(standing) == STANDING_MOST, "the room for headers counts on it");
 /* And type, allow, vary, id, authenticate. */
 #define HEADERS_MOST (STANDING_MOST + 5 + REPLY_HEADERS)
 
@@ -257,7 +259,7 @@ void exchange_send(struct exchange *x)
 	req->res.content_length = is_bodiless(reply->status) ? SIZE_MAX : reply_length(reply);
 	if (reply->ends || s->drain != DRAIN_NO || x->is_reset)
 		req->http1_is_persistent = 0;
-	x->sent_at = loop_now(s->loop);
+	x->sent_at = now_monotonic();
 	put_headers(x);
 	if (reply->kind == REPLY_FILE && !is_head && reply->length > 0)
 		send_file(x);
