@@ -11,8 +11,9 @@
 
 #include "http/route.h"
 
-/* Serves the rest of the path after `prefix` ("/media/") from `folder`.  Registered with the table as a
- * prefix; not subject to patterns. */
+/* Serves the rest of the path after `prefix` ("/media/") from `folder`, which need not exist yet.
+ * Registered with the table as a prefix; not subject to patterns.  Both texts are borrowed for as long as
+ * the table lives. */
 void route_table_add_media(struct route_table *, const char *prefix, const char *folder);
 
 #endif

@@ -59,7 +59,7 @@ struct http_answer {
 	size_t header_count;
 	struct str body;
 	int replies; /* 0 or 1: how many were sent */
-	int result;  /* of the fiber */
+	int result;  /* of the fiber; 0 if none was needed */
 	unsigned parks; /* how often its fiber waited */
 };
 struct http_ask {
@@ -68,8 +68,9 @@ struct http_ask {
 	size_t header_count;
 	struct str body;
 	unsigned cancel_at; /* cancel at the n-th park; 0: never */
+	bool leaves;        /* the client is gone as soon as its request was handed over */
 };
-/* Turns the loop until the request's fiber has ended. */
+/* Turns the loop until the request's fiber has ended and its answer was sent or dropped. */
 void http_ask(struct http_server *, struct arena *, const struct http_ask *, struct http_answer *ret);
 
 #endif
