@@ -37,6 +37,15 @@ void log_setup(enum log_level most, bool as_json, const char *name)
 	snprintf(program, sizeof(program), "%s", name);
 }
 
+enum log_level log_level_from_name(const char *name)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(level_names); i++) {
+		if (strcmp(name, level_names[i]) == 0)
+			return (enum log_level) i;
+	}
+	return LOG_INFO;
+}
+
 bool log_is_on(enum log_level level)
 {
 	return level <= level_most;
