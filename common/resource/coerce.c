@@ -148,6 +148,15 @@ static bool check_text(struct coercion *c, struct str text)
 
 	if (f->has_pattern != NULL && !f->has_pattern(valid))
 		is_right = blame(c, f->pattern_words);
+	if (f->rules != NULL) {
+		struct str broken[FIELD_RULES];
+		size_t count = f->rules(valid, broken);
+
+		must(count <= FIELD_RULES);
+		for (size_t i = 0; i < count; i++)
+			errors_add(c->errors, f->name, "%.*s", STR_ARG(broken[i]));
+		is_right = is_right && count == 0;
+	}
 	if (f->most_length > 0 && utf8_length(valid) > f->most_length) {
 		errors_add(c->errors, f->name, "Ensure this field has no more than %u characters.", f->most_length);
 		is_right = false;

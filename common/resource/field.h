@@ -35,6 +35,8 @@ enum field_type {
 	FIELD_TYPES,
 };
 
+#define FIELD_RULES 8
+
 /* Filled by words. */
 struct field {
 	const char *name;
@@ -61,6 +63,8 @@ struct field {
 	const char *const *choices; /* NULL-terminated */
 	const char *pattern_words;  /* with has_pattern: the message */
 	bool (*has_pattern)(struct str value);
+	/* More rules of a text: fills the sentences that it breaks (at most FIELD_RULES), returns how many. */
+	size_t (*rules)(struct str value, struct str *ret_sentences);
 	const struct resource *refers; /* REFERENCE, MANY */
 	const char *through;           /* MANY: the column there that holds our key */
 	bool is_unique;                /* asked before saving; the index decides without a race */
@@ -95,6 +99,7 @@ struct field {
 #define NOW_AT_SAVE          .is_now_at_save = true, .is_read_only = true
 #define ONE_OF(list_)        .choices = (list_)
 #define PATTERN(fn_, words_) .has_pattern = (fn_), .pattern_words = (words_)
+#define RULES(fn_)           .rules = (fn_)
 #define REFERS(resource_)    .refers = (resource_)
 #define THROUGH(column_)     .through = (column_)
 #define UNIQUE(constraint_, words_) .is_unique = true, .unique_constraint = (constraint_), .unique_words = (words_)

@@ -33,7 +33,8 @@ static int refusal(const struct identity *caller)
 
 static int permit(struct request *rq, unsigned may)
 {
-	const struct resource *res = rq->route->about;
+	/* All rows of a path are the resource's; a method without a row has none of its own. */
+	const struct resource *res = rq->view->first->about;
 
 	for (size_t i = 0; i < res->permission_count; i++) {
 		if ((res->permissions[i].may & may) && is_met(&res->permissions[i], rq->caller))

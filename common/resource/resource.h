@@ -104,7 +104,7 @@ struct resource {
 	const char *order;  /* "t.created_at DESC, t.id DESC" */
 	const char *remove; /* instead of DELETE: "is_deleted = true, deleted_at = now()"; NULL: DELETE */
 	unsigned page;      /* rows a page; 0: 20 */
-	unsigned accepts;   /* body kinds; 0: JSON (forms come with a later stage) */
+	unsigned accepts;   /* body kinds; 0: JSON, form and multipart */
 	size_t max_body;
 	usec_t deadline;
 	unsigned actions;   /* which of MAY_* have routes; 0: all */

@@ -113,7 +113,7 @@ static int check(struct change *c)
 	int r;
 
 	r = validate_body(c->rq, res->fields, res->field_count, c->mode,
-			  res->accepts == 0 ? 1u << BODY_JSON : res->accepts, &c->errors, &c->values);
+			  res->accepts == 0 ? BODY_ANY : res->accepts, &c->errors, &c->values);
 	if (r < 0)
 		return r;
 	r = check_in_database(c);

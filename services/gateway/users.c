@@ -55,7 +55,7 @@ static const struct field fields[] = {
 	FIELD("date_joined",              TIME,      NOW_AT_CREATION),
 	FIELD("created_at",               TIME,      COMPUTED("t.date_joined")),
 	FIELD("updated_at",               TIME,      NOW_AT_SAVE),
-	FIELD("password",                 TEXT,      REQUIRED_ONCE, WRITE_ONLY, FIXED),
+	FIELD("password",                 TEXT,      REQUIRED_ONCE, WRITE_ONLY, FIXED, LENGTH(PASSWORD_MOST / 4), RULES(password_rules_broken)),
 	FIELD("password_confirm",         TEXT,      REQUIRED_ONCE, INPUT_ONLY, FIXED),
 	FIELD("is_superuser",             BOOLEAN,   HIDDEN, USUALLY("false")),
 	FIELD("email_verification_token", UUID,      HIDDEN),
@@ -68,22 +68,17 @@ static const struct permission permissions[] = {
 };
 /* clang-format on */
 
-/* The rules first; then the hash, while no transaction holds a connection. */
+/* Hashed here, while no transaction holds a connection. */
 static int check_password(struct change *c)
 {
 	struct str password = values_get(&c->values, "password");
-	struct str broken[PASSWORD_RULES], encoded;
-	size_t count = password_rules_broken(password, broken);
+	struct str encoded;
 	int r;
 
-	for (size_t i = 0; i < count; i++)
-		errors_add(&c->errors, "password", "%.*s", STR_ARG(broken[i]));
-	if (password.len > PASSWORD_MOST)
-		errors_add(&c->errors, "password", "Ensure this field has no more than %d characters.", PASSWORD_MOST);
-	if (!errors_any(&c->errors) && !str_eq(password, values_get(&c->values, "password_confirm")))
+	if (!str_eq(password, values_get(&c->values, "password_confirm"))) {
 		errors_add(&c->errors, NULL, "Password fields didn't match.");
-	if (errors_any(&c->errors))
 		return 0;
+	}
 	r = password_hash(&c->rq->arena, password, &encoded);
 	if (r == 0)
 		values_set(&c->values, "password", encoded);
@@ -92,9 +87,7 @@ static int check_password(struct change *c)
 
 static int check(struct change *c)
 {
-	if (c->mode == VALIDATE_CREATE && values_given(&c->values, "password"))
-		return check_password(c);
-	return 0;
+	return c->mode == VALIDATE_CREATE ? check_password(c) : 0;
 }
 
 /* `name` fills what was not given by itself: the part before the first space, and the rest. */
