@@ -5,6 +5,7 @@
 
 #include "base/codec.h"
 #include "base/datetime.h"
+#include "base/error.h"
 #include "base/uuid.h"
 
 #define NUMBER_TEXT_MOST 1000 /* DRF's MAX_STRING_LENGTH */
@@ -85,8 +86,7 @@ static struct str python_number_text(struct arena *arena, const struct json *jso
 	return arena_str(arena, buf_str(&text));
 }
 
-/* What str() gives for a value that is no text: for messages that quote it. */
-static struct str python_text(struct arena *arena, const struct json *json)
+struct str python_text(struct arena *arena, const struct json *json)
 {
 	switch (json->type) {
 	case JSON_TRUE:
@@ -538,6 +538,9 @@ static bool coerce_upload(struct coercion *c, struct str *ret)
 	}
 	if (c->in->upload->bytes.len == 0)
 		return blame(c, "The submitted file is empty.");
+	int r = f->file_rule == NULL ? 0 : f->file_rule(c->in->upload);
+	if (r < 0)
+		return blame(c, fail_reason(r));
 	*ret = STR("");
 	return true;
 }

@@ -29,6 +29,9 @@ bool coerce(struct errors *, const struct field *, const struct input *, struct 
 /* Python's name for the type of a JSON value: "dict", "list", "str", "int", "float", "bool", "NoneType". */
 const char *python_type_name(const struct json *);
 
+/* str() of a value as Python has it, for messages that quote it; arrays and objects as they were sent. */
+struct str python_text(struct arena *, const struct json *);
+
 /* str.strip() of Python: all that Unicode calls white space. */
 struct str python_strip(struct str);
 

@@ -65,6 +65,8 @@ struct field {
 	bool (*has_pattern)(struct str value);
 	/* More rules of a text: fills the sentences that it breaks (at most FIELD_RULES), returns how many. */
 	size_t (*rules)(struct str value, struct str *ret_sentences);
+	/* UPLOAD: 0, or a negative error whose reason is the message.  Must not yield. */
+	int (*file_rule)(const struct upload *);
 	const struct resource *refers; /* REFERENCE, MANY */
 	const char *through;           /* MANY: the column there that holds our key */
 	bool is_unique;                /* asked before saving; the index decides without a race */
@@ -100,6 +102,7 @@ struct field {
 #define ONE_OF(list_)        .choices = (list_)
 #define PATTERN(fn_, words_) .has_pattern = (fn_), .pattern_words = (words_)
 #define RULES(fn_)           .rules = (fn_)
+#define FILE_RULE(fn_)       .file_rule = (fn_)
 #define REFERS(resource_)    .refers = (resource_)
 #define THROUGH(column_)     .through = (column_)
 #define UNIQUE(constraint_, words_) .is_unique = true, .unique_constraint = (constraint_), .unique_words = (words_)

@@ -31,7 +31,7 @@ static struct db_at change_at(const struct change *c)
 
 /* --- what only the database can say --------------------------------------------------------------------------- */
 
-static int check_reference(struct change *c, const struct field *f, struct str key)
+static int check_reference(struct change *c, const struct field *f, struct str key, struct str sent)
 {
 	struct arena *arena = &c->rq->arena;
 	const struct resource *other = f->refers;
@@ -44,7 +44,7 @@ static int check_reference(struct change *c, const struct field *f, struct str k
 
 	r = db_at_query(change_at(c), arena, &exists, DB_VALUES(key), &rows);
 	if (r == 0 && rows.count == 0)
-		errors_add(&c->errors, f->name, "Invalid pk \"%.*s\" - object does not exist.", STR_ARG(key));
+		errors_add(&c->errors, f->name, "Invalid pk \"%.*s\" - object does not exist.", STR_ARG(sent));
 	return r;
 }
 
@@ -97,7 +97,7 @@ static int check_in_database(struct change *c)
 		if (!c->values.is_given[i] || str_is_null(value) || errors_has(&c->errors, f->name))
 			continue;
 		if (f->type == FIELD_REFERENCE)
-			r = check_reference(c, f, value);
+			r = check_reference(c, f, value, c->values.sent[i]);
 		else if (f->is_unique)
 			r = check_unique(c, f, value);
 		if (r < 0)

@@ -8,6 +8,7 @@ static void values_init(struct values *v, struct arena *arena, const struct fiel
 		.fields = fields,
 		.count = count,
 		.text = arena_array(arena, struct str, count),
+		.sent = arena_array(arena, struct str, count),
 		.is_given = arena_array(arena, bool, count),
 		.uploads = arena_array(arena, const struct upload *, count),
 	};
@@ -134,6 +135,7 @@ static void validate_field(struct errors *errors, const struct body *body, struc
 	if (!coerce(errors, f, &in, &v->text[place]))
 		return;
 	v->uploads[place] = in.upload;
+	v->sent[place] = in.json != NULL ? python_text(&errors->rq->arena, in.json) : in.text;
 	v->is_given[place] = true;
 }
 

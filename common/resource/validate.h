@@ -20,6 +20,7 @@ struct values {
 	const struct field *fields;
 	size_t count;
 	struct str *text;   /* SQL text; absent: NULL or not given */
+	struct str *sent;           /* as it stood in the body, for messages that quote it */
 	bool *is_given;
 	const struct upload **uploads; /* FIELD_UPLOAD: the file */
 };

@@ -130,6 +130,13 @@ static void render_responsive(struct request *rq, struct json_writer *w, const s
 	json_end_object(w);
 }
 
+static int is_picture(const struct upload *upload)
+{
+	struct image_header header;
+
+	return image_check(upload->bytes, &header);
+}
+
 /* --- the tables --------------------------------------------------------------------------------------------------- */
 
 /* clang-format off */
@@ -137,7 +144,7 @@ static const struct field fields[] = {
 	/*    name               type       rules */
 	FIELD("id",              KEY),
 	FIELD("product",         REFERENCE, COLUMN("product_id"), REQUIRED_ONCE, FIXED, REFERS(&product_resource)),
-	FIELD("image",           UPLOAD,    REQUIRED_ONCE, LENGTH(255), RENDER(render_image)),
+	FIELD("image",           UPLOAD,    REQUIRED_ONCE, LENGTH(255), FILE_RULE(is_picture), RENDER(render_image)),
 	FIELD("alt_text",        TEXT,      BLANK, LENGTH(255)),
 	FIELD("caption",         TEXT,      BLANK, LENGTH(255)),
 	FIELD("is_primary",      BOOLEAN,   USUALLY("false")),
@@ -259,15 +266,10 @@ static int check_product(struct change *c)
 static int take_upload(struct change *c, const struct upload *upload)
 {
 	struct arena *arena = &c->rq->arena;
-	struct image_header header;
+	const struct image_header header = image_probe(upload->bytes); /* is_picture let it pass */
 	struct str path;
 	int r;
 
-	r = image_check(upload->bytes, &header);
-	if (r < 0) {
-		errors_add(&c->errors, "image", "%s", fail_reason(r));
-		return 0;
-	}
 	r = check_product(c);
 	if (r < 0)
 		return r;
