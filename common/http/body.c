@@ -12,7 +12,7 @@
 #include "http/multipart.h"
 
 /* DRF takes what Python's recursion takes, some 980 levels; this is beyond what anybody means. */
-#define JSON_DEPTH_MOST 128
+#define JSON_DEPTH_MOST  128
 #define JSON_VALUES_MOST 200000
 
 /* In DRF's order: of two that match, the first one parses. */
@@ -74,7 +74,8 @@ static int record(struct request *rq, int code)
 void body_gate(struct request *rq)
 {
 	/* So short a text cannot hold too many. */
-	if (rq->body_bytes.len < JSON_VALUES_MOST || kind_of(content_type(rq), BODY_ANY) != BODY_JSON)
+	if (rq->body_bytes.len < JSON_VALUES_MOST ||
+	    kind_of(content_type(rq), BODY_ANY) != BODY_JSON)
 		return;
 	if (count_values(rq->body_bytes) > JSON_VALUES_MOST) {
 		(void) fail(-E_BAD_REQUEST, "JSON parse error - More than %d values",

@@ -66,7 +66,8 @@ static int steps(struct request *rq)
 		if (r < 0)
 			return r;
 	}
-	if ((rule->flags & ROUTE_NO_AUTHENTICATION) == 0 && rq->server->options.authenticate != NULL) {
+	if ((rule->flags & ROUTE_NO_AUTHENTICATION) == 0 &&
+	    rq->server->options.authenticate != NULL) {
 		r = rq->server->options.authenticate(rq);
 		if (r < 0)
 			return r;
@@ -97,7 +98,8 @@ int dispatch(struct request *rq)
 	int r = steps(rq);
 
 	if (r >= 0 && !reply_is_set(rq))
-		r = fail(-E_INTERNAL, "the handler of \"%s\" gave no answer", rq->view->first->name);
+		r = fail(-E_INTERNAL, "the handler of \"%s\" gave no answer",
+			 rq->view->first->name);
 	if (r >= 0)
 		return 0;
 	/* A success that was announced before the failure did not happen. */

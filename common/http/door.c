@@ -18,12 +18,12 @@
 #include "base/error.h"
 #include "base/world.h"
 
-#define SWEEP_EVERY SEC
-#define DRAIN_EVERY (50 * MSEC)
+#define SWEEP_EVERY       SEC
+#define DRAIN_EVERY       (50 * MSEC)
 /* A client whose connection waited in the kernel when the drain began may still be about to send. */
-#define DRAIN_FRESH SEC
+#define DRAIN_FRESH       SEC
 /* What cancelled requests get to end and be answered. */
-#define DRAIN_LAST SEC
+#define DRAIN_LAST        SEC
 /* A body that is longer than its route takes is let in for so many sweeps, because if it is complete by
  * then its client can be told. */
 #define OVER_LIMIT_SWEEPS 3
@@ -73,7 +73,8 @@ static void enter(struct connection *c, enum phase phase, const h2o_req_t *req, 
 {
 	const struct timeval *begin = &req->timestamps.request_begin_at;
 
-	if (phase == c->phase && begin->tv_sec == c->begin.tv_sec && begin->tv_usec == c->begin.tv_usec)
+	if (phase == c->phase && begin->tv_sec == c->begin.tv_sec &&
+	    begin->tv_usec == c->begin.tv_usec)
 		return;
 	c->phase = phase;
 	c->begin = *begin;
@@ -113,7 +114,8 @@ static void judge_body(struct sweep *w, struct connection *c, const h2o_req_t *r
 		cut(c, "its body takes too long");
 	else if (took > o->header_timeout && input < (size_t) (took / SEC) * o->upload_rate)
 		cut(c, "its body comes too slowly");
-	else if (input > limit_of(w->server, req) + HEAD_MOST && ++c->over_limit >= OVER_LIMIT_SWEEPS)
+	else if (input > limit_of(w->server, req) + HEAD_MOST &&
+		 ++c->over_limit >= OVER_LIMIT_SWEEPS)
 		cut(c, "its body is too long");
 }
 
@@ -220,7 +222,7 @@ static void sweep(struct http_server *s)
 
 static void cancel_all(struct http_server *s)
 {
-	list_for_each(node, &s->running) {
+	list_for_each (node, &s->running) {
 		struct exchange *x = list_entry(node, struct exchange, link);
 
 		if (x->fiber != NULL)
@@ -230,7 +232,7 @@ static void cancel_all(struct http_server *s)
 
 static void shut_all(struct http_server *s)
 {
-	list_for_each(node, &s->connections)
+	list_for_each (node, &s->connections)
 		connection_shut(list_entry(node, struct connection, link));
 }
 

@@ -24,7 +24,8 @@
 static struct exchange *exchange_new(struct http_server *s, h2o_req_t *req)
 {
 	struct list *node = list_pop(&s->spare);
-	struct exchange *x = node != NULL ? list_entry(node, struct exchange, link) : malloc(sizeof(*x));
+	struct exchange *x = node != NULL ? list_entry(node, struct exchange, link)
+					  : malloc(sizeof(*x));
 
 	must(x != NULL);
 	s->spare_count -= node != NULL;
@@ -58,7 +59,7 @@ static void exchange_free(struct exchange *x)
 	x->magic = 0;
 	x->rq.magic = 0;
 	live_add(LIVE_requests, -1);
-	if (s->spare_count < SPARE_MOST) {
+	if (s->spare_count + 1 <= SPARE_MOST) {
 		list_append(&s->spare, &x->link);
 		s->spare_count++;
 	} else {
@@ -126,7 +127,8 @@ static void copy_head(struct exchange *x, struct str *ret_target)
 	struct request *rq = &x->rq;
 	const h2o_req_t *req = x->req;
 	size_t total = req->input.method.len + req->input.path.len + req->input.authority.len + 1;
-	struct header *headers = arena_alloc(&rq->arena, sizeof(*headers) * (req->headers.size + 1));
+	struct header *headers = arena_alloc(&rq->arena,
+					     sizeof(*headers) * (req->headers.size + 1));
 	char *at;
 
 	for (size_t i = 0; i < req->headers.size; i++)
@@ -273,7 +275,7 @@ static void name_it(struct exchange *x)
 	c->name[method + 1 + path] = '\0';
 }
 _Static_assert(sizeof(((struct log_context *) NULL)->id) >= sizeof(((struct request *) NULL)->id),
-	      "a request id fits into a log context");
+	       "a request id fits into a log context");
 
 static bool is_host_character(char c)
 {
@@ -318,7 +320,8 @@ static void log_access(const struct exchange *x)
 
 	if (!log_is_on(LOG_INFO))
 		return;
-	log_event(LOG_INFO, "request", LOG_STR("method", rq->method_text), LOG_STR("path", rq->path),
+	log_event(LOG_INFO, "request", LOG_STR("method", rq->method_text),
+		  LOG_STR("path", rq->path),
 		  /* 499 is how others write down that nobody was there to take the answer */
 		  LOG_INT("status", is_gone ? 499 : x->reply.status),
 		  LOG_INT("bytes", (int64_t) (x->reply.kind == REPLY_FILE ? x->reply.length
@@ -385,7 +388,8 @@ static int start_fiber(struct exchange *x, const struct route *rule)
 
 	x->fiber = fiber_start(s->loop, rule->name, x->rq.started + allowed, run, x);
 	if (x->fiber == NULL)
-		return refuse(x, &s->counters.refused_busy, "Too many requests are being worked on.");
+		return refuse(x, &s->counters.refused_busy,
+			      "Too many requests are being worked on.");
 	exchange_hold(x);
 	gauge_add(&s->counters.in_flight, 1);
 	fiber_set_log_context(x->fiber, &x->context);
@@ -458,7 +462,8 @@ static int route_it(struct exchange *x)
 	if (reply_is_set(rq))
 		return 0;
 	if (s->counters.in_flight >= (int64_t) s->options.most_requests)
-		return refuse(x, &s->counters.refused_busy, "Too many requests are being worked on.");
+		return refuse(x, &s->counters.refused_busy,
+			      "Too many requests are being worked on.");
 	body_gate(rq);
 	return start_fiber(x, rule);
 }

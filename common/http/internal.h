@@ -42,7 +42,7 @@ struct reply {
 	bool ends;       /* the connection is closed behind it */
 	struct str type; /* absent: no Content-Type */
 	struct str body;
-	int fd;          /* REPLY_FILE: closed by the arena */
+	int fd; /* REPLY_FILE: closed by the arena */
 	uint64_t offset, length;
 	size_t header_count;
 	struct header headers[REPLY_HEADERS];
@@ -63,7 +63,7 @@ int reply_file_part(struct request *, int status, int fd, uint64_t offset, uint6
  * without white space. */
 void json_indent(struct buf *out, struct str compact, unsigned indent);
 
-#define EXCHANGE_MAGIC UINT32_C(0x45584348)
+#define EXCHANGE_MAGIC   UINT32_C(0x45584348)
 #define CONNECTION_MAGIC UINT32_C(0x434f4e4e)
 
 struct exchange {

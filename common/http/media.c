@@ -15,9 +15,12 @@ static const struct {
 	struct str suffix;
 	const char *type;
 } types[] = {
-	{ STR_INIT(".jpg"), "image/jpeg" },      { STR_INIT(".jpeg"), "image/jpeg" },
-	{ STR_INIT(".png"), "image/png" },       { STR_INIT(".webp"), "image/webp" },
-	{ STR_INIT(".gif"), "image/gif" },       { STR_INIT(".pdf"), "application/pdf" },
+	{ STR_INIT(".jpg"), "image/jpeg" },
+	{ STR_INIT(".jpeg"), "image/jpeg" },
+	{ STR_INIT(".png"), "image/png" },
+	{ STR_INIT(".webp"), "image/webp" },
+	{ STR_INIT(".gif"), "image/gif" },
+	{ STR_INIT(".pdf"), "application/pdf" },
 	{ STR_INIT(".txt"), "text/plain; charset=utf-8" },
 	{ STR_INIT(".csv"), "text/csv; charset=utf-8" },
 	{ STR_INIT(".json"), "application/json" },
@@ -82,7 +85,8 @@ static bool range_is_for_this(const struct request *rq, struct str etag, usec_t 
 enum range { RANGE_NONE, RANGE_PART, RANGE_OUTSIDE };
 
 /* One range; several at once, and what is no range, are passed over (RFC 9110 §14.2 allows it). */
-static enum range read_range(struct str header, uint64_t size, uint64_t *ret_from, uint64_t *ret_len)
+static enum range read_range(struct str header, uint64_t size, uint64_t *ret_from,
+			     uint64_t *ret_len)
 {
 	struct str first, last = header;
 	uint64_t from, to;
@@ -139,7 +143,8 @@ static int reply_part(struct request *rq, int fd, uint64_t size, const char *con
 	part = range == RANGE_OUTSIDE
 		       ? arena_printf(&rq->arena, "bytes */%llu", (unsigned long long) size)
 		       : arena_printf(&rq->arena, "bytes %llu-%llu/%llu", (unsigned long long) from,
-				      (unsigned long long) (from + len - 1), (unsigned long long) size);
+				      (unsigned long long) (from + len - 1),
+				      (unsigned long long) size);
 	reply_header(rq, STR("Content-Range"), part);
 	return range == RANGE_OUTSIDE
 		       ? reply_file_part(rq, 416, fd, 0, 0, "text/plain; charset=utf-8")

@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "http/media_type.h"
 
-#define BOUNDARY_MOST 201
+#define BOUNDARY_MOST  201
 #define PART_HEAD_MOST 1024
 
 /* Code points that Python's str.isprintable() refuses and that a file name may be made to carry:
@@ -123,7 +123,8 @@ static struct str extended_value(struct arena *a, struct str value)
 {
 	struct str charset, language;
 
-	if (!str_cut(&value, '\'', &charset) || !str_cut(&value, '\'', &language) || str_is_null(value))
+	if (!str_cut(&value, '\'', &charset) || !str_cut(&value, '\'', &language) ||
+	    str_is_null(value))
 		return STR_NULL;
 	return percent_decode(a, value, false);
 }

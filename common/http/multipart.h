@@ -15,14 +15,15 @@
 #include "http/request.h"
 
 #define FORM_FIELDS_MOST 1000
-#define FORM_FILES_MOST 100
-#define FORM_BYTES_MOST ((size_t) 2621440)
+#define FORM_FILES_MOST  100
+#define FORM_BYTES_MOST  ((size_t) 2621440)
 
 /*
  * `content_type` is the header with its parameters.  0 with fields and uploads in *ret; -E_BAD_REQUEST with
  * DRF's reason ("Multipart form parse error - …"); -E_TOO_LARGE when a bound is passed.
  */
-int multipart_parse(struct arena *, struct str content_type, struct str bytes, struct body *ret) _must_check_;
+int multipart_parse(struct arena *, struct str content_type, struct str bytes, struct body *ret)
+	_must_check_;
 
 /* The last component of a client's file name, printable characters only; empty if nothing is left. */
 struct str filename_sanitise(struct arena *, struct str);

@@ -86,7 +86,8 @@ int reply_text(struct request *rq, int status, const char *content_type, struct 
 {
 	if (reply_is_set(rq))
 		return 0;
-	set_body(rq, status, arena_str(&rq->arena, str_c(content_type)), arena_str(&rq->arena, text));
+	set_body(rq, status, arena_str(&rq->arena, str_c(content_type)),
+		 arena_str(&rq->arena, text));
 	return 0;
 }
 

@@ -3,14 +3,9 @@
 #include "base/codec.h"
 
 const char *const http_method_names[HTTP_METHODS + 1] = {
-	[HTTP_GET] = "GET",
-	[HTTP_POST] = "POST",
-	[HTTP_PUT] = "PUT",
-	[HTTP_PATCH] = "PATCH",
-	[HTTP_DELETE] = "DELETE",
-	[HTTP_HEAD] = "HEAD",
-	[HTTP_OPTIONS] = "OPTIONS",
-	[HTTP_METHODS] = "other",
+	[HTTP_GET] = "GET",         [HTTP_POST] = "POST",     [HTTP_PUT] = "PUT",
+	[HTTP_PATCH] = "PATCH",     [HTTP_DELETE] = "DELETE", [HTTP_HEAD] = "HEAD",
+	[HTTP_OPTIONS] = "OPTIONS", [HTTP_METHODS] = "other",
 };
 
 struct str request_header(const struct request *rq, struct str name)
@@ -22,7 +17,8 @@ struct str request_header(const struct request *rq, struct str name)
 }
 
 /* The next "name=value" of the raw query, empty pieces passed over; without '=' the value is empty. */
-static bool next_raw(const struct request *rq, size_t *cursor, struct str *ret_name, struct str *ret_value)
+static bool next_raw(const struct request *rq, size_t *cursor, struct str *ret_name,
+		     struct str *ret_value)
 {
 	while (*cursor < rq->raw_query.len) {
 		struct str rest = str_slice(rq->raw_query, *cursor, rq->raw_query.len), piece;

@@ -94,29 +94,29 @@ struct request {
 	struct str method_text;
 	struct str path;      /* decoded, without the query */
 	struct str raw_query; /* without '?'; absent if there was none */
-	struct str mount;     /* "/api/v1/" or "/api/": what links are built on; "/" for other routes */
+	struct str mount; /* "/api/v1/" or "/api/": what links are built on; "/" for other routes */
 	struct str scheme, host; /* of the request; host as sent, checked */
-	struct str peer;      /* address without port */
+	struct str peer;         /* address without port */
 	/* All but Host, Content-Length, Transfer-Encoding, Expect and Upgrade, which are the door's. */
 	const struct header *headers;
 	size_t header_count;
 	struct str body_bytes; /* memory of the arena; or, above 256 KiB, a mapped file */
 
-	const struct view *view;   /* the path's row; never NULL in a handler */
-	const struct route *route; /* the method's row within it */
+	const struct view *view;                 /* the path's row; never NULL in a handler */
+	const struct route *route;               /* the method's row within it */
 	struct str parameters[ROUTE_PARAMETERS]; /* {…} of the pattern, decoded */
 
-	struct identity *caller;   /* NULL: anonymous */
-	char id[37];               /* request id: X-Request-ID if it was sane, else new */
+	struct identity *caller; /* NULL: anonymous */
+	char id[37];             /* request id: X-Request-ID if it was sane, else new */
 	usec_t started;
 
 	/* private to http/ */
 	struct reply *_reply;
-	struct str _format;        /* suffix of the path */
-	unsigned _indent;          /* spaces of JSON's indentation; 0: compact */
-	const struct body *_body;  /* parsed */
-	int _body_error;           /* what the gate or the parser said */
-	const char *_body_reason;  /* in the arena */
+	struct str _format;       /* suffix of the path */
+	unsigned _indent;         /* spaces of JSON's indentation; 0: compact */
+	const struct body *_body; /* parsed */
+	int _body_error;          /* what the gate or the parser said */
+	const char *_body_reason; /* in the arena */
 };
 
 #define REQUEST_MAGIC UINT32_C(0x52455155)
@@ -148,7 +148,8 @@ struct str request_absolute(struct request *, struct str path);
 int reply_json(struct request *, int status, struct str json) _must_check_;
 /* The same for long texts: the buf's memory is taken, the buf is empty afterwards. */
 int reply_json_take(struct request *, int status, struct buf *json) _must_check_;
-int reply_text(struct request *, int status, const char *content_type, struct str text) _must_check_;
+int reply_text(struct request *, int status, const char *content_type, struct str text)
+	_must_check_;
 int reply_empty(struct request *, int status) _must_check_; /* 204; others with Content-Length: 0 */
 /*
  * A file, with Last-Modified, ETag (with its quotes; absent: none), 304 and single ranges as the request's

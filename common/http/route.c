@@ -166,18 +166,21 @@ static int pattern_check(const struct route *r)
 static int row_check(const struct route *r)
 {
 	if (r->pattern == NULL || r->name == NULL)
-		return fail(-EINVAL, "route \"%s\": has no %s", r->pattern == NULL ? "" : r->pattern,
+		return fail(-EINVAL, "route \"%s\": has no %s",
+			    r->pattern == NULL ? "" : r->pattern,
 			    r->pattern == NULL ? "pattern" : "name");
 	if (r->method >= HTTP_METHODS)
 		return fail(-EINVAL, "route \"%s\": the method is none that is served", r->pattern);
 	if (r->handle == NULL)
 		return fail(-EINVAL, "route \"%s\" (%s): has no handler", r->pattern, r->name);
 	if (r->permit == NULL)
-		return fail(-EINVAL,
-			    "route \"%s\" (%s): has no permission; permit_anyone says that everybody may",
-			    r->pattern, r->name);
+		return fail(
+			-EINVAL,
+			"route \"%s\" (%s): has no permission; permit_anyone says that everybody may",
+			r->pattern, r->name);
 	if (r->deadline < 0)
-		return fail(-EINVAL, "route \"%s\" (%s): the deadline is negative", r->pattern, r->name);
+		return fail(-EINVAL, "route \"%s\" (%s): the deadline is negative", r->pattern,
+			    r->name);
 	return pattern_check(r);
 }
 
@@ -310,7 +313,8 @@ static bool descend(const struct node *n, struct str rest, bool adds_slash, unsi
 	for (const struct node *c = n->first; c != NULL; c = c->next) {
 		if (!str_eq(c->segment, segment))
 			continue;
-		if (is_last ? arrive(c, adds_slash, m) : descend(c, rest, adds_slash, parameters, m))
+		if (is_last ? arrive(c, adds_slash, m)
+			    : descend(c, rest, adds_slash, parameters, m))
 			return true;
 		break;
 	}

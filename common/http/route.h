@@ -24,8 +24,8 @@
 enum route_mount { ROUTE_API, ROUTE_ROOT };
 enum {
 	ROUTE_NO_AUTHENTICATION = 1, /* ignores Authorization, as simplejwt's views do */
-	ROUTE_NO_NEGOTIATION = 2,    /* not a DRF view: health, media; no metadata, no Allow header */
-	ROUTE_NO_SUFFIX = 4,         /* not made by DRF's router: no "….json" */
+	ROUTE_NO_NEGOTIATION = 2, /* not a DRF view: health, media; no metadata, no Allow header */
+	ROUTE_NO_SUFFIX = 4,      /* not made by DRF's router: no "….json" */
 };
 
 /* Yields allowed in all of them.  0 or a negative error; `permit` sees the caller but no object. */

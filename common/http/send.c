@@ -13,7 +13,10 @@ struct name {
 	h2o_iovec_t lower;
 	const char *shown;
 };
-#define NAME(lower, shown) { { (char *) (lower), sizeof(lower) - 1 }, (shown) }
+#define NAME(lower, shown)                                                                         \
+	{                                                                                          \
+		{ (char *) (lower), sizeof(lower) - 1 }, (shown)                                   \
+	}
 
 static struct name name_type = NAME("content-type", "Content-Type");
 static struct name name_allow = NAME("allow", "Allow");
@@ -22,10 +25,10 @@ static struct name name_id = NAME("x-request-id", "X-Request-ID");
 static struct name name_authenticate = NAME("www-authenticate", "WWW-Authenticate");
 
 #define IN(dress) (1u << (dress))
-#define VIEW IN(DRESS_VIEW)
-#define PAGE IN(DRESS_PAGE)
-#define MOVE IN(DRESS_REDIRECT)
-#define FILE_ IN(DRESS_FILE)
+#define VIEW      IN(DRESS_VIEW)
+#define PAGE      IN(DRESS_PAGE)
+#define MOVE      IN(DRESS_REDIRECT)
+#define FILE_     IN(DRESS_FILE)
 
 /*
  * The standing headers, and in which answers.  To add one: write the row, and raise STANDING_MOST if the
@@ -129,7 +132,8 @@ static void put_headers(struct exchange *x)
 		put(req, &name_allow, x->rq.view->allow);
 	put(req, &name_vary, vary(x, own_vary));
 	for (size_t i = 0; i < ARRAY_SIZE(standing); i++)
-		if ((standing[i].in & IN(reply->dress)) != 0 && own(reply, &standing[i].name) == NULL)
+		if ((standing[i].in & IN(reply->dress)) != 0 &&
+		    own(reply, &standing[i].name) == NULL)
 			put(req, &standing[i].name, standing[i].value);
 	if (reply->status == 401 && own(reply, &name_authenticate) == NULL)
 		put(req, &name_authenticate, STR("Bearer realm=\"api\""));
@@ -180,7 +184,8 @@ static void on_piece(uv_fs_t *read)
 	if (x->req != NULL && n <= 0) {
 		/* The file is shorter than it was, or unreadable; the length was promised, so the end of
 		 * the connection must say it. */
-		log_warn("reading a file to send: %s", n == 0 ? "it ends too early" : uv_strerror((int) n));
+		log_warn("reading a file to send: %s",
+			 n == 0 ? "it ends too early" : uv_strerror((int) n));
 		h2o_send(x->req, NULL, 0, H2O_SEND_STATE_ERROR);
 	} else if (x->req != NULL) {
 		sender->at += (uint64_t) n;

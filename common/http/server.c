@@ -57,7 +57,7 @@ void http_stats(struct http_stats *ret)
 
 	pthread_mutex_lock(&servers_lock);
 	add_counters(&sum, &past);
-	list_for_each(node, &servers)
+	list_for_each (node, &servers)
 		add_counters(&sum, &list_entry(node, struct http_server, link)->counters);
 	pthread_mutex_unlock(&servers_lock);
 	*ret = sum;
@@ -238,12 +238,13 @@ static void close_listener(struct listener *l)
 	uv_close((uv_handle_t *) &l->tcp, on_listener_closed);
 }
 
-void http_server_drain(struct http_server *s, usec_t grace, void (*on_drained)(void *arg), void *arg)
+void http_server_drain(struct http_server *s, usec_t grace, void (*on_drained)(void *arg),
+		       void *arg)
 {
 	must(s->drain == DRAIN_NO);
 	s->on_drained = on_drained;
 	s->on_drained_arg = arg;
-	list_for_each(node, &s->listeners)
+	list_for_each (node, &s->listeners)
 		close_listener(list_entry(node, struct listener, link));
 	/* What h2o_context_request_shutdown does to HTTP/1; to HTTP/2, which is off, it would start a timer
 	 * that h2o_context_dispose does not expect. */

@@ -30,14 +30,15 @@ struct http_options {
 	void (*decorate)(struct request *);
 	size_t max_body, body_budget, most_requests;
 	usec_t header_timeout, upload_timeout, idle_timeout;
-	size_t upload_rate; /* bytes per second */
+	size_t upload_rate;                    /* bytes per second */
 	const char *tls_certificate, *tls_key; /* NULL: plain */
 };
 
 int http_server_new(const struct http_options *, struct http_server **ret) _must_check_;
 /* A bound, listening, non-blocking descriptor; taken over. */
 int http_server_listen(struct http_server *, int fd) _must_check_;
-void http_server_drain(struct http_server *, usec_t grace, void (*on_drained)(void *arg), void *arg);
+void http_server_drain(struct http_server *, usec_t grace, void (*on_drained)(void *arg),
+		       void *arg);
 /* After on_drained; the loop must run on until on_freed. */
 void http_server_free(struct http_server *, void (*on_freed)(void *arg), void *arg);
 
@@ -58,8 +59,8 @@ struct http_answer {
 	const struct header *headers;
 	size_t header_count;
 	struct str body;
-	int replies; /* 0 or 1: how many were sent */
-	int result;  /* of the fiber; 0 if none was needed */
+	int replies;    /* 0 or 1: how many were sent */
+	int result;     /* of the fiber; 0 if none was needed */
 	unsigned parks; /* how often its fiber waited */
 };
 struct http_ask {
@@ -71,6 +72,7 @@ struct http_ask {
 	bool leaves;        /* the client is gone as soon as its request was handed over */
 };
 /* Turns the loop until the request's fiber has ended and its answer was sent or dropped. */
-void http_ask(struct http_server *, struct arena *, const struct http_ask *, struct http_answer *ret);
+void http_ask(struct http_server *, struct arena *, const struct http_ask *,
+	      struct http_answer *ret);
 
 #endif

@@ -283,7 +283,7 @@ int storage_read(const struct storage *s, struct arena *a, struct str path, size
 	return 0;
 }
 
-static int delete(void *arg)
+static int delete (void *arg)
 {
 	struct job *job = arg;
 	const char *name;

@@ -35,7 +35,8 @@ int storage_put(const struct storage *, struct str path, struct str bytes) may_y
 int storage_read(const struct storage *, struct arena *, struct str path, size_t most,
 		 struct str *ret) may_yield _must_check_;
 /* Regular files only: -ENOENT for a folder. */
-int storage_open(const struct storage *, struct str path, struct storage_file *ret) may_yield _must_check_;
+int storage_open(const struct storage *, struct str path, struct storage_file *ret)
+	may_yield _must_check_;
 /* 0 also if there is none. */
 int storage_delete(const struct storage *, struct str path) may_yield _must_check_;
 /* 1, 0 or an error. */

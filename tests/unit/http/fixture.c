@@ -232,8 +232,8 @@ struct str client_read_all(int fd)
 	usec_t end = now_monotonic() + 10 * SEC;
 
 	while (receive(fd, &b)) {
-		cr_assert(now_monotonic() < end, "the server does not end the connection; it said %s",
-			  b.at);
+		cr_assert(now_monotonic() < end,
+			  "the server does not end the connection; it said %s", b.at);
 		loop_turn(fx.loop, MSEC);
 	}
 	return arena_str(&fx.arena, buf_str(&b));

@@ -121,7 +121,9 @@ static int varies(struct request *rq)
 }
 
 #define ROW(m, p, h, who, ...)                                                                     \
-	{ .method = HTTP_##m, .pattern = (p), .handle = (h), .permit = (who), ##__VA_ARGS__ }
+	{                                                                                          \
+		.method = HTTP_##m, .pattern = (p), .handle = (h), .permit = (who), ##__VA_ARGS__  \
+	}
 
 /* clang-format off */
 static const struct route rows[] = {
@@ -215,7 +217,8 @@ Test(ask, an_unknown_path_gets_the_page_of_django)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
-		struct http_answer a = ask("GET", paths[i], "Accept: text/html\nAuthorization: bad", NULL);
+		struct http_answer a = ask("GET", paths[i], "Accept: text/html\nAuthorization: bad",
+					   NULL);
 
 		cr_assert_eq(a.status, 404, "%s: %d", paths[i], a.status);
 		assert_str(a.body, NOT_FOUND);
@@ -290,14 +293,17 @@ static const struct {
 	{ "GET",    "/api/v1/posts.xml",        NULL,                                     NULL, 404, "{\"detail\":\"Not found.\"}" },
 	{ "GET",    "/api/v1/posts.json?format=xml", NULL,                                NULL, 200, NULL },
 	{ "PUT",    "/api/v1/posts/7.json",     "Authorization: good",                    NULL, 200, NULL },
+	/* paths are decoded before they are matched */
+	{ "GET",    "/api/v1/p%6Fsts/",         NULL,                                     NULL, 200, NULL },
+	{ "GET",    "/api/v1/posts%2F",         NULL,                                     NULL, 200, NULL },
 };
 /* clang-format on */
 
 Test(ask, checks_in_the_order_of_drf)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
-		struct http_answer a =
-			ask(order[i].method, order[i].path, order[i].headers, order[i].body);
+		struct http_answer a = ask(order[i].method, order[i].path, order[i].headers,
+					   order[i].body);
 
 		cr_assert_eq(a.status, order[i].status, "%s %s (%s): %d %.*s", order[i].method,
 			     order[i].path, order[i].headers, a.status, STR_ARG(a.body));
@@ -469,10 +475,11 @@ Test(ask, options_tells_what_the_view_takes)
 	struct http_answer a = ask("OPTIONS", "/api/v1/posts/", NULL, NULL);
 
 	cr_assert_eq(a.status, 200);
-	assert_str(a.body,
-		   "{\"name\":\"Post List\",\"description\":\"\",\"renders\":[\"application/json\"],"
-		   "\"parses\":[\"application/json\",\"application/x-www-form-urlencoded\","
-		   "\"multipart/form-data\"]}");
+	assert_str(
+		a.body,
+		"{\"name\":\"Post List\",\"description\":\"\",\"renders\":[\"application/json\"],"
+		"\"parses\":[\"application/json\",\"application/x-www-form-urlencoded\","
+		"\"multipart/form-data\"]}");
 	cr_assert_eq(ask("OPTIONS", "/api/v1/posts/7/", NULL, NULL).status, 401);
 	a = ask("OPTIONS", "/api/v1/posts/7/", "Authorization: good", NULL);
 	assert_contains(a.body, "\"name\":\"Post Instance\"");
@@ -524,7 +531,8 @@ Test(ask, hosts_are_checked)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
 		cr_assert_eq(ask("GET", "/api/v1/hello/", cases[i].host, NULL).status,
 			     cases[i].status, "%s", cases[i].host);
-	assert_str(ask("GET", "/api/absolute/", "Host: a.org:81", NULL).body, "http://a.org:81/api/");
+	assert_str(ask("GET", "/api/absolute/", "Host: a.org:81", NULL).body,
+		   "http://a.org:81/api/");
 	assert_str(ask("GET", "http://b.org/api/v1/absolute/", "Host: a.org", NULL).body,
 		   "http://b.org/api/v1/");
 }
@@ -568,8 +576,8 @@ Test(ask, request_ids_are_kept_or_made)
 	assert_header(&a, "X-Request-ID", "abc-1_2.3");
 	assert_contains(fx_logged(), "request=abc-1_2.3");
 	a = ask("GET", "/api/v1/hello/", "X-Request-ID: a b", NULL);
-	b = ask("GET", "/api/v1/hello/",
-		"X-Request-ID: 0123456789012345678901234567890123456789", NULL);
+	b = ask("GET", "/api/v1/hello/", "X-Request-ID: 0123456789012345678901234567890123456789",
+		NULL);
 	cr_assert_eq(answer_header(&a, "X-Request-ID").len, 36);
 	cr_assert_eq(answer_header(&b, "X-Request-ID").len, 36);
 	cr_assert_not(str_eq(answer_header(&a, "X-Request-ID"), answer_header(&b, "X-Request-ID")));
@@ -645,7 +653,7 @@ Test(ask, counts_what_it_answers)
 	(void) ask("GET", "/api/v1/broken/", NULL, NULL);
 	http_stats(&after);
 	cr_assert_eq(after.requests - before.requests, 3);
-	for (int class = 2; class <= 5; class++)
+	for (int class = 2; class <= 5; class ++)
 		cr_assert_eq(after.by_class[class] - before.by_class[class], class == 3 ? 0 : 1);
 	cr_assert_eq(after.in_flight, 0);
 }

@@ -46,9 +46,21 @@ static int twice(struct request *rq)
 }
 
 static const struct route rows[] = {
-	{ .method = HTTP_POST, .pattern = "echo/", .handle = echo, .permit = permit_anyone, .name = "echo" },
-	{ .method = HTTP_POST, .pattern = "json/", .handle = only_json, .permit = permit_anyone, .name = "json" },
-	{ .method = HTTP_POST, .pattern = "twice/", .handle = twice, .permit = permit_anyone, .name = "twice" },
+	{ .method = HTTP_POST,
+	  .pattern = "echo/",
+	  .handle = echo,
+	  .permit = permit_anyone,
+	  .name = "echo" },
+	{ .method = HTTP_POST,
+	  .pattern = "json/",
+	  .handle = only_json,
+	  .permit = permit_anyone,
+	  .name = "json" },
+	{ .method = HTTP_POST,
+	  .pattern = "twice/",
+	  .handle = twice,
+	  .permit = permit_anyone,
+	  .name = "twice" },
 };
 
 static void set_up(void)
@@ -58,8 +70,8 @@ static void set_up(void)
 
 TestSuite(body, .init = set_up, .fini = fixture_stop);
 
-#define JSON "Content-Type: application/json"
-#define FORM "Content-Type: application/x-www-form-urlencoded"
+#define JSON      "Content-Type: application/json"
+#define FORM      "Content-Type: application/x-www-form-urlencoded"
 #define MULTIPART "Content-Type: multipart/form-data; boundary=b"
 
 /* clang-format off */
@@ -106,7 +118,8 @@ static const struct {
 Test(body, is_read_with_the_words_of_drf)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct http_answer a = ask("POST", "/api/v1/echo/", cases[i].headers, cases[i].body);
+		struct http_answer a = ask("POST", "/api/v1/echo/", cases[i].headers,
+					   cases[i].body);
 
 		cr_assert_eq(a.status, cases[i].status, "%s: %d %.*s", cases[i].body, a.status,
 			     STR_ARG(a.body));
@@ -120,8 +133,9 @@ Test(body, gives_the_same_error_each_time)
 	struct http_answer a = ask("POST", "/api/v1/twice/", JSON, "[1,");
 
 	cr_assert_eq(a.status, 400);
-	assert_str(a.body, "{\"detail\":\"JSON parse error - Expecting value: line 1 column 4 (char "
-			   "3)\"}");
+	assert_str(a.body,
+		   "{\"detail\":\"JSON parse error - Expecting value: line 1 column 4 (char "
+		   "3)\"}");
 }
 
 Test(body, of_a_kind_that_the_handler_does_not_take_is_415)

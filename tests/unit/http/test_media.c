@@ -6,7 +6,11 @@
 #include <unistd.h>
 
 static const struct route rows[] = {
-	{ .method = HTTP_GET, .pattern = "x/", .handle = permit_anyone, .permit = permit_anyone, .name = "x" },
+	{ .method = HTTP_GET,
+	  .pattern = "x/",
+	  .handle = permit_anyone,
+	  .permit = permit_anyone,
+	  .name = "x" },
 };
 
 static void write_file(const char *name, const char *text, size_t len)
@@ -171,7 +175,8 @@ Test(media, a_range_of_a_file_that_has_changed_is_the_whole_file)
 {
 	struct http_answer first = ask("GET", "/media/products/a.jpg", NULL, NULL);
 	struct str etag = answer_header(&first, "ETag");
-	struct str same = arena_printf(&fx.arena, "Range: bytes=0-3\nIf-Range: %.*s", STR_ARG(etag));
+	struct str same = arena_printf(&fx.arena, "Range: bytes=0-3\nIf-Range: %.*s",
+				       STR_ARG(etag));
 
 	cr_assert_eq(ask("GET", "/media/products/a.jpg", same.at, NULL).status, 206);
 	cr_assert_eq(ask("GET", "/media/products/a.jpg", "Range: bytes=0-3\nIf-Range: \"x\"", NULL)
@@ -189,7 +194,9 @@ Test(media, may_be_cancelled_at_every_wait)
 
 	cr_assert_geq(parks, 1);
 	for (unsigned n = 1; n <= parks; n++) {
-		struct http_ask q = { .method = "GET", .path = "/media/products/a.jpg", .cancel_at = n };
+		struct http_ask q = { .method = "GET",
+				      .path = "/media/products/a.jpg",
+				      .cancel_at = n };
 		struct http_answer a = ask_with(q, NULL);
 
 		cr_assert_eq(a.replies, 1);

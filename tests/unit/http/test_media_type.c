@@ -31,8 +31,8 @@ Test(media_type, reads_parts_and_precedence)
 		cr_assert(str_eq_c(m.main, cases[i].main), "%s", cases[i].text);
 		cr_assert(str_eq_c(m.sub, cases[i].sub), "%s", cases[i].text);
 		cr_assert_eq(media_type_precedence(&m), cases[i].precedence, "%s", cases[i].text);
-		cr_assert_eq(media_type_matches(STR("application/json"), &m), cases[i].is_json, "%s",
-			     cases[i].text);
+		cr_assert_eq(media_type_matches(STR("application/json"), &m), cases[i].is_json,
+			     "%s", cases[i].text);
 	}
 }
 

@@ -14,7 +14,8 @@ static void tear_down(void)
 TestSuite(multipart, .fini = tear_down);
 
 #define TYPE "multipart/form-data; boundary=b"
-#define FIELD(name, value) "--b\r\nContent-Disposition: form-data; name=\"" name "\"\r\n\r\n" value "\r\n"
+#define FIELD(name, value)                                                                         \
+	"--b\r\nContent-Disposition: form-data; name=\"" name "\"\r\n\r\n" value "\r\n"
 
 static struct body parse(const char *text)
 {
@@ -29,12 +30,14 @@ static void assert_field(const struct body *b, size_t i, const char *name, const
 {
 	cr_assert_lt(i, b->field_count);
 	cr_assert(str_eq_c(b->fields[i].name, name), "name is %.*s", STR_ARG(b->fields[i].name));
-	cr_assert(str_eq_c(b->fields[i].value, value), "value is %.*s", STR_ARG(b->fields[i].value));
+	cr_assert(str_eq_c(b->fields[i].value, value), "value is %.*s",
+		  STR_ARG(b->fields[i].value));
 }
 
 Test(multipart, reads_fields_in_their_order)
 {
-	struct body b = parse(FIELD("title", "A post") FIELD("tags", "x") FIELD("tags", "") "--b--\r\n");
+	struct body b = parse(FIELD("title", "A post") FIELD("tags", "x")
+				      FIELD("tags", "") "--b--\r\n");
 
 	cr_assert_eq(b.field_count, 3);
 	cr_assert_eq(b.upload_count, 0);
@@ -45,10 +48,11 @@ Test(multipart, reads_fields_in_their_order)
 
 Test(multipart, reads_files)
 {
-	struct body b = parse("--b\r\n"
-			      "content-disposition: form-data; name=\"image\"; filename=\"a b.png\"\r\n"
-			      "Content-Type: image/png\r\n\r\n"
-			      "\x89PNG\r\n\x1a\n\r\n--\r\n--b--");
+	struct body b = parse(
+		"--b\r\n"
+		"content-disposition: form-data; name=\"image\"; filename=\"a b.png\"\r\n"
+		"Content-Type: image/png\r\n\r\n"
+		"\x89PNG\r\n\x1a\n\r\n--\r\n--b--");
 
 	cr_assert_eq(b.upload_count, 1);
 	cr_assert(str_eq_c(b.uploads[0].name, "image"));
@@ -63,18 +67,22 @@ Test(multipart, keeps_the_habits_of_django)
 
 	cr_assert_eq(b.field_count + b.upload_count, 0);
 	/* what stands before the first boundary is a part */
-	b = parse("--c\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\nTest Post\r\n--c--\r\n");
+	b = parse(
+		"--c\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\nTest Post\r\n--c--\r\n");
 	cr_assert_eq(b.field_count, 1);
 	assert_field(&b, 0, "title", "Test Post\r\n--c--\r\n");
 	/* the last part needs no boundary behind it */
-	b = parse(FIELD("a", "1") "--b\r\nContent-Disposition: form-data; name=\"content\"\r\n\r\nx");
+	b = parse(
+		FIELD("a", "1") "--b\r\nContent-Disposition: form-data; name=\"content\"\r\n\r\nx");
 	assert_field(&b, 1, "content", "x");
 	/* an empty file name makes a field */
-	b = parse("--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"\"\r\n\r\n\r\n--b--");
+	b = parse(
+		"--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"\"\r\n\r\n\r\n--b--");
 	cr_assert_eq(b.upload_count, 0);
 	assert_field(&b, 0, "f", "");
 	/* no name, no disposition, no head: passed over */
-	b = parse("--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b\r\nX: y\r\n\r\nz\r\n--b\r\nw--b--");
+	b = parse(
+		"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b\r\nX: y\r\n\r\nz\r\n--b\r\nw--b--");
 	cr_assert_eq(b.field_count + b.upload_count, 0);
 	/* bare line feeds before the boundary belong to it as well */
 	b = parse("--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx\n--b--");
@@ -117,8 +125,9 @@ Test(multipart, makes_file_names_harmless)
 
 Test(multipart, prefers_the_extended_file_name)
 {
-	struct body b = parse("--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x.txt\"; "
-			      "filename*=utf-8''caf%C3%A9.txt\r\n\r\n1\r\n--b--");
+	struct body b = parse(
+		"--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x.txt\"; "
+		"filename*=utf-8''caf%C3%A9.txt\r\n\r\n1\r\n--b--");
 
 	cr_assert(str_eq_c(b.uploads[0].filename, "caf\xc3\xa9.txt"));
 }

@@ -10,8 +10,10 @@ static int handle(struct request *rq)
 }
 
 #define ROW(m, p, ...)                                                                             \
-	{ .method = (m), .pattern = (p), .handle = handle, .permit = permit_anyone, .name = (p),   \
-	  ##__VA_ARGS__ }
+	{                                                                                          \
+		.method = (m), .pattern = (p), .handle = handle, .permit = permit_anyone,          \
+		.name = (p), ##__VA_ARGS__                                                         \
+	}
 
 static const struct route rows[] = {
 	ROW(HTTP_GET, ""),
@@ -110,7 +112,8 @@ Test(route, finds_the_view_and_its_parameters)
 		cr_assert_eq(found, cases[i].pattern != NULL, "%s: found is %d", path, found);
 		if (!found)
 			continue;
-		cr_assert_str_eq(m.view->pattern, cases[i].pattern, "%s: %s", path, m.view->pattern);
+		cr_assert_str_eq(m.view->pattern, cases[i].pattern, "%s: %s", path,
+				 m.view->pattern);
 		assert_same(path, "mount", m.mount, cases[i].mount);
 		assert_same(path, "first parameter", m.parameters[0], cases[i].first);
 		assert_same(path, "second parameter", m.parameters[1], cases[i].second);
@@ -190,8 +193,12 @@ static void assert_refused(const struct route *bad, size_t count, const char *wo
 
 Test(route, refuses_bad_tables_with_a_sentence)
 {
-	static const struct route no_permit[] = { { .pattern = "a/", .name = "a", .handle = handle } };
-	static const struct route no_handle[] = { { .pattern = "a/", .name = "a", .permit = handle } };
+	static const struct route no_permit[] = {
+		{ .pattern = "a/", .name = "a", .handle = handle }
+	};
+	static const struct route no_handle[] = {
+		{ .pattern = "a/", .name = "a", .permit = handle }
+	};
 	static const struct route twice[] = { ROW(HTTP_GET, "a/"), ROW(HTTP_GET, "a/") };
 	static const struct route slash[] = { ROW(HTTP_GET, "/a/") };
 	static const struct route empty[] = { ROW(HTTP_GET, "a//b/") };

@@ -1,6 +1,7 @@
 #include "http/fixture.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -40,8 +41,17 @@ static int digest(struct request *rq)
 		return r;
 	for (size_t i = 0; i < b.len; i++)
 		sum = sum * 31 + (uint8_t) b.at[i];
-	return reply_text(rq, 200, "text/plain",
-			  arena_printf(&rq->arena, "%zu %08x", b.len, sum));
+	return reply_text(rq, 200, "text/plain", arena_printf(&rq->arena, "%zu %08x", b.len, sum));
+}
+
+/* More than any socket takes at once. */
+static int big(struct request *rq)
+{
+	size_t len = 20 * MIB;
+	char *bytes = arena_alloc(&rq->arena, len);
+
+	memset(bytes, 'x', len);
+	return reply_text(rq, 200, "text/plain", str_make(bytes, len));
 }
 
 static int peer(struct request *rq)
@@ -50,7 +60,10 @@ static int peer(struct request *rq)
 }
 
 #define ROW(m, p, h, ...)                                                                          \
-	{ .method = HTTP_##m, .pattern = (p), .handle = (h), .permit = permit_anyone, .name = (p), ##__VA_ARGS__ }
+	{                                                                                          \
+		.method = HTTP_##m, .pattern = (p), .handle = (h), .permit = permit_anyone,        \
+		.name = (p), ##__VA_ARGS__                                                         \
+	}
 
 static const struct route rows[] = {
 	ROW(GET, "hello/", hello),
@@ -58,6 +71,7 @@ static const struct route rows[] = {
 	ROW(POST, "digest/", digest, .max_body = 3 * MIB),
 	ROW(POST, "small/", digest, .max_body = 1000),
 	ROW(GET, "peer/", peer),
+	ROW(GET, "big/", big),
 };
 
 static void start(void)
@@ -106,7 +120,8 @@ Test(socket, answers_and_keeps_the_connection)
 		cr_assert_eq(status_of(a), 200);
 		assert_contains(a, "HTTP/1.1 200 OK\r\nDate: ");
 		assert_contains(a, "Connection: keep-alive\r\nContent-Length: 17\r\n");
-		assert_contains(a, "\r\nContent-Type: application/json\r\nAllow: GET, HEAD, OPTIONS\r\n");
+		assert_contains(
+			a, "\r\nContent-Type: application/json\r\nAllow: GET, HEAD, OPTIONS\r\n");
 		assert_contains(a, "\r\nX-Frame-Options: DENY\r\n");
 		cr_assert_lt(str_find(a, STR("\r\nServer:")), 0);
 		assert_str(body_of(a), "{\"hello\":\"world\"}");
@@ -213,7 +228,7 @@ static char *pattern(size_t len, char *ret_digest)
 
 Test(socket, bodies_arrive_whole_in_memory_and_spilled)
 {
-	static const size_t lengths[] = { 0,        1,         8000,          100 * 1000,
+	static const size_t lengths[] = { 0,          1,          8000,        100 * 1000,
 					  255 * 1024, 257 * 1024, 1000 * 1000, 3 * 1024 * 1024 };
 	int fd = client_open();
 
@@ -233,8 +248,9 @@ Test(socket, chunked_bodies_arrive_whole)
 {
 	int fd = client_open();
 
-	client_say(fd, "POST /api/v1/digest/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-		       "1\r\na\r\n2\r\nbc\r\n0\r\n\r\n" GET("peer/"));
+	client_say(fd,
+		   "POST /api/v1/digest/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+		   "1\r\na\r\n2\r\nbc\r\n0\r\n\r\n" GET("peer/"));
 	assert_str(body_of(client_read_answer(fd, false)), "3 00017862");
 	assert_str(body_of(client_read_answer(fd, false)), "127.0.0.1");
 	close(fd);
@@ -271,7 +287,8 @@ Test(socket, a_body_over_every_limit_is_413_at_once)
 {
 	int fd = client_open();
 
-	client_say(fd, "POST /api/v1/digest/ HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n");
+	client_say(fd,
+		   "POST /api/v1/digest/ HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n");
 	cr_assert_eq(status_of(client_read_all(fd)), 413);
 	close(fd);
 }
@@ -331,8 +348,8 @@ Test(slow, heads_are_cut_off)
 
 Test(slow, bodies_below_the_least_rate_are_cut_off)
 {
-	usec_t took = drip("POST /api/v1/digest/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n",
-			   "x");
+	usec_t took = drip(
+		"POST /api/v1/digest/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", "x");
 
 	cr_assert_geq(took, SEC);
 	cr_assert_leq(took, 6 * SEC);
@@ -358,7 +375,8 @@ Test(slow, bodies_that_grow_over_their_routes_limit_are_cut_off)
 
 	fx_options.upload_timeout = 60 * SEC;
 	memset(piece, 'x', sizeof(piece) - 1);
-	took = drip("POST /api/v1/small/ HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n", piece);
+	took = drip("POST /api/v1/small/ HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n",
+		    piece);
 	cr_assert_leq(took, 10 * SEC);
 	cr_assert_eq(cuts(), 1);
 }
@@ -386,6 +404,29 @@ Test(slow, idle_connections_are_closed)
 	cr_assert_eq(cuts(), 0); /* nobody's fault */
 	close(fresh);
 	close(used);
+}
+
+static bool is_cut(void *arg)
+{
+	return cuts() == 1;
+}
+
+static void high_rate(void)
+{
+	fx_options.upload_timeout = SEC;
+	fx_options.upload_rate = 10 * MIB;
+	start();
+}
+
+TestSuite(taker, .init = high_rate, .fini = stop);
+
+Test(taker, that_is_too_slow_is_cut_off)
+{
+	int fd = client_open();
+
+	client_say(fd, GET("big/"));
+	cr_assert(fx_until(is_cut, NULL), "it may keep its answer for ever");
+	close(fd);
 }
 
 /* The one who is not slow is served in the meantime. */
@@ -452,7 +493,8 @@ Test(budget, bodies_that_are_too_many_together_are_refused_or_cut)
 	/* complete: refused */
 	cr_assert_eq(status_of(post(fd, "digest/", bytes, 400 * KIB)), 503);
 	/* under way: the largest is cut by the sweep */
-	client_say(big, "POST /api/v1/digest/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
+	client_say(big,
+		   "POST /api/v1/digest/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
 	client_send(big, bytes, 400 * KIB);
 	cr_assert_eq(client_read_all(big).len, 0);
 	http_stats(&stats);
@@ -490,6 +532,69 @@ Test(socket, a_reset_cancels_the_handler)
 	assert_contains(fx_logged(), "status=499");
 }
 
+static void with_media(void)
+{
+	fixture_with_media();
+	start();
+}
+
+TestSuite(file, .init = with_media, .fini = stop);
+
+Test(file, is_sent_whole_and_in_ranges_on_one_connection)
+{
+	char path[256], wanted[64], *bytes = pattern(900 * 1000, wanted);
+	int fd = client_open(), file;
+	struct str a;
+
+	snprintf(path, sizeof(path), "%s/a.png", fx.folder);
+	file = open(path, O_WRONLY | O_CREAT, 0644);
+	cr_assert_geq(file, 0);
+	cr_assert_eq(write(file, bytes, 900 * 1000), 900 * 1000);
+	close(file);
+
+	client_say(fd, "GET /media/a.png HTTP/1.1\r\nHost: a\r\n\r\n");
+	a = client_read_answer(fd, false);
+	assert_contains(a, "Content-Length: 900000\r\n");
+	cr_assert(str_eq(body_of(a), str_make(bytes, 900 * 1000)));
+	client_say(fd,
+		   "GET /media/a.png HTTP/1.1\r\nHost: a\r\nRange: bytes=100000-199999\r\n\r\n");
+	a = client_read_answer(fd, false);
+	cr_assert_eq(status_of(a), 206);
+	assert_contains(a, "\r\nContent-Range: bytes 100000-199999/900000\r\n");
+	cr_assert(str_eq(body_of(a), str_make(bytes + 100000, 100000)));
+	client_say(fd, "HEAD /media/a.png HTTP/1.1\r\nHost: a\r\n\r\n");
+	assert_contains(client_read_answer(fd, true), "Content-Length: 900000\r\n");
+	client_say(fd, "GET /media/a.png HTTP/1.1\r\nHost: a\r\nIf-None-Match: *\r\n\r\n");
+	cr_assert_eq(status_of(client_read_answer(fd, false)), 304);
+	client_say(fd, GET("peer/"));
+	assert_str(body_of(client_read_answer(fd, false)), "127.0.0.1");
+	free(bytes);
+	close(fd);
+}
+
+static bool is_nothing_open(void *arg)
+{
+	struct http_stats stats;
+
+	http_stats(&stats);
+	return stats.connections == 0;
+}
+
+Test(file, may_lose_its_client_in_the_middle)
+{
+	char path[256];
+	int fd = client_open(), file;
+
+	snprintf(path, sizeof(path), "%s/a.png", fx.folder);
+	file = open(path, O_WRONLY | O_CREAT, 0644);
+	cr_assert_eq(ftruncate(file, 50 * MIB), 0);
+	close(file);
+	client_say(fd, "GET /media/a.png HTTP/1.1\r\nHost: a\r\n\r\n");
+	loop_turn(fx.loop, 10 * MSEC);
+	reset(fd);
+	cr_assert(fx_until(is_nothing_open, NULL));
+}
+
 static void on_done(void *arg)
 {
 	*(bool *) arg = true;
@@ -511,7 +616,8 @@ static void free_drained(void)
 	loop_free(fx.loop);
 	arena_fini(&fx.arena);
 	for (unsigned i = 0; i < LIVE_COUNT; i++)
-		cr_assert_eq(live_get((enum live_counter) i), 0, "%s", live_name((enum live_counter) i));
+		cr_assert_eq(live_get((enum live_counter) i), 0, "%s",
+			     live_name((enum live_counter) i));
 }
 
 Test(drain, finishes_what_runs_and_closes_what_is_idle, .init = start)

@@ -131,7 +131,8 @@ static int escapes(void *arg)
 	int fd;
 
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
-		cr_assert_eq(storage_put(&storage, str_c(paths[i]), STR("x")), -EINVAL, "%s", paths[i]);
+		cr_assert_eq(storage_put(&storage, str_c(paths[i]), STR("x")), -EINVAL, "%s",
+			     paths[i]);
 		cr_assert_eq(storage_read(&storage, &arena, str_c(paths[i]), 10, &is), -EINVAL);
 		cr_assert_eq(storage_delete(&storage, str_c(paths[i])), -EINVAL);
 		cr_assert_eq(storage_exists(&storage, str_c(paths[i])), -EINVAL);
