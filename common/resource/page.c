@@ -126,9 +126,9 @@ int page_reply(struct request *rq, const struct plan *p)
 	json_put_key(&w, STR("results"));
 	json_begin_array(&w);
 	for (int i = 0; i < rows.count; i++) {
-		struct row row = row_read(p, &rq->arena, &rows, i);
+		struct row row = row_read(p, &rq->arena, &rows, i, false);
 
-		row_render(rq, p, &row, NULL, &w);
+		row_render(rq, p, &row, false, &w);
 	}
 	json_end_array(&w);
 	json_end_object(&w);

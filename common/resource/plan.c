@@ -16,6 +16,11 @@ static const char *column_name(const struct field *f)
 	return f->column != NULL ? f->column : f->name;
 }
 
+static const char *rows_of(const struct resource *res)
+{
+	return res->rows == NULL ? "true" : res->rows;
+}
+
 static bool is_stored(const struct field *f)
 {
 	return f->sql == NULL && !f->is_not_a_column && f->type != FIELD_MANY;
@@ -44,6 +49,7 @@ static void build_columns(struct plan *p, struct buf *columns)
 		else
 			buf_printf(columns, "t.%s", column_name(f));
 	}
+	p->column_count = next;
 	p->owner_column = -1;
 	for (size_t i = 0; i < res->permission_count && p->owner_column < 0; i++) {
 		if (res->permissions[i].who != WHO_OWNER)
@@ -86,20 +92,46 @@ static void build_insert(struct plan *p)
 			      values.at, STR_ARG(p->columns));
 }
 
-static void build_many(struct plan *p)
+/* The other resource's select list as one array of texts. */
+static void add_text_array(struct buf *out, const struct plan *other)
 {
+	const struct resource *res = other->resource;
+	bool is_first = true;
+
+	buf_add_c(out, "json_build_array(");
+	for (size_t i = 0; i < res->field_count; i++) {
+		const struct field *f = &res->fields[i];
+
+		if (other->column_of[i] < 0)
+			continue;
+		buf_printf(out, "%s(%s%s)::text", is_first ? "" : ", ", f->sql != NULL ? "" : "t.",
+			   f->sql != NULL ? f->sql : column_name(f));
+		is_first = false;
+	}
+	buf_add_c(out, ")");
+}
+
+static void build_detail(struct plan *p)
+{
+	_cleanup_(buf_fini) struct buf columns = BUF_INIT;
 	const struct resource *res = p->resource;
+	/* Behind the columns of every read and the owner's. */
+	int next = p->owner_column >= 0 ? p->owner_column + 1 : p->column_count;
 
 	for (size_t i = 0; i < res->field_count; i++) {
 		const struct field *f = &res->fields[i];
 
+		p->many_column_of[i] = f->type == FIELD_MANY ? next++ : -1;
 		if (f->type != FIELD_MANY)
 			continue;
-		const struct plan *other = plan_of(f->refers);
-		p->many[i] = statement(DB_SHARED, "SELECT %.*s FROM %s t WHERE t.%s = $1 AND %s ORDER BY %s",
-				       STR_ARG(other->columns), f->refers->table, f->through,
-				       f->refers->rows == NULL ? "true" : f->refers->rows, f->refers->order);
+		buf_add_c(&columns, ", (SELECT json_agg(");
+		add_text_array(&columns, plan_of(f->refers));
+		buf_printf(&columns, " ORDER BY %s) FROM %s t WHERE t.%s = $1 AND %s)", f->refers->order,
+			   f->refers->table, f->through, rows_of(f->refers));
 	}
+	p->has_many = columns.len > 0;
+	p->find_in_detail = statement(DB_SHARED, "SELECT %.*s%s FROM %s t WHERE t.id = $1 AND %s", STR_ARG(p->columns),
+				      columns.at, res->table, rows_of(res));
 }
 
 const struct plan *plan_of(const struct resource *res)
@@ -134,7 +166,7 @@ static int check_resource(const struct resource *res)
 int plan_build(const struct resource *res)
 {
 	_cleanup_(buf_fini) struct buf columns = BUF_INIT;
-	const char *rows = res->rows == NULL ? "true" : res->rows;
+	const char *rows = rows_of(res);
 	unsigned page = res->page == 0 ? 20 : res->page;
 	int r;
 
@@ -150,7 +182,7 @@ int plan_build(const struct resource *res)
 	struct plan *p = arena_new(&plans_arena, struct plan);
 	p->resource = res;
 	p->column_of = arena_array(&plans_arena, int, res->field_count);
-	p->many = arena_array(&plans_arena, struct db_statement, res->field_count);
+	p->many_column_of = arena_array(&plans_arena, int, res->field_count);
 	build_columns(p, &columns);
 	p->columns = arena_str(&plans_arena, buf_str(&columns));
 	p->find = statement(DB_SHARED, "SELECT %s FROM %s t WHERE t.id = $1 AND %s", columns.at, res->table, rows);
@@ -170,7 +202,7 @@ int plan_build(const struct resource *res)
 			r = plan_build(res->fields[i].refers);
 	}
 	if (r == 0)
-		build_many(p);
+		build_detail(p);
 	return r;
 }
 
@@ -195,17 +227,39 @@ struct db_statement plan_update(const struct plan *p, struct arena *arena, const
 	};
 }
 
-struct row row_read(const struct plan *p, struct arena *arena, const struct db_rows *rows, int number)
+struct row row_read(const struct plan *p, struct arena *arena, const struct db_rows *rows, int number, bool in_detail)
 {
 	size_t count = p->resource->field_count;
-	struct row row = { .resource = p->resource, .text = arena_array(arena, struct str, count) };
+	struct row row = { .resource = p->resource, .text = arena_array(arena, struct str, count),
+			   .is_in_detail = in_detail };
 
 	for (size_t i = 0; i < count; i++) {
-		if (p->column_of[i] >= 0)
-			row.text[i] = db_get(rows, number, p->column_of[i]);
+		int column = p->column_of[i];
+
+		if (in_detail && p->many_column_of[i] >= 0)
+			column = p->many_column_of[i];
+		if (column >= 0)
+			row.text[i] = db_get(rows, number, column);
 	}
 	if (p->owner_column >= 0)
 		row.owner = db_get(rows, number, p->owner_column);
+	return row;
+}
+
+struct row row_from_array(const struct plan *p, struct arena *arena, const struct json *texts)
+{
+	size_t count = p->resource->field_count;
+	struct row row = { .resource = p->resource, .text = arena_array(arena, struct str, count) };
+	const struct json *text = texts->first;
+
+	for (size_t i = 0; i < count; i++) {
+		if (p->column_of[i] < 0)
+			continue;
+		must(text != NULL);
+		if (text->type == JSON_STRING)
+			row.text[i] = json_text(arena, text);
+		text = text->next;
+	}
 	return row;
 }
 

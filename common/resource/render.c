@@ -58,36 +58,41 @@ static void put_value(struct request *rq, struct json_writer *w, const struct re
 	}
 }
 
-static void put_many(struct request *rq, struct json_writer *w, const struct field *f, const struct db_rows *rows)
+static void put_many(struct request *rq, struct json_writer *w, const struct field *f, struct str rows)
 {
 	const struct plan *other = plan_of(f->refers);
+	struct json_error error;
+	struct json *tree;
 
 	json_begin_array(w);
-	for (int i = 0; i < rows->count; i++) {
-		struct row row = row_read(other, &rq->arena, rows, i);
+	if (!str_is_null(rows)) { /* NULL: json_agg of no rows */
+		if (json_parse(&rq->arena, rows, JSON_STRICT, 8, &tree, &error) < 0)
+			must_not_reach("json_agg that is not JSON");
+		for (const struct json *texts = tree->first; texts != NULL; texts = texts->next) {
+			struct row row = row_from_array(other, &rq->arena, texts);
 
-		row_render(rq, other, &row, NULL, w);
+			row_render(rq, other, &row, false, w);
+		}
 	}
 	json_end_array(w);
 }
 
-void row_render(struct request *rq, const struct plan *p, const struct row *row, const struct db_rows *const *many,
-		struct json_writer *w)
+void row_render(struct request *rq, const struct plan *p, const struct row *row, bool in_detail, struct json_writer *w)
 {
 	const struct resource *res = p->resource;
 
+	must(!in_detail || !p->has_many || row->is_in_detail);
 	json_begin_object(w);
 	for (size_t i = 0; i < res->field_count; i++) {
 		const struct field *f = &res->fields[i];
-		bool is_shown = !f->is_hidden && !f->is_write_only && (many != NULL || !f->is_in_detail);
 
-		if (!is_shown)
+		if (f->is_hidden || f->is_write_only || (f->is_in_detail && !in_detail))
 			continue;
 		json_put_key(w, str_c(f->name));
 		if (f->render != NULL)
 			f->render(rq, w, row);
 		else if (f->type == FIELD_MANY)
-			put_many(rq, w, f, many[i]);
+			put_many(rq, w, f, row->text[i]);
 		else
 			put_value(rq, w, res, f, row->text[i]);
 	}
@@ -98,20 +103,16 @@ int resource_render(struct request *rq, struct db_at at, const struct resource *
 		    bool in_detail, struct json_writer *w)
 {
 	const struct plan *p = plan_of(res);
-	const struct db_rows **many = NULL;
+	struct row detailed;
 	int r;
 
-	if (in_detail)
-		many = arena_array(&rq->arena, const struct db_rows *, res->field_count);
-	for (size_t i = 0; in_detail && i < res->field_count; i++) {
-		if (res->fields[i].type != FIELD_MANY)
-			continue;
-		struct db_rows *rows = arena_new(&rq->arena, struct db_rows);
-		r = db_at_query(at, &rq->arena, &p->many[i], DB_VALUES(row_get(row, "id")), rows);
+	/* A row that was just written comes without what points at it. */
+	if (in_detail && p->has_many && !row->is_in_detail) {
+		r = resource_find(rq, at, res, row_get(row, "id"), &detailed);
 		if (r < 0)
 			return r;
-		many[i] = rows;
+		row = &detailed;
 	}
-	row_render(rq, p, row, many, w);
+	row_render(rq, p, row, in_detail, w);
 	return 0;
 }

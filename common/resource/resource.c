@@ -114,12 +114,12 @@ int resource_find(struct request *rq, struct db_at at, const struct resource *re
 	struct db_rows rows;
 	int r;
 
-	r = db_at_query(at, &rq->arena, &p->find, DB_VALUES(key), &rows);
+	r = db_at_query(at, &rq->arena, &p->find_in_detail, DB_VALUES(key), &rows);
 	if (r < 0)
 		return r;
 	if (rows.count == 0)
 		return fail(-E_NOT_FOUND, "No %s matches the given query.", res->model);
-	*ret = row_read(p, &rq->arena, &rows, 0);
+	*ret = row_read(p, &rq->arena, &rows, 0, true);
 	return 0;
 }
 

@@ -7,8 +7,7 @@
  *
  * To add a resource: one .c file with its tables, one row in routes.def, one migration.
  *
- * Statements.  A list page: one count and at most two more (the page; one for each MANY field shown in lists).  A
- * retrieve: one, and one per MANY.  Reads go to the database's shared lane, writes run in one transaction:
+ * Statements.  A list page: a count and the page.  A retrieve: one, whatever it embeds.  Reads of one row go to the database's shared lane, writes run in one transaction:
  * load for update, permission, validate, hooks, write, hooks, commit, then jobs are pushed.
  *
  * Order of checks on one object is DRF's: 404, then 401/403 for the object, then the body (drf-wire §1).
@@ -47,10 +46,11 @@ struct permission {
 #define ALLOW(who_, may_) { .who = WHO_##who_, .may = (may_) }
 #define ALLOW_OWNER(sql_, may_) { .who = WHO_OWNER, .may = (may_), .owner = (sql_) }
 
-/* A row as read: one text per field of the resource (MANY fields: unused). */
+/* A row as read: one text per field of the resource. */
 struct row {
 	const struct resource *resource;
 	struct str *text;
+	bool is_in_detail; /* MANY fields were read too */
 	struct str owner; /* the key that WHO_OWNER asks for; absent without such a permission */
 };
 struct str row_get(const struct row *, const char *field);
@@ -118,7 +118,7 @@ int resource_routes(struct route_table *, const struct resource *const *, size_t
  * For handlers that no table can express.
  * resource_find: one visible row by key; -E_NOT_FOUND with DRF's words.  Yields.
  * resource_allow: 0, -E_UNAUTHENTICATED or -E_FORBIDDEN for this caller and row.
- * resource_render: the row as JSON, MANY fields by one statement each when `in_detail`.  Yields.
+ * resource_render: the row as JSON; `in_detail` with what only details show, read anew if the row came from a write.  Yields.
  */
 int resource_find(struct request *, struct db_at, const struct resource *, struct str key, struct row *ret) may_yield
 	_must_check_;

@@ -208,7 +208,7 @@ static int write_row(struct change *c, struct row *ret)
 	if (r < 0)
 		return r;
 	must(rows.count == 1); /* inserted, or locked by this transaction */
-	*ret = row_read(p, arena, &rows, 0);
+	*ret = row_read(p, arena, &rows, 0, false);
 	return 0;
 }
 
@@ -312,7 +312,7 @@ static int find_locked(struct request *rq, struct db_tx *tx, const struct resour
 		return r;
 	if (rows.count == 0)
 		return fail(-E_NOT_FOUND, "No %s matches the given query.", res->model);
-	*ret = row_read(p, &rq->arena, &rows, 0);
+	*ret = row_read(p, &rq->arena, &rows, 0, false);
 	return 0;
 }
 
