@@ -55,9 +55,11 @@ static void place_init(struct place *p, const char *name)
 	char text[128];
 
 	*p = (struct place){ .said = BUF_INIT };
-	snprintf(p->folder, sizeof(p->folder), "%s/migrate-XXXXXX", getenv("APIUM_TEST_FOLDER"));
+	snprintf(p->folder, sizeof(p->folder), "%s/migrate-XXXXXX", servers_folder());
 	cr_assert_not_null(mkdtemp(p->folder));
 	p->admin = PQconnectdb(servers_postgres());
+	snprintf(text, sizeof(text), "DROP DATABASE IF EXISTS %s", name);
+	sql(p->admin, text);
 	snprintf(text, sizeof(text), "CREATE DATABASE %s", name);
 	sql(p->admin, text);
 	snprintf(p->url, sizeof(p->url), "%s&dbname=%s", servers_postgres(), name);
