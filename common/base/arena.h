@@ -26,7 +26,8 @@ struct arena {
 	struct arena_deferred *_deferred;
 	char *_at;
 	char *_end;
-	size_t _used; /* bytes handed out, for metrics */
+	size_t _used;  /* bytes handed out, for metrics */
+	size_t _limit; /* of _used; 0: none */
 };
 
 struct arena_mark {
@@ -39,6 +40,12 @@ struct arena_mark {
 
 void arena_init(struct arena *);
 void arena_fini(struct arena *); /* usable as a cleanup; harmless twice */
+void arena_set_limit(struct arena *, size_t most); /* bytes handed out at once; 0: none */
+
+static inline size_t arena_used(const struct arena *a)
+{
+	return a->_used;
+}
 
 /* 16-byte aligned, not zeroed / zeroed.  Never NULL. */
 void *arena_alloc(struct arena *, size_t size) __attribute__((malloc, alloc_size(2), returns_nonnull));

@@ -42,7 +42,8 @@ static inline struct str buf_str(const struct buf *b)
 	return (struct str){ b->at, b->len };
 }
 
-/* Moves the memory out; to be freed with free().  The buf is empty afterwards. */
+/* Moves the memory out; to be freed with free(); never NULL.  The buf is empty afterwards.  ret_len may be
+ * NULL. */
 char *buf_detach(struct buf *, size_t *ret_len);
 
 #endif

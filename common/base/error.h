@@ -37,7 +37,11 @@ struct error_record {
 	char reason[512]; /* NUL-terminated, cut at a character boundary */
 };
 
-extern _Thread_local struct error_record *error_current; /* never NULL after error_thread_init */
+/*
+ * Where fail() writes.  NULL on a thread that has not failed yet; fail() then gives it a record of its
+ * own.  Only the scheduler assigns it.
+ */
+extern _Thread_local struct error_record *error_current;
 
 /* Registers rows beside the library's own (proto/errors.def); they must stay valid for ever. */
 void error_register(const struct error_row *rows, size_t count);

@@ -13,7 +13,7 @@
 
 #define _cleanup_(f) __attribute__((cleanup(f)))
 #define _must_check_ __attribute__((warn_unused_result))
-#define _printf_(format, first) __attribute__((format(printf, format, first)))
+#define _printf_(text, first) __attribute__((format(printf, text, first)))
 #define _noreturn_ __attribute__((noreturn))
 #define _unused_ __attribute__((unused))
 #define _cold_ __attribute__((cold))
