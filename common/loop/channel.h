@@ -26,13 +26,17 @@ struct channel_callbacks {
 	void (*on_end)(void *arg, int error);
 };
 
-/* Takes the descriptor. */
+/* Takes the descriptor, unless it fails. */
 int channel_open(struct loop *, int fd, size_t most, const struct channel_callbacks *, void *arg,
 		 struct channel **ret) _must_check_;
-/* No callbacks afterwards except on_closed, in which the channel is gone. */
+/*
+ * No callbacks afterwards except on_closed (may be NULL), in which the channel is gone.  May be called from
+ * any of its callbacks.  What is still pending is lost: channel_flush first.
+ */
 void channel_close(struct channel *, void (*on_closed)(void *arg));
 
-/* A frame in up to two pieces; copied. */
+/* A frame in up to two pieces; copied.  One that is longer than `most` is a bug of the caller's (asserted);
+ * after the end frames are dropped. */
 void channel_send(struct channel *, uint8_t kind, struct str head, struct str body);
 /* For many small frames: begin, append to the buf, end. */
 struct buf *channel_frame_begin(struct channel *, uint8_t kind);

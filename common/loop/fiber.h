@@ -65,6 +65,7 @@ struct waiter {
 void waiter_init(struct waiter *);
 /*
  * Suspends until fiber_wake (returns its result), cancellation (-ECANCELED) or the deadline (-ETIMEDOUT).
+ * An interrupted waiter's link is removed from its list at once, so that nobody hands it anything in vain.
  * If the waiter was woken already, returns at once, unless cancelled.  A wake that came before the
  * cancellation wins.  Yields.  `why` is a literal for the fiber list.
  */
@@ -108,9 +109,9 @@ int semaphore_take(struct semaphore *, const char *why) may_yield _must_check_;
 bool semaphore_try(struct semaphore *);
 void semaphore_give(struct semaphore *);
 
-/* All fibers of all loops of this process: name, state, what it waits for, age, switches. */
+/* All fibers of this loop, on its own thread: name, state, what it waits for, age, switches. */
 void fiber_report(struct loop *, void (*line)(void *arg, const char *text), void *arg);
-/* Logs the report of this loop at SIGUSR1 (uv_signal; unreferenced). */
+/* Logs the report of this loop at SIGUSR1 (uv_signal; unreferenced).  Every loop of a process may ask. */
 int fiber_report_on_signal(struct loop *) _must_check_;
 /* Bytes of stack that the deepest fiber so far has touched. */
 size_t fiber_stack_high_water(void);

@@ -15,7 +15,8 @@
 
 struct offload_pool;
 
-/* `most_waiting` bounds the line; 0 means 1,024.  Stacks of 256 KiB unless stack_size says more. */
+/* `most_waiting` bounds the line; 0 means 1,024.  Stacks of 256 KiB.  Logs and errors of what runs there are
+ * those of the fiber that waits. */
 int offload_pool_new(const char *name, unsigned threads, size_t most_waiting, struct offload_pool **ret) _must_check_;
 /* Waits for the threads to finish what runs; nothing may be queued any more. */
 struct offload_pool *offload_pool_free(struct offload_pool *);
