@@ -1,11 +1,13 @@
 /*
  * redis.h - one connection to Redis, pipelined without being asked to.
  *
- * Everything that a loop turn sends leaves in one write(2); replies come back in order.  hiredis reads and
- * formats (RESP2), the socket is ours.  Redis failing is a state, not a crash (redis/connection states in
- * redis.c): connecting -> greeting (AUTH, SELECT, CLIENT SETNAME) -> ready; lost -> waiting with backoff and
- * full jitter.  -LOADING, -READONLY, -MASTERDOWN and -OOM are reported to the caller as -E_UNAVAILABLE;
- * the first three also put the connection into waiting, because it talks to the wrong or a starting server.
+ * Everything that a loop turn sends leaves in one write(2); replies come back in order.  hiredis reads the
+ * replies (RESP2), the socket is ours, and commands are formatted straight into the send buffer.  Redis
+ * failing is a state, not a crash (drawn in redis-internal.h): resolving -> connecting -> greeting (AUTH,
+ * SELECT, CLIENT SETNAME, PING) -> ready; lost -> waiting with backoff and full jitter.  -LOADING, -READONLY,
+ * -MASTERDOWN, -OOM and their like (the table in redis.c) are reported to the caller as -E_UNAVAILABLE; the
+ * first three also put the connection into waiting, because it talks to the wrong or a starting server:
+ * what is pending behind such a reply fails as when the connection is lost.
  *
  * A command is never sent twice by itself: whether a lost one ran is not known, and only the caller knows
  * whether it may be repeated.
@@ -17,6 +19,7 @@
 #define REDIS_REDIS_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "loop/fiber.h"
 
 struct redis;
@@ -47,7 +50,7 @@ int redis_open(struct loop *, const struct redis_options *, struct redis **ret) 
 void redis_close(struct redis *, void (*on_closed)(void *arg), void *arg);
 
 bool redis_is_ready(const struct redis *);
-uint64_t redis_generation(const struct redis *);
+uint64_t redis_generation(const struct redis *); /* 0: not ready */
 
 /*
  * A command and its arguments.  The words are copied before the call returns.
@@ -58,7 +61,12 @@ uint64_t redis_generation(const struct redis *);
  */
 typedef void redis_on_reply(void *arg, int error, const struct redis_reply *);
 int redis_send(struct redis *, const struct str *words, size_t count, redis_on_reply *, void *arg) _must_check_;
-/* Already formatted RESP holding `commands` commands; `on_reply` is called once for each of them, in order. */
+/*
+ * Already formatted RESP holding `commands` commands; `on_reply` is called once for each of them, in order.
+ * REDIS_ENDLESS: it gets every reply from then on, until the connection is lost (once, with the error): what
+ * SUBSCRIBE and MONITOR need.
+ */
+#define REDIS_ENDLESS SIZE_MAX
 int redis_send_raw(struct redis *, struct str resp, size_t commands, redis_on_reply *, void *arg) _must_check_;
 /* Writes what is queued now instead of at the end of the turn. */
 void redis_flush(struct redis *);
@@ -75,6 +83,7 @@ void redis_format(struct buf *, const struct str *words, size_t count);
  * WRONGTYPE) with its text as the reason; -E_UNAVAILABLE, -ECANCELED, -ETIMEDOUT.  While the connection is
  * not ready, waits for it within the deadline, at most `redis_patience` (one second).  Yields.
  */
+extern usec_t redis_patience;
 int redis_call(struct redis *, struct arena *, const struct str *words, size_t count,
 	       struct redis_reply **ret_reply) may_yield _must_check_;
 

@@ -2,18 +2,28 @@
  * servers.h - a private PostgreSQL and a private Redis for criterion suites.
  *
  * One of each per test program, started on first use in a temporary folder, on unix sockets and a free
- * loopback port, stopped when the program ends (also when it dies: they get SIGTERM with their parent).  When
- * APIUM_TEST_DATABASE_URL or APIUM_TEST_REDIS_URL is set, that server is used instead.  As root PostgreSQL
- * runs as the user `postgres`.
+ * loopback port, stopped when the program ends (also when it dies: they get a signal with their parent).
+ * When APIUM_TEST_DATABASE_URL or APIUM_TEST_REDIS_URL is set, that server is used instead.  As root
+ * PostgreSQL runs as the user `postgres`.
+ *
+ * Criterion runs every test in a process of its own, several at once.  So the servers are started in
+ * ReportHook(PRE_ALL), which runs once in the program's first process, and the tests find them by those two
+ * variables.  A test that stops servers or changes their settings calls servers_private() first: it then has
+ * servers that nobody else uses.
  */
 #ifndef TESTS_SUPPORT_SERVERS_H
 #define TESTS_SUPPORT_SERVERS_H
 
-/* Connection URL; aborts the test with the reason if the server cannot be started.  Call from a suite's
- * init or before criterion forks (criterion_initialize), so that every test shares it. */
+/* Connection URL (a unix socket); aborts the test with the reason if the server cannot be started. */
 const char *servers_postgres(void);
 const char *servers_redis(void);
-/* Stop and start again, for tests of loss.  Data stays. */
+/* The same over 127.0.0.1. */
+const char *servers_postgres_tcp(void);
+const char *servers_redis_tcp(void);
+
+/* From here on this process has servers of its own, started on first use. */
+void servers_private(void);
+/* Stop and start again, for tests of loss.  Data stays.  Only after servers_private. */
 void servers_postgres_stop(void);
 void servers_postgres_start(void);
 void servers_redis_stop(void);
