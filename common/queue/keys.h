@@ -4,7 +4,7 @@
  *   <queue>, <queue>\x06\x163, …6, …9      LIST  what waits, by priority step; Celery's own lists
  *   apium:{<queue>}:fly:<token>            LIST  in flight: taken by one lane of one worker (queue/lane.h);
  *                                                '' is a job that finished before an older one.
- *                                                STRING 'fenced': it was taken away from that lane
+ *                                                STRING: it was taken away from that lane
  *   apium:{<queue>}:workers                HASH  token -> lease counter (queue/lease.h)
  *   apium:{<queue>}:schedule               ZSET  step:unique:message, by due time in ms (queue/schedule.h)
  *   apium:{<queue>}:crash                  HASH  id -> deliveries that ended with a dead process; id + ":alone"

@@ -115,19 +115,22 @@ struct redis_script script_lease = {
 		"return redis.call('HINCRBY',KEYS[1],ARGV[1],1)",
 };
 
-/* The tombstone outlives every command that may still lie in the old owner's socket; an owner that was
- * stopped for longer renews its lease before it sends anything (queue/lane.c). */
+/* The string that stays behind names the new token, so that asking once more after a lost answer is harmless.
+ * It outlives every command that may still lie in the old owner's socket; an owner that was stopped for longer
+ * renews its lease before it sends anything (queue/lane.c). */
 struct redis_script script_take = {
 	.name = "take",
 	.text = "local c,k,a=redis.call,KEYS,ARGV "
 		"if a[3]~='' and c('HGET',k[1],a[1])~=a[3] then return -1 end "
 		"c('HDEL',k[1],a[1]) "
 		"local kind=c('TYPE',k[2]).ok "
-		"if kind=='string' then return -2 end "
+		"if kind=='string' then if c('GET',k[2])~=a[2] then return -2 end "
+		"kind=c('TYPE',k[3]).ok if kind=='string' then return -2 end "
+		"if kind=='list' then return c('LLEN',k[3]) end return 0 end "
 		"local n=0 if kind=='list' then n=c('LLEN',k[2]) end "
 		"if n>0 or a[3]=='' then c('HSET',k[1],a[2],1) end "
 		"if n>0 then c('RENAME',k[2],k[3]) end "
-		"c('SET',k[2],'fenced','PX',86400000) "
+		"c('SET',k[2],a[2],'PX',86400000) "
 		"return n",
 };
 

@@ -43,8 +43,8 @@ const char *scripts_text(enum lane_script);
 
 /* KEYS workers fly | token -> the counter; 0: the lease was taken away. */
 extern struct redis_script script_lease;
-/* KEYS workers fly:old fly:new | old new counter; counter "" when the owner itself takes -> elements;
- * -1: the counter moved meanwhile; -2: it was taken by somebody before. */
+/* KEYS workers fly:old fly:new | old new counter; counter "" when the owner itself takes -> elements (the same
+ * when the same is asked again); -1: the counter moved meanwhile; -2: somebody else took it before. */
 extern struct redis_script script_take;
 /* KEYS fly queue crash | old token, ttl, then for the newest elements, oldest first: id message ('' and '' where
  * finished) -> messages given back. */
