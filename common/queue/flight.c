@@ -51,7 +51,7 @@ struct flight *flight_new(struct flights *f)
 	must(flight->state == FLIGHT_FREE);
 	f->used++;
 	flight->is_lost = flight->is_suspect = flight->is_acked = false;
-	flight->is_outbox = flight->is_counted = false;
+	flight->is_outbox = flight->is_counted = flight->wants_result = false;
 	flight->lane = flight->host = flight->task = FLIGHT_NOWHERE;
 	flight->next = NONE;
 	flight->hard_limit = 0;

@@ -36,6 +36,7 @@ struct flight {
 	bool is_acked;      /* DONE: the acknowledgement has been sent */
 	bool is_outbox;     /* came through job_outbox */
 	bool is_counted;    /* has entries in the hash of crashes */
+	bool wants_result;
 	uint16_t lane, host, task;
 	uint64_t place;     /* in the lane's ring */
 	uint64_t identity;  /* hash of its id */

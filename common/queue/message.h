@@ -71,7 +71,6 @@ int message_from_v1(struct arena *, const struct message *, struct str *ret_raw)
 /* What of a message changes when it is delivered again.  Everything else keeps its bytes and its order. */
 struct message_change {
 	int64_t retries;        /* -1: as it is */
-	usec_t eta;             /* real time; 0: as it is */
 	bool is_redelivered;    /* true: says so; false: as it is */
 	struct str history;     /* one JSON object, appended to apium_history (the last 10 are kept); absent: none */
 };

@@ -30,10 +30,9 @@ static int parse(struct arena *arena, struct str text, struct json **ret)
 /* A value as it was written. */
 static void put_as_it_was(struct json_writer *w, const struct json *v)
 {
-	if (v->type == JSON_STRING)
-		json_put_raw(w, str_make(v->text.at - 1, v->text.len + 2));
-	else
-		json_put_tree(w, v);
+	size_t quotes = v->type == JSON_STRING ? 1 : 0;
+
+	json_put_raw(w, str_make(v->text.at - quotes, v->text.len + 2 * quotes));
 }
 
 static void put_time(struct json_writer *w, usec_t realtime)
@@ -319,18 +318,17 @@ static void put_history(struct json_writer *w, const struct json *old, struct st
 }
 
 /* Which change a header of this name takes. */
-enum change { KEPT, NEW_RETRIES, NEW_ETA, NEW_REDELIVERED, NEW_HISTORY, CHANGES };
+enum change { KEPT, NEW_RETRIES, NEW_REDELIVERED, NEW_HISTORY, CHANGES };
 
 static const struct str change_names[CHANGES] = {
 	[NEW_RETRIES] = STR_INIT("retries"),
-	[NEW_ETA] = STR_INIT("eta"),
 	[NEW_REDELIVERED] = STR_INIT("redelivered"),
 	[NEW_HISTORY] = STR_INIT("apium_history"),
 };
 
 static bool is_asked(const struct message_change *c, enum change which)
 {
-	return (which == NEW_RETRIES && c->retries >= 0) || (which == NEW_ETA && c->eta != 0) ||
+	return (which == NEW_RETRIES && c->retries >= 0) ||
 	       (which == NEW_REDELIVERED && c->is_redelivered) ||
 	       (which == NEW_HISTORY && !str_is_null(c->history));
 }
@@ -341,8 +339,6 @@ static void put_change(struct json_writer *w, const struct message_change *c, en
 	json_put_key(w, change_names[which]);
 	if (which == NEW_RETRIES)
 		json_put_i64(w, c->retries);
-	else if (which == NEW_ETA)
-		put_time(w, c->eta);
 	else if (which == NEW_REDELIVERED)
 		json_put_bool(w, true);
 	else
