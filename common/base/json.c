@@ -437,7 +437,7 @@ static struct str value_of(struct arena *a, struct str text, bool is_plain)
 	return arena_str(a, buf_str(&b));
 }
 
-struct str json_string(struct arena *a, const struct json *j)
+struct str json_text(struct arena *a, const struct json *j)
 {
 	must(j->type == JSON_STRING);
 	return value_of(a, j->text, j->is_plain);

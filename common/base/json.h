@@ -14,7 +14,9 @@
  * escapes are DRF's (JSON_ESCAPE_DRF: UTF-8 as it is) or Python json.dumps's (JSON_ESCAPE_ASCII: \uXXXX).
  * Floats are the shortest text that reads back the same, in Python's repr form (1.0, 1e+16).
  *
- * jansson serves settings, tokens and control messages; this serves bodies.
+ * jansson serves settings, tokens and control messages; this serves bodies.  One source file cannot include
+ * both headers (both say JSON_OBJECT), and no function here may have the name of one of jansson's: the
+ * dynamic linker would give ours to libjwt.
  */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
@@ -67,7 +69,7 @@ const struct json *json_get(const struct json *object, struct str key);
 
 /* The value of a string, escapes resolved.  A lone surrogate becomes the three bytes Python's
  * surrogatepass would write.  Borrows the input when the text is plain. */
-struct str json_string(struct arena *, const struct json *);
+struct str json_text(struct arena *, const struct json *);
 struct str json_key(struct arena *, const struct json *member);
 int json_to_i64(const struct json *, int64_t *ret) _must_check_;   /* -EINVAL: not a whole number; -ERANGE */
 int json_to_double(const struct json *, double *ret) _must_check_; /* NaN and infinities pass in JSON_PYTHON */

@@ -273,7 +273,8 @@ int settings_load(void)
 	const struct setting *row;
 	int r;
 
-	for (char **entry = environ; *entry != NULL; entry++) {
+	/* NULL after clearenv(). */
+	for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
 		r = check_unknown(*entry);
 		if (r < 0)
 			return r;

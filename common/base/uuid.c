@@ -57,6 +57,7 @@ int uuid_parse(struct str text, struct uuid *ret)
 {
 	char digits[32];
 	size_t count = 0, len;
+	struct uuid u;
 
 	for (size_t i = 0; i < text.len; i++) {
 		struct str rest = str_slice(text, i, text.len);
@@ -77,5 +78,8 @@ int uuid_parse(struct str text, struct uuid *ret)
 	}
 	if (count != sizeof(digits))
 		return -EINVAL;
-	return hex_decode(str_make(digits, sizeof(digits)), ret->bytes, &len);
+	if (hex_decode(str_make(digits, sizeof(digits)), u.bytes, &len) < 0)
+		return -EINVAL;
+	*ret = u;
+	return 0;
 }
