@@ -260,7 +260,7 @@ static void connect_step(struct db_connection *c)
 	}
 	e = wire_open(c, status == PGRES_POLLING_WRITING ? UV_WRITABLE : UV_READABLE);
 	if (e < 0)
-		db_connection_lose(c, error_sentence(e));
+		db_connection_lose(c, uv_strerror(e));
 	else if (status == PGRES_POLLING_OK)
 		greet(c);
 }
@@ -282,7 +282,7 @@ static void connect_start(struct db_connection *c, const struct db_addresses *ad
 	}
 	e = wire_open(c, UV_WRITABLE);
 	if (e < 0)
-		db_connection_lose(c, error_sentence(e));
+		db_connection_lose(c, uv_strerror(e));
 }
 
 void db_connection_greeted(struct db_connection *c)
@@ -357,7 +357,7 @@ static void lookup_next(struct db_lookup *lookup)
 		lookup->error = e;
 	}
 	if (info->host_count > 0 && lookup->addresses.count == 0)
-		db_connection_lose(c, error_sentence(lookup->error));
+		db_connection_lose(c, uv_strerror(lookup->error));
 	else
 		connect_start(c, &lookup->addresses);
 	lookup_free(lookup);

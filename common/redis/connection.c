@@ -145,7 +145,7 @@ static void lose(struct redis *r, int error, const char *why)
 
 static void lose_errno(struct redis *r, int error)
 {
-	lose(r, -E_UNAVAILABLE, error_sentence(error));
+	lose(r, -E_UNAVAILABLE, uv_strerror(error));
 }
 
 void redis_connection_refuse(struct redis *r, struct str why)
@@ -297,7 +297,7 @@ static bool wire_read(struct redis *r)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n <= 0) {
-		lose(r, -E_UNAVAILABLE, n == 0 ? "closed by the server" : error_sentence(-errno));
+		lose(r, -E_UNAVAILABLE, n == 0 ? "closed by the server" : uv_strerror(-errno));
 		return false;
 	}
 	r->stats.reads++;
