@@ -86,11 +86,13 @@ struct fiber_scope fiber_scope_deadline(usec_t duration);
 /* Cancellation and the outer deadline wait outside, but not longer than `most`.  No nesting. */
 struct fiber_scope fiber_scope_shield(usec_t most);
 void fiber_scope_end(struct fiber_scope *);
+#define FIBER_SCOPE_NAME_(line) fiber_scope_##line
+#define FIBER_SCOPE_NAME(line) FIBER_SCOPE_NAME_(line)
 #define FIBER_DEADLINE(duration)                                                                   \
-	_cleanup_(fiber_scope_end) _unused_ struct fiber_scope fiber_scope_here =                  \
+	_cleanup_(fiber_scope_end) _unused_ struct fiber_scope FIBER_SCOPE_NAME(__LINE__) =        \
 		fiber_scope_deadline(duration)
 #define FIBER_SHIELD(most)                                                                         \
-	_cleanup_(fiber_scope_end) _unused_ struct fiber_scope fiber_shield_here =                 \
+	_cleanup_(fiber_scope_end) _unused_ struct fiber_scope FIBER_SCOPE_NAME(__LINE__) =        \
 		fiber_scope_shield(most)
 
 usec_t fiber_deadline(void); /* of the running fiber, monotonic */

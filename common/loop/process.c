@@ -1,5 +1,6 @@
 #include "loop/process.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -37,6 +38,27 @@ static void on_uv_exit(uv_process_t *uv, int64_t exit_code, int signal)
 	p->on_exit(p, (int) exit_code, signal);
 }
 
+/*
+ * Not every library opens its descriptors close-on-exec; a sandbox must not find a database's socket.
+ * libuv clears the flag on those that are passed on.
+ */
+static int keep_descriptors_from_child(void)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	struct dirent *entry;
+
+	if (folder == NULL)
+		return -errno;
+	while ((entry = readdir(folder)) != NULL) {
+		int64_t fd;
+
+		if (str_to_i64(str_c(entry->d_name), &fd) == 0 && fd > STDERR_FILENO)
+			(void) fcntl((int) fd, F_SETFD, FD_CLOEXEC); /* gone meanwhile: as good */
+	}
+	closedir(folder);
+	return 0;
+}
+
 static int spawn(struct loop *l, struct process *p, const struct process_options *o, int child_end)
 {
 	uv_stdio_container_t stdio[PROCESS_CHANNEL_FD + 1 + FDS_MOST];
@@ -70,6 +92,9 @@ int process_start(struct loop *l, struct process *p, const struct process_option
 {
 	int ends[2], r;
 
+	r = keep_descriptors_from_child();
+	if (r < 0)
+		return r;
 	/* The child's end loses close-on-exec when libuv moves it to its number. */
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;

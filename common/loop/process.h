@@ -2,7 +2,8 @@
  * process.h - a child started by exec, with a socketpair to it; its death is known at once.
  *
  * Always exec, never fork of a threaded loop.  The child finds its end of the socketpair at descriptor 3
- * (PROCESS_CHANNEL_FD); further descriptors follow from 4 on in the order given.  It gets SIGTERM when its
+ * (PROCESS_CHANNEL_FD); further descriptors follow from 4 on in the order given.  No others reach it: every
+ * descriptor above 2 of this process becomes close-on-exec.  It gets SIGTERM when its
  * parent dies (prctl PR_SET_PDEATHSIG, set by process_child_setup in the child).
  *
  * The end of the stream and the exit status arrive separately; on_exit is called once, after waitpid, and
