@@ -310,6 +310,12 @@ static void on_fetched(void *arg, int error, const struct redis_reply *reply)
 		return;
 	l->polled_at = loop_now(l->o.loop);
 	l->is_dry = b->got < b->asked;
+}
+
+static void on_fetch_chunk(void *arg)
+{
+	struct lane *l = arg;
+
 	l->o.callbacks->on_progress(l->o.arg, l);
 }
 
@@ -341,6 +347,7 @@ unsigned lane_fetch(struct lane *l, unsigned n)
 	must(r == 0); /* one of three cannot fail: the room was there for the first */
 	l->batch_count++;
 	l->asked += n;
+	redis_flush(l->fetch);
 	return n;
 }
 
@@ -509,6 +516,7 @@ int lane_open(const struct lane_options *o, struct lane **ret)
 		free(l);
 		return r;
 	}
+	redis_on_chunk(l->fetch, on_fetch_chunk, l);
 	*ret = l;
 	return 0;
 }

@@ -54,7 +54,7 @@ struct lane_callbacks {
 	/* The flight's message is no longer ours; its is_lost is set.  OUT and LOOKED_UP ones stay with the
 	 * owner until their outcome; the lane frees the others after the call. */
 	void (*on_lost)(void *arg, struct lane *, struct flight *);
-	/* A batch was answered, or an acknowledgement made room: the owner may fetch. */
+	/* After the messages of one read, and when the lane opens: time to send jobs on and to fetch. */
 	void (*on_progress)(void *arg, struct lane *);
 };
 

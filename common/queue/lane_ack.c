@@ -251,7 +251,6 @@ static void on_acked(void *arg, int error, const struct redis_reply *reply)
 	}
 	confirm_late(l, done.late);
 	confirm_prefix(l, done.head);
-	l->o.callbacks->on_progress(l->o.arg, l);
 	lane_flush(l);
 }
 
@@ -414,10 +413,8 @@ static void call_answered(void *arg, int error, const struct redis_reply *reply)
 	free(c);
 	if (is_refused && l->sm.state == LANE_OPEN)
 		lane_refused(l, error, reply);
-	else if (l->sm.state == LANE_OPEN)
-		l->o.callbacks->on_progress(l->o.arg, l);
-	if (l->wants_room)
-		lane_flush(l);
+	else
+		lane_flush(l); /* operations that the answers led to, and room that was waited for */
 }
 
 static void begin_script(struct lane *l, struct buf *out, enum lane_script script, size_t words,

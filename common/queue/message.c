@@ -283,7 +283,7 @@ struct str message_text(struct arena *arena, const struct message *m, enum messa
 
 	if (str_is_null(m->text[field]) || (m->escaped >> field & 1) == 0)
 		return m->text[field];
-	return json_string(arena, &string);
+	return json_text(arena, &string);
 }
 
 static usec_t seconds(struct str number)
@@ -301,7 +301,7 @@ void message_limits(const struct message *m, usec_t *ret_hard, usec_t *ret_soft)
 	struct str rest = m->timelimit, hard, soft;
 
 	*ret_hard = *ret_soft = 0;
-	if (rest.len < 2)
+	if (rest.len < 2 || str_eq(rest, STR("[null, null]"))) /* as Python writes nearly always */
 		return;
 	rest = str_slice(rest, 1, rest.len - 1);
 	if (str_cut(&rest, ',', &hard))

@@ -69,7 +69,7 @@ static void repr_add(struct buf *out, struct arena *arena, const struct json *v,
 		buf_add_str(out, v->text);
 		return;
 	case JSON_STRING:
-		text = json_string(arena, v);
+		text = json_text(arena, v);
 		buf_add_byte(out, '\'');
 		buf_add_str(out, str_slice(text, 0, REPR_MOST));
 		buf_add_byte(out, '\'');
