@@ -139,7 +139,7 @@ struct db_connection {
 	struct db_cancel *cancel;
 	bool is_cancel_wanted;         /* DRAINING: something was under way */
 	bool has_rolled_back;          /* DRAINING: a second time would not help */
-	const struct db_step *watched; /* shared: abandoned and first in line at the last look */
+	const struct db_step *watched; /* shared: first in line at the last look */
 };
 
 struct db_pool {

@@ -126,36 +126,35 @@ void db_drain_step(struct db_connection *c)
 	}
 }
 
-/* The statement whose results come next, if its fiber has left. */
-static const struct db_step *abandoned_first(const struct db_connection *c)
-{
-	const struct list *l = list_first(&c->steps);
-	const struct db_step *step = l == NULL ? NULL : list_entry(l, struct db_step, link);
-
-	return step != NULL && step->kind == STEP_STATEMENT && step->call == NULL ? step : NULL;
-}
-
-static bool has_abandoned(const struct db_connection *c)
+/* Has a statement's fiber left, of those up to the next sync, or of all? */
+static bool has_abandoned(const struct db_connection *c, bool is_next_sync)
 {
 	list_for_each (l, &c->steps) {
 		const struct db_step *step = list_entry(l, struct db_step, link);
 
 		if (step->kind == STEP_STATEMENT && step->call == NULL)
 			return true;
+		if (step->kind == STEP_SYNC && is_next_sync)
+			return false;
 	}
 	return false;
 }
 
+/*
+ * The server keeps the answers of a turn's reads back until their sync.  When nothing has come between two
+ * looks, and one of those reads is nobody's any more, it is taken for the one that holds up the lane.  If it
+ * was another one, that one is sent again, as are those that are aborted with it.
+ */
 static void watch(struct timer *t)
 {
 	struct db_connection *c = container_of(t, struct db_connection, timer);
-	const struct db_step *first = abandoned_first(c);
+	const struct list *l = list_first(&c->steps);
+	const struct db_step *first = l == NULL ? NULL : list_entry(l, struct db_step, link);
 
-	/* Twice the same: it holds up the lane.  Those aborted with it are sent again. */
-	if (first != NULL && first == c->watched)
+	if (first != NULL && first == c->watched && has_abandoned(c, true))
 		db_cancel_start(c);
 	c->watched = first;
-	if (has_abandoned(c))
+	if (has_abandoned(c, false))
 		timer_start(c->db->loop, t, loop_now(c->db->loop) + WATCH_INTERVAL, watch);
 }
 

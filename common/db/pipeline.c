@@ -305,6 +305,22 @@ static void synced(struct db_connection *c)
 	}
 }
 
+/* COPY and the like: they leave the connection in a state that only its end ends. */
+static void refuse(struct db_connection *c, struct db_call *call)
+{
+	if (call != NULL) {
+		call->has_failure = true;
+		call->failure = (struct db_failure){
+			.sqlstate = "0A000",
+			.message = "COPY is not possible here",
+		};
+		db_pipeline_forget(c, call);
+		c->current = NULL;
+		db_call_finish(call, -E_SQL);
+	}
+	db_connection_lose(c, "a statement that is neither query nor command");
+}
+
 /* False: the connection is gone. */
 static bool take(struct db_connection *c, struct db_step *step, PGresult *result)
 {
@@ -333,10 +349,7 @@ static bool take(struct db_connection *c, struct db_step *step, PGresult *result
 			step_failed(c, step, result);
 		break;
 	default:
-		/* COPY and the like have no place in a pipeline. */
-		if (step->call != NULL)
-			step->call->error = -E_SQL;
-		db_connection_lose(c, "a statement that is neither query nor command");
+		refuse(c, step->call);
 	}
 	if (!is_taken)
 		PQclear(result);

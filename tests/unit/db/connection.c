@@ -17,7 +17,8 @@ static int by_name(void *arg)
 	char url[256];
 	int port;
 
-	cr_assert_eq(sscanf(servers_postgres_tcp(), "postgresql://postgres@127.0.0.1:%d", &port), 1);
+	cr_assert_eq(sscanf(servers_postgres_tcp(), "postgresql://postgres@127.0.0.1:%d", &port),
+		     1);
 	snprintf(url, sizeof(url), "postgresql://postgres@localhost:%d/postgres", port);
 	db = client_open_with(&(struct db_options){
 		.url = url,
@@ -27,7 +28,10 @@ static int by_name(void *arg)
 		.application = "by-name",
 	});
 	cr_assert_eq(number(db, "SELECT (inet_server_addr() IS NOT NULL)::int"), 1);
-	cr_assert_eq(number(db, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'by-name'"), 3);
+	cr_assert_eq(
+		number(db,
+		       "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'by-name'"),
+		3);
 	client_close(db);
 	return 0;
 }
@@ -39,7 +43,9 @@ Test(db_connection, finds_a_server_by_name)
 
 static int open_and_close(void *arg)
 {
-	struct db_options options = { .url = arg, .shared = 1, .exclusive = 2, .is_prepared = true };
+	struct db_options options = {
+		.url = arg, .shared = 1, .exclusive = 2, .is_prepared = true
+	};
 	struct db *db;
 
 	/* At once, in the middle of a look-up, of connecting, of greeting, while it waits to try again. */
@@ -54,7 +60,8 @@ static int open_and_close(void *arg)
 
 Test(db_connection, can_be_closed_in_every_state)
 {
-	static char nowhere[] = "postgresql://localhost:1/x", name[] = "postgresql://no-such-host.invalid/x";
+	static char nowhere[] = "postgresql://localhost:1/x",
+		    name[] = "postgresql://no-such-host.invalid/x";
 
 	fibers_run(open_and_close, (void *) servers_postgres());
 	fibers_run(open_and_close, (void *) servers_postgres_tcp());
@@ -64,7 +71,9 @@ Test(db_connection, can_be_closed_in_every_state)
 
 Test(db_connection, refuses_a_bad_url)
 {
-	struct db_options options = { .url = "postgresql://h?nosuch=1", .shared = 1, .exclusive = 1 };
+	struct db_options options = { .url = "postgresql://h?nosuch=1",
+				      .shared = 1,
+				      .exclusive = 1 };
 	struct loop *loop;
 	struct db *db;
 
@@ -142,7 +151,8 @@ static int restart(void *arg)
 
 	run(db, "CREATE TABLE kept AS SELECT 1 AS n");
 	for (int i = 0; i < 3; i++)
-		fibers[i] = fiber_start(fiber_loop(fiber_current()), "victim", fiber_deadline(), bodies[i], db);
+		fibers[i] = fiber_start(fiber_loop(fiber_current()), "victim", fiber_deadline(),
+					bodies[i], db);
 	fibers_until(are_lent, db, "all have a connection");
 	servers_postgres_stop();
 	for (int i = 0; i < 3; i++) {
@@ -225,7 +235,8 @@ Test(db_connection, why_it_cannot_connect_is_said)
 {
 	char url[300];
 
-	snprintf(url, sizeof(url), "%s&dbname=no_such_database&password=hunter2", servers_postgres());
+	snprintf(url, sizeof(url), "%s&dbname=no_such_database&password=hunter2",
+		 servers_postgres());
 	fibers_run(wrong, url);
 	cr_assert_not_null(strstr(warning, "no_such_database"), "%s", warning);
 	cr_assert_null(strstr(warning, "hunter2"), "%s", warning);

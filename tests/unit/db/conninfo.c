@@ -5,7 +5,8 @@
 
 #include "base/error.h"
 
-static const char *param(const char *const *keywords, const char *const *values, const char *keyword)
+static const char *param(const char *const *keywords, const char *const *values,
+			 const char *keyword)
 {
 	const char *found = NULL;
 
@@ -19,7 +20,8 @@ static struct db_conninfo parse(struct arena *arena, const char *url)
 {
 	struct db_conninfo c;
 
-	cr_assert_eq(db_conninfo_parse(arena, url, "me", &c), 0, "%s: %s", url, fail_reason(-E_BAD_SETTING));
+	cr_assert_eq(db_conninfo_parse(arena, url, "me", &c), 0, "%s: %s", url,
+		     fail_reason(-E_BAD_SETTING));
 	return c;
 }
 
@@ -50,9 +52,12 @@ Test(db_conninfo, takes_hosts_apart)
 
 		cr_assert_eq(c.host_count, cases[i].count, "%s: %zu", cases[i].url, c.host_count);
 		for (size_t h = 0; h < c.host_count; h++) {
-			cr_assert_str_eq(c.hosts[h].name, cases[i].hosts[h].name, "%s", cases[i].url);
-			cr_assert_str_eq(c.hosts[h].port, cases[i].hosts[h].port, "%s", cases[i].url);
-			cr_assert_eq(c.hosts[h].is_name, cases[i].hosts[h].is_name, "%s", cases[i].url);
+			cr_assert_str_eq(c.hosts[h].name, cases[i].hosts[h].name, "%s",
+					 cases[i].url);
+			cr_assert_str_eq(c.hosts[h].port, cases[i].hosts[h].port, "%s",
+					 cases[i].url);
+			cr_assert_eq(c.hosts[h].is_name, cases[i].hosts[h].is_name, "%s",
+				     cases[i].url);
 		}
 	}
 }
@@ -60,7 +65,8 @@ Test(db_conninfo, takes_hosts_apart)
 Test(db_conninfo, gives_libpq_addresses_and_our_defaults)
 {
 	struct sockaddr_in ends[2] = { { .sin_family = AF_INET }, { .sin_family = AF_INET } };
-	struct addrinfo second = { .ai_addr = (struct sockaddr *) &ends[1], .ai_addrlen = sizeof(ends[1]) };
+	struct addrinfo second = { .ai_addr = (struct sockaddr *) &ends[1],
+				   .ai_addrlen = sizeof(ends[1]) };
 	struct addrinfo first = {
 		.ai_addr = (struct sockaddr *) &ends[0],
 		.ai_addrlen = sizeof(ends[0]),
@@ -74,8 +80,9 @@ Test(db_conninfo, gives_libpq_addresses_and_our_defaults)
 	arena_init(&arena);
 	inet_pton(AF_INET, "10.1.1.1", &ends[0].sin_addr);
 	inet_pton(AF_INET, "10.1.1.2", &ends[1].sin_addr);
-	c = parse(&arena, "host=name,/sock port=5,6 dbname=d application_name=mine gssencmode=prefer "
-			  "client_encoding=LATIN1");
+	c = parse(&arena,
+		  "host=name,/sock port=5,6 dbname=d application_name=mine gssencmode=prefer "
+		  "client_encoding=LATIN1");
 	db_addresses_init(&a, &arena);
 	db_addresses_add(&a, &c.hosts[0], &first);
 	db_addresses_add(&a, &c.hosts[1], NULL);
@@ -111,7 +118,8 @@ Test(db_conninfo, refuses_with_a_sentence)
 	for (size_t i = 0; i < ARRAY_SIZE(urls); i++) {
 		struct db_conninfo c = { .host_count = 77 };
 
-		cr_assert_eq(db_conninfo_parse(&arena, urls[i], NULL, &c), -E_BAD_SETTING, "%s", urls[i]);
+		cr_assert_eq(db_conninfo_parse(&arena, urls[i], NULL, &c), -E_BAD_SETTING, "%s",
+			     urls[i]);
 		cr_assert_eq(c.host_count, 77, "written on failure");
 		cr_assert_not_null(strstr(fail_reason(-E_BAD_SETTING), "database url: "));
 	}

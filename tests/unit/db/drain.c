@@ -54,7 +54,8 @@ static int everywhere(void *arg)
 	run(db, "TRUNCATE drained");
 	/* Begin, three statements; a COMMIT that was sent is awaited. */
 	cr_assert_geq(fibers_cancel_everywhere(tx_body, db, client_check_whole), 4);
-	cr_assert_eq(number(db, "SELECT count(*) % 3 FROM drained"), 0, "all of a transaction or nothing");
+	cr_assert_eq(number(db, "SELECT count(*) % 3 FROM drained"), 0,
+		     "all of a transaction or nothing");
 	run(db, "DROP TABLE drained");
 	client_close(db);
 	return 0;
@@ -68,7 +69,7 @@ Test(db_drain, cancelled_at_every_wait_the_pool_stays_whole)
 static int late_body(void *arg)
 {
 	FIBER_DEADLINE(100 * MSEC);
-	static const struct db_statement slow = { .sql = STR_INIT("SELECT pg_sleep(60)") };
+	static const struct db_statement slow = { .sql = STR_INIT("SELECT pg_sleep(61)") };
 
 	return try(arg, &slow);
 }
@@ -82,9 +83,11 @@ static int late(void *arg)
 	cr_assert_lt(now_monotonic() - start, 2 * SEC);
 	client_check_whole(db);
 	cr_assert_lt(now_monotonic() - start, 10 * SEC, "it was not cancelled at the server");
-	cr_assert_eq(number(db, "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' "
-				"AND state = 'active'"),
-		     0);
+	cr_assert_eq(
+		number(db,
+		       "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(61)' "
+		       "AND state = 'active'"),
+		0);
 	client_close(db);
 	return 0;
 }
@@ -97,7 +100,8 @@ Test(db_drain, a_statement_that_outlives_its_deadline_is_cancelled)
 static int late_tx_body(void *arg)
 {
 	struct db_tx tx _cleanup_(db_tx_end) = DB_TX_INIT;
-	static const struct db_statement write = { .sql = STR_INIT("INSERT INTO late_tx VALUES (1)") };
+	static const struct db_statement write = { .sql = STR_INIT(
+							   "INSERT INTO late_tx VALUES (1)") };
 	static const struct db_statement slow = { .sql = STR_INIT("SELECT pg_sleep(60)") };
 	struct arena arena;
 	int r;
@@ -137,7 +141,8 @@ Test(db_drain, a_late_statement_ends_its_transaction)
 static int late_read_body(void *arg)
 {
 	FIBER_DEADLINE(50 * MSEC);
-	static const struct db_statement slow = { .sql = STR_INIT("SELECT pg_sleep(60)"), .lane = DB_SHARED };
+	static const struct db_statement slow = { .sql = STR_INIT("SELECT pg_sleep(60)"),
+						  .lane = DB_SHARED };
 
 	return try(arg, &slow);
 }
@@ -202,11 +207,22 @@ Test(db_drain, a_statement_that_was_not_sent_costs_nothing)
 	fibers_run(unsent, NULL);
 }
 
+static int late_as_well_body(void *arg)
+{
+	FIBER_DEADLINE(20 * MSEC);
+	static const struct db_statement slow = { .sql = STR_INIT("SELECT pg_sleep(62)") };
+
+	return try(arg, &slow);
+}
+
 static int close_while_draining(void *arg)
 {
 	struct db *db = client_open();
+	struct db_stats stats;
 
-	cr_assert_eq(fibers_join(late_body, db), -ETIMEDOUT);
+	cr_assert_eq(fibers_join(late_as_well_body, db), -ETIMEDOUT);
+	db_stats(db, &stats);
+	cr_assert_eq(stats.lent, 1, "it drains");
 	client_close_as_it_is(db);
 	return 0;
 }

@@ -29,7 +29,8 @@ static int codes(void *arg)
 	/* clang-format on */
 	struct db *db = client_open();
 
-	run(db, "CREATE TABLE codes (id int PRIMARY KEY CHECK (id > 0), parent int NOT NULL REFERENCES codes)");
+	run(db,
+	    "CREATE TABLE codes (id int PRIMARY KEY CHECK (id > 0), parent int NOT NULL REFERENCES codes)");
 	run(db, "INSERT INTO codes VALUES (1, 1), (10, 1)");
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const char *sql = cases[i].sql;

@@ -33,7 +33,8 @@ static void one_start(struct one *one, struct db *db, enum db_lane lane, const c
 {
 	*one = (struct one){ .db = db, .statement = { .sql = str_c(sql), .lane = lane } };
 	snprintf(one->value, sizeof(one->value), "%d", value);
-	one->fiber = fiber_start(fiber_loop(fiber_current()), "one", fiber_deadline(), one_body, one);
+	one->fiber = fiber_start(fiber_loop(fiber_current()), "one", fiber_deadline(), one_body,
+				 one);
 	cr_assert_not_null(one->fiber);
 }
 
@@ -62,7 +63,8 @@ static int one_sync(void *arg)
 			cr_assert_eq(ones[i].answer, i * 2, "a neighbour's answer");
 		}
 		cr_assert_eq(after.shared_statements - before.shared_statements, READS);
-		cr_assert_eq(after.syncs - before.syncs, 1, "%lu syncs", after.syncs - before.syncs);
+		cr_assert_eq(after.syncs - before.syncs, 1, "%lu syncs",
+			     after.syncs - before.syncs);
 	}
 	client_close(db);
 	return 0;
@@ -86,17 +88,21 @@ static int failing_neighbour(void *arg)
 	run(db, "INSERT INTO neighbours SELECT generate_series(1000, 1099)");
 	db_stats(db, &before);
 	for (int i = 0; i < INSERTS; i++) {
-		one_start(&inserts[i], db, DB_EXCLUSIVE, "INSERT INTO neighbours VALUES ($1) RETURNING n", i);
-		one_start(&reads[2 * i], db, DB_SHARED, "SELECT n FROM neighbours WHERE n = 1000 + $1::int", 2 * i);
+		one_start(&inserts[i], db, DB_EXCLUSIVE,
+			  "INSERT INTO neighbours VALUES ($1) RETURNING n", i);
+		one_start(&reads[2 * i], db, DB_SHARED,
+			  "SELECT n FROM neighbours WHERE n = 1000 + $1::int", 2 * i);
 		/* One fails in the middle, one when it is prepared, one for its value. */
 		if (i == 20)
 			one_start(&bad[0], db, DB_SHARED, "SELECT 1 / ($1::int - 7)", 7);
 		if (i == 30)
-			one_start(&bad[1], db, DB_SHARED, "SELECT nosuch FROM neighbours WHERE n = $1", 1);
+			one_start(&bad[1], db, DB_SHARED,
+				  "SELECT nosuch FROM neighbours WHERE n = $1", 1);
 		if (i == 40)
-			one_start(&bad[2], db, DB_SHARED, "SELECT n FROM neighbours WHERE n = $1::date", 1);
-		one_start(&reads[2 * i + 1], db, DB_SHARED, "SELECT n FROM neighbours WHERE n = 1000 + $1::int",
-			  2 * i + 1);
+			one_start(&bad[2], db, DB_SHARED,
+				  "SELECT n FROM neighbours WHERE n = $1::date", 1);
+		one_start(&reads[2 * i + 1], db, DB_SHARED,
+			  "SELECT n FROM neighbours WHERE n = 1000 + $1::int", 2 * i + 1);
 	}
 	join_all(inserts, INSERTS);
 	join_all(reads, READS);
@@ -183,7 +189,8 @@ static int fair(void *arg)
 
 	for (size_t i = 0; i < ARRAY_SIZE(turns); i++) {
 		turns[i] = (struct turn){ .db = db, .next = &next };
-		fibers[i] = fiber_start(fiber_loop(fiber_current()), "turn", fiber_deadline(), take_turn, &turns[i]);
+		fibers[i] = fiber_start(fiber_loop(fiber_current()), "turn", fiber_deadline(),
+					take_turn, &turns[i]);
 	}
 	cr_assert_eq(fiber_yield(), 0);
 	cr_assert_eq(fiber_yield(), 0);
@@ -192,7 +199,8 @@ static int fair(void *arg)
 	for (size_t i = 0; i < ARRAY_SIZE(turns); i++) {
 		fiber_join(fibers[i], &result);
 		cr_assert_eq(result, 0);
-		cr_assert_eq(turns[i].got, (int) i, "number %zu came as number %d", i, turns[i].got);
+		cr_assert_eq(turns[i].got, (int) i, "number %zu came as number %d", i,
+			     turns[i].got);
 	}
 	client_close(db);
 	return 0;
@@ -244,7 +252,9 @@ static int hurried(void *arg)
 
 static int away_and_late(void *arg)
 {
-	struct db_options options = { .url = "postgresql:///x?host=/nonexistent", .shared = 1, .exclusive = 1 };
+	struct db_options options = { .url = "postgresql:///x?host=/nonexistent",
+				      .shared = 1,
+				      .exclusive = 1 };
 	struct one one = { .statement = { .sql = STR_INIT("SELECT $1") } };
 
 	cr_assert_eq(db_open(fiber_loop(fiber_current()), &options, &one.db), 0);

@@ -35,13 +35,15 @@ Test(db_prepared, their_number_is_bounded)
 		snprintf(texts[i], sizeof(texts[i]), "SELECT %d", i);
 		cr_assert_eq(db_prepared_find(&set, str_c(texts[i])) == NULL, i == 1000, "%d", i);
 	}
-	cr_assert_not_null(db_prepared_find(&set, str_c(texts[7])), "known ones are found all the same");
+	cr_assert_not_null(db_prepared_find(&set, str_c(texts[7])),
+			   "known ones are found all the same");
 	db_prepared_clear(&set);
 }
 
 static int names(void *arg)
 {
-	static const struct db_statement read = { .sql = STR_INIT("SELECT 'prepared:names'"), .lane = DB_SHARED };
+	static const struct db_statement read = { .sql = STR_INIT("SELECT 'prepared:names'"),
+						  .lane = DB_SHARED };
 	static const struct db_statement count = {
 		.sql = STR_INIT("SELECT count(*) FROM pg_prepared_statements "
 				"WHERE statement = 'SELECT ''prepared:names'''"),
@@ -69,7 +71,8 @@ Test(db_prepared, a_constant_text_is_prepared_once_per_connection)
 
 static int without(void *arg)
 {
-	static const struct db_statement read = { .sql = STR_INIT("SELECT 'without'"), .lane = DB_SHARED };
+	static const struct db_statement read = { .sql = STR_INIT("SELECT 'without'"),
+						  .lane = DB_SHARED };
 	struct db *db = client_open_with(&(struct db_options){
 		.url = arg,
 		.shared = 1,
@@ -82,7 +85,6 @@ static int without(void *arg)
 	return 0;
 }
 
-
 Test(db_prepared, nothing_is_prepared_behind_a_pooler)
 {
 	fibers_run(without, (void *) servers_postgres());
@@ -91,7 +93,8 @@ Test(db_prepared, nothing_is_prepared_behind_a_pooler)
 /* A plan whose columns have changed under it. */
 static int stale(void *arg)
 {
-	static const struct db_statement shared = { .sql = STR_INIT("SELECT * FROM stale"), .lane = DB_SHARED };
+	static const struct db_statement shared = { .sql = STR_INIT("SELECT * FROM stale"),
+						    .lane = DB_SHARED };
 	static const struct db_statement exclusive = { .sql = STR_INIT("SELECT * FROM stale") };
 	struct db *db = client_open_with(&(struct db_options){
 		.url = servers_postgres(),

@@ -8,8 +8,9 @@
 static int values(void *arg)
 {
 	static const struct db_statement echo = {
-		.sql = STR_INIT("SELECT $1::bigint AS n, $2::text AS t, $3::boolean AS b, $4::text AS nothing, "
-				"$5::timestamptz AS at"),
+		.sql = STR_INIT(
+			"SELECT $1::bigint AS n, $2::text AS t, $3::boolean AS b, $4::text AS nothing, "
+			"$5::timestamptz AS at"),
 	};
 	struct db *db = client_open();
 	struct db_rows rows;
@@ -18,16 +19,17 @@ static int values(void *arg)
 
 	arena_init(&arena);
 	cr_assert_eq(db_query(db, &arena, &echo,
-			      DB_VALUES(STR("-9223372036854775808"), str_make("a'b\\\"ü€x", 9), STR("true"),
+			      DB_VALUES(STR("-9223372036854775808"), STR("a'b\\\"ü€x"), STR("true"),
 					STR_NULL, STR("2026-01-31 13:00:00.25+01")),
 			      &rows),
 		     0);
 	cr_assert(rows.count == 1 && rows.columns == 5 && rows.affected == 0);
 	cr_assert_eq(db_get_i64(&rows, 0, 0), INT64_MIN);
-	cr_assert(str_eq(db_get(&rows, 0, 1), str_make("a'b\\\"ü€x", 9)));
+	cr_assert(str_eq(db_get(&rows, 0, 1), STR("a'b\\\"ü€x")));
 	cr_assert(db_get_bool(&rows, 0, 2));
 	cr_assert(db_is_null(&rows, 0, 3) && !db_is_null(&rows, 0, 1));
-	cr_assert(str_eq_c(db_get(&rows, 0, 4), "2026-01-31 12:00:00.25+00"), "sessions run in UTC");
+	cr_assert(str_eq_c(db_get(&rows, 0, 4), "2026-01-31 12:00:00.25+00"),
+		  "sessions run in UTC");
 	cr_assert_eq(datetime_parse_pg(db_get(&rows, 0, 4), &at), 0);
 	cr_assert_str_eq(db_column_name(&rows, 3), "nothing");
 	arena_fini(&arena);
@@ -43,7 +45,8 @@ Test(db_query, values_travel_as_text)
 static int affected(void *arg)
 {
 	static const struct db_statement insert = {
-		.sql = STR_INIT("INSERT INTO affected SELECT generate_series(1, $1::int) RETURNING n"),
+		.sql = STR_INIT(
+			"INSERT INTO affected SELECT generate_series(1, $1::int) RETURNING n"),
 	};
 	struct db *db = client_open();
 	struct db_rows rows;
@@ -53,10 +56,11 @@ static int affected(void *arg)
 	run(db, "CREATE TABLE affected (n int)");
 	cr_assert_eq(db_query(db, &arena, &insert, DB_VALUES(STR("7")), &rows), 0);
 	cr_assert(rows.count == 7 && rows.affected == 7);
-	cr_assert_eq(db_query(db, &arena,
-			      &(struct db_statement){ .sql = STR("DELETE FROM affected WHERE n > 4") },
-			      DB_NO_VALUES, &rows),
-		     0);
+	cr_assert_eq(
+		db_query(db, &arena,
+			 &(struct db_statement){ .sql = STR("DELETE FROM affected WHERE n > 4") },
+			 DB_NO_VALUES, &rows),
+		0);
 	cr_assert(rows.count == 0 && rows.affected == 3);
 	run(db, "DROP TABLE affected");
 	arena_fini(&arena);
@@ -71,7 +75,8 @@ Test(db_query, counts_the_rows_that_it_changed)
 
 static int nul(void *arg)
 {
-	static const struct db_statement echo = { .sql = STR_INIT("SELECT $1::text"), .lane = DB_SHARED };
+	static const struct db_statement echo = { .sql = STR_INIT("SELECT $1::text"),
+						  .lane = DB_SHARED };
 	struct db *db = client_open();
 	struct db_rows rows;
 	struct arena arena;
@@ -155,16 +160,20 @@ Test(db_query, sends_and_reads_what_no_socket_takes_at_once)
 
 static int at_either(void *arg)
 {
-	static const struct db_statement insert = { .sql = STR_INIT("INSERT INTO at_either VALUES (1)") };
+	static const struct db_statement insert = { .sql = STR_INIT(
+							    "INSERT INTO at_either VALUES (1)") };
 	struct db *db = client_open();
 	struct db_tx tx = DB_TX_INIT;
 	struct arena arena;
 
 	arena_init(&arena);
 	run(db, "CREATE TABLE at_either (n int)");
-	cr_assert_eq(db_at_query((struct db_at){ .db = db }, &arena, &insert, DB_NO_VALUES, NULL), 0);
+	cr_assert_eq(db_at_query((struct db_at){ .db = db }, &arena, &insert, DB_NO_VALUES, NULL),
+		     0);
 	cr_assert_eq(db_begin(db, &tx), 0);
-	cr_assert_eq(db_at_query((struct db_at){ .db = db, .tx = &tx }, &arena, &insert, DB_NO_VALUES, NULL), 0);
+	cr_assert_eq(db_at_query((struct db_at){ .db = db, .tx = &tx }, &arena, &insert,
+				 DB_NO_VALUES, NULL),
+		     0);
 	db_tx_end(&tx);
 	cr_assert_eq(number(db, "SELECT count(*) FROM at_either"), 1, "the second was rolled back");
 	run(db, "DROP TABLE at_either");

@@ -133,7 +133,8 @@ static int deferred(void *arg)
 	struct db *db = client_open();
 	struct db_tx tx = DB_TX_INIT;
 
-	run(db, "CREATE TABLE deferred (n int CONSTRAINT deferred_once UNIQUE DEFERRABLE INITIALLY DEFERRED)");
+	run(db,
+	    "CREATE TABLE deferred (n int CONSTRAINT deferred_once UNIQUE DEFERRABLE INITIALLY DEFERRED)");
 	cr_assert_eq(db_begin(db, &tx), 0);
 	cr_assert_eq(tx_run(&tx, "INSERT INTO deferred VALUES (1), (1)"), 0);
 	cr_assert_eq(db_commit(&tx), -E_UNIQUE);
