@@ -67,8 +67,11 @@ void db_pipeline_forget(struct db_connection *c, const struct db_call *call)
 	list_for_each (l, &c->steps) {
 		struct db_step *step = list_entry(l, struct db_step, link);
 
-		if (step->call == call)
-			step->call = NULL;
+		if (step->call != call)
+			continue;
+		step->call = NULL;
+		if (step->kind == STEP_STATEMENT)
+			return; /* the last of its steps: usually the first of all */
 	}
 }
 

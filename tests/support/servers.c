@@ -249,19 +249,14 @@ static void make_server_folder(struct server *s, const struct passwd *user)
 static void postgres_make(void)
 {
 	const struct passwd *user = other_user();
-	const char *const argv[] = { POSTGRES_FOLDER "/initdb",
-				     "-D",
-				     "data",
-				     "-U",
-				     "postgres",
-				     "-A",
-				     "trust",
-				     "-E",
-				     "UTF8",
-				     "--locale=C.UTF-8",
-				     "--no-sync",
-				     "--no-instructions",
-				     NULL };
+	/* clang-format off */
+	const char *const argv[] = {
+		POSTGRES_FOLDER "/initdb",
+		"-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8",
+		"--locale=C.UTF-8", "--no-sync", "--no-instructions",
+		NULL,
+	};
+	/* clang-format on */
 	int status;
 
 	make_server_folder(&postgres, user);
@@ -279,26 +274,21 @@ static void postgres_make(void)
 static void postgres_run(void)
 {
 	char port[16];
-	const char *const argv[] = { POSTGRES_FOLDER "/postgres",
-				     "-D",
-				     "data",
-				     "-p",
-				     port,
-				     "-k",
-				     postgres.folder,
-				     "-h",
-				     "127.0.0.1",
-				     "-c",
-				     "fsync=off",
-				     "-c",
-				     "full_page_writes=off",
-				     "-c",
-				     "max_connections=200",
-				     "-c",
-				     "shared_buffers=32MB",
-				     "-c",
-				     "logging_collector=off",
-				     NULL };
+	/* clang-format off */
+	const char *const argv[] = {
+		POSTGRES_FOLDER "/postgres",
+		"-D", "data",
+		"-p", port,
+		"-k", postgres.folder,
+		"-h", "127.0.0.1",
+		"-c", "fsync=off",
+		"-c", "full_page_writes=off",
+		"-c", "max_connections=200",
+		"-c", "shared_buffers=32MB",
+		"-c", "logging_collector=off",
+		NULL,
+	};
+	/* clang-format on */
 
 	snprintf(port, sizeof(port), "%d", postgres.port);
 	postgres.pid = start(&postgres, "log", other_user(), SIGINT, argv);
@@ -308,20 +298,17 @@ static void postgres_run(void)
 static void redis_run(void)
 {
 	char port[16];
-	const char *const argv[] = { "/usr/bin/redis-server",
-				     "--port",
-				     port,
-				     "--bind",
-				     "127.0.0.1",
-				     "--unixsocket",
-				     "redis.sock",
-				     "--appendonly",
-				     "yes",
-				     "--save",
-				     "",
-				     "--enable-debug-command",
-				     "local",
-				     NULL };
+	/* clang-format off */
+	const char *const argv[] = {
+		"/usr/bin/redis-server",
+		"--port", port,
+		"--bind", "127.0.0.1",
+		"--unixsocket", "redis.sock",
+		"--appendonly", "yes",
+		"--save", "",
+		NULL,
+	};
+	/* clang-format on */
 
 	if (redis.port == 0) {
 		make_server_folder(&redis, NULL);
@@ -373,6 +360,12 @@ const char *servers_postgres_tcp(void)
 const char *servers_redis_tcp(void)
 {
 	return find(&redis, redis.tcp_variable, redis.tcp);
+}
+
+const char *servers_folder(void)
+{
+	make_folder();
+	return folder;
 }
 
 void servers_private(void)

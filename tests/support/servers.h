@@ -21,6 +21,9 @@ const char *servers_redis(void);
 const char *servers_postgres_tcp(void);
 const char *servers_redis_tcp(void);
 
+/* A temporary folder of this process, removed at its end. */
+const char *servers_folder(void);
+
 /* From here on this process has servers of its own, started on first use. */
 void servers_private(void);
 /* Stop and start again, for tests of loss.  Data stays.  Only after servers_private. */
