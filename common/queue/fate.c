@@ -20,6 +20,7 @@
 #include "queue/relay.h"
 #include "queue/result.h"
 #include "queue/retry.h"
+#include "queue/schedule.h"
 
 #define CRASHES_MOST    3
 #define CRASH_TTL       "604800" /* a week: entries of jobs that never come back */
@@ -512,6 +513,8 @@ static void on_read(void *arg, struct flight *f, int error, const struct redis_r
 		count_crash(w, f, &m);
 		return;
 	}
+	if (w->failure.attempt == 0) /* killed: the host could not say it */
+		w->failure.attempt = (uint32_t) MIN(m.retries, INT32_MAX - 1) + 1;
 	decide(w, f, &m);
 	fate_free(w);
 	supervisor_pump(s);

@@ -1,5 +1,7 @@
 #include "queue/host-internal.h"
 
+#include <assert.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -516,6 +518,8 @@ int host_main(const struct worker_program *program, int argc, char **argv)
 	 * to the whole group (Ctrl-C) are the supervisor's to act upon. */
 	must(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
 	must(signal(SIGTERM, SIG_IGN) != SIG_ERR && signal(SIGINT, SIG_IGN) != SIG_ERR);
+	/* What the bodies start must not hold the channel open. */
+	must(fcntl(PROCESS_CHANNEL_FD, F_SETFD, FD_CLOEXEC) == 0 || errno == EBADF);
 	if (argc != 2 || str_to_i64(str_c(argv[1]), &slots) < 0 || slots < 1) {
 		log_error("a host is started by its supervisor only");
 		return EXIT_FAILURE;

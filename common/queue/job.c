@@ -59,22 +59,19 @@ int job_effect_begin(struct job *job, struct db_tx *ret)
 		"INSERT INTO job_receipt (key) VALUES ($1) ON CONFLICT (key) DO NOTHING RETURNING key") };
 	static const struct db_statement look = { .sql = STR_INIT(
 		"SELECT result FROM job_receipt WHERE key = $1") };
-	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
 	struct db_rows rows;
 	int r;
 
 	OBJ_CHECK(job, JOB_MAGIC);
-	r = db_begin(job->db, &tx);
+	*ret = (struct db_tx) DB_TX_INIT; /* in its place from the start: an open one cannot be moved */
+	r = db_begin(job->db, ret);
 	if (r == 0)
-		r = db_tx_query(&tx, &job->arena, &take, DB_VALUES(job->key), &rows);
-	if (r < 0)
-		return r;
-	if (rows.count == 1) {
-		*ret = tx;
-		tx = (struct db_tx) DB_TX_INIT; /* the caller's now */
+		r = db_tx_query(ret, &job->arena, &take, DB_VALUES(job->key), &rows);
+	if (r == 0 && rows.count == 1)
 		return 0;
-	}
-	r = db_tx_query(&tx, &job->arena, &look, DB_VALUES(job->key), &rows);
+	if (r == 0)
+		r = db_tx_query(ret, &job->arena, &look, DB_VALUES(job->key), &rows);
+	db_tx_end(ret);
 	if (r < 0)
 		return r;
 	if (rows.count == 0) /* it was removed between the two: tried again like any other race */

@@ -81,6 +81,38 @@ int queue_keys_init(struct queue_keys *k, struct arena *arena, struct str queue)
 	return 0;
 }
 
+void queue_book_init(struct queue_book *b)
+{
+	arena_init(&b->_arena);
+	map_init(&b->_by_name);
+}
+
+void queue_book_fini(struct queue_book *b)
+{
+	map_fini(&b->_by_name);
+	arena_fini(&b->_arena);
+}
+
+int queue_book_find(struct queue_book *b, struct str name, const struct queue_keys **ret)
+{
+	struct queue_keys *k = map_find(&b->_by_name, name);
+	int r;
+
+	if (k == NULL) {
+		if (map_count(&b->_by_name) == QUEUE_BOOK_MOST)
+			return fail(-E_BAD_SETTING, "more than %d queues", QUEUE_BOOK_MOST);
+		r = check_name(name); /* before anything is kept */
+		if (r < 0)
+			return r;
+		k = arena_new(&b->_arena, struct queue_keys);
+		r = queue_keys_init(k, &b->_arena, name);
+		must(r == 0);
+		(void) map_put(&b->_by_name, k->queue, k);
+	}
+	*ret = k;
+	return 0;
+}
+
 void queue_key_fly(struct buf *out, const struct queue_keys *k, struct str token)
 {
 	buf_add_str(out, k->prefix);

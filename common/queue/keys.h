@@ -24,6 +24,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/map.h"
 
 /* Priority 0 is the most urgent; 0-2, 3-5, 6-8 and 9 share a list each (Celery's default steps). */
 enum { QUEUE_STEPS = 4 };
@@ -42,6 +43,19 @@ struct queue_keys {
 
 /* 0, or -E_BAD_SETTING: empty, too long, or with control characters. */
 int queue_keys_init(struct queue_keys *, struct arena *, struct str queue) _must_check_;
+
+/*
+ * The keys of any queue, by name, made once each: for those who push to queues that they do not consume.  Names
+ * come from rows and options, so their number is bounded: -E_BAD_SETTING beyond QUEUE_BOOK_MOST.
+ */
+#define QUEUE_BOOK_MOST 1024
+struct queue_book {
+	struct arena _arena;
+	struct map _by_name;
+};
+void queue_book_init(struct queue_book *);
+void queue_book_fini(struct queue_book *);
+int queue_book_find(struct queue_book *, struct str name, const struct queue_keys **ret) _must_check_;
 
 /* These append to a buf. */
 void queue_key_fly(struct buf *, const struct queue_keys *, struct str token);

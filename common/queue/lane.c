@@ -575,6 +575,12 @@ struct str lane_token(const struct lane *l)
 	return str_c(l->token);
 }
 
+bool lane_has_token(const struct lane *l, struct str token)
+{
+	return str_eq_c(token, l->token) ||
+	       (l->old_token[0] != '\0' && str_eq_c(token, l->old_token));
+}
+
 bool lane_is_open(const struct lane *l)
 {
 	return l->sm.state == LANE_OPEN;

@@ -118,6 +118,7 @@ int lane_step(const struct lane *);
 uint16_t lane_number(const struct lane *);
 struct str lane_list(const struct lane *);
 struct str lane_token(const struct lane *);
+bool lane_has_token(const struct lane *, struct str token); /* the present one, or one being taken over */
 bool lane_is_open(const struct lane *);
 size_t lane_held(const struct lane *);      /* messages in its in-flight list, finished ones too */
 usec_t lane_polled_at(const struct lane *); /* monotonic time of the last successful answer; 0: none yet */

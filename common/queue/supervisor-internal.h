@@ -4,9 +4,12 @@
 #ifndef QUEUE_SUPERVISOR_INTERNAL_H
 #define QUEUE_SUPERVISOR_INTERNAL_H
 
+#include "loop/sm.h"
 #include "queue/crew.h"
 #include "queue/lane.h"
+#include "queue/result.h"
 #include "queue/supervisor.h"
+#include "queue/whoami.h"
 
 #define SUPERVISOR_MAGIC UINT32_C(0x73757065)
 
@@ -24,16 +27,17 @@ struct supervisor {
 	struct loop *loop;
 	struct sm sm;
 	struct arena arena; /* names and keys, for life */
-	char worker[64];    /* begins every token of ours; unique to this process */
+	char worker[WHOAMI_MOST];    /* begins every token of ours; unique to this process */
 
 	struct redis *acks;    /* lanes only */
 	struct redis *general; /* everything else: scripts that may be repeated, pushes, progress */
 	struct redis *results; /* NULL: results lie beside the queues */
 	struct db *db;
 
-	struct queue_keys *queues;
+	struct queue_keys *queues; /* those that are consumed */
 	size_t queue_count;
-	struct lane **lanes; /* [queue * QUEUE_STEPS + step]; NULL once closed */
+	struct queue_book book;    /* those that are pushed to */
+	struct lane **lanes; /* [queue * QUEUE_STEPS + step] */
 	bool *is_fed_alone;  /* the lane's last message was one for an alone host */
 	unsigned lane_count, turn;
 	struct str unknown_to; /* list for tasks that are not known; absent: dead letters */
@@ -42,16 +46,19 @@ struct supervisor {
 	struct crew *crew;
 
 	struct timer tick;
-	usec_t renewed_at;
+	usec_t renewed_at, health_at;
 	usec_t leave_at;       /* DRAINING: the end of the grace; LEAVING: of all patience */
 	unsigned lanes_left;   /* still to leave or to close */
-	bool is_crew_gone;
+	bool is_crew_gone, has_left, is_closed;
 	unsigned closings;
+	unsigned quantum;      /* the least that is fetched while more is under way */
 
-	struct fiber *keepers[8]; /* fibers for life; NULL: ended */
-	unsigned keeper_count;
+	struct fiber *keepers[4]; /* fibers for life */
+	unsigned keeper_count, keepers_left;
+	struct waiter *schedule_waiter; /* of schedule.c's fiber */
+	usec_t schedule_due;
 	struct relay *relay;
-	struct flush news; /* lanes and crew, once per turn */
+	uv_signal_t terminate, interrupt;
 };
 
 /* supervisor.c */
@@ -62,7 +69,8 @@ static inline bool supervisor_is_stopping(const struct supervisor *s)
 struct lane *supervisor_lane(struct supervisor *, const struct flight *);
 /* Something moved: fetches, sends, acknowledges as far as it goes. */
 void supervisor_pump(struct supervisor *);
-void supervisor_keep(struct supervisor *, const char *name, int (*body)(void *));
+/* Stores and tells a state of a job that is not its end; lost if Redis is away. */
+void supervisor_tell(struct supervisor *, struct str id, struct str document);
 
 /* arrive.c */
 void arrive(struct supervisor *, struct lane *, struct flight *, int scanned, const struct message *);
@@ -74,17 +82,13 @@ void fate_outcome(struct supervisor *, struct flight *, enum link_state, struct 
 void fate_death(struct supervisor *, struct flight *, enum crew_end, const char *how);
 /* Back to where it came from, unchanged. */
 void fate_release(struct supervisor *, struct flight *);
-void fate_bury(struct supervisor *, struct flight *, const struct message *, int64_t attempts,
-	       const char *reason);
+/* To the dead letters; `m` NULL: nothing of the message is known but its bytes. */
+void fate_bury(struct supervisor *, struct flight *, const struct message *m, int64_t attempts,
+	       const struct result_exception *, const char *reason);
 void fate_forward(struct supervisor *, struct flight *);
 void fate_schedule(struct supervisor *, struct flight *, const struct message *, usec_t eta);
 void fate_expire(struct supervisor *, struct flight *, const struct message *);
 /* It ended before, with this value. */
 void fate_repeat(struct supervisor *, struct flight *, const struct message *, struct str value);
-
-/* schedule.c: a fiber body (arg: the supervisor), and a hint that something is due in this many ms. */
-int schedule_keep(void *arg);
-/* sweep.c */
-int sweep_keep(void *arg);
 
 #endif

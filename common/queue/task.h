@@ -146,8 +146,8 @@ int job_effect_commit(struct job *, struct db_tx *) may_yield _must_check_;
 #define TASK_C_JSON struct str
 #define TASK_C_ANY struct str
 #define TASK_MEMBER_(type, name, usual, help) TASK_C_##type name;
-#define TASK_ROW_(type, name_, usual_, help_)                                                      \
-	{ .name = #name_, .type = TASK_##type, .is_optional = (usual_) != NULL,                    \
+#define TASK_ROW_(type_, name_, usual_, help_)                                                     \
+	{ .name = #name_, .type = TASK_##type_, .is_optional = (usual_) != NULL,                    \
 	  .offset = offsetof(TASK_ARGUMENTS_STRUCT, name_), .usual = (usual_), .help = (help_) },
 
 /*

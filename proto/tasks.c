@@ -1,0 +1,30 @@
+#include "proto/tasks.h"
+
+#include "base/settings.h"
+#include "proto/diag.h"
+
+static const struct task *const all[] = {
+#define TASK(name) &name##_task,
+#define DIAG(name)
+#include "proto/tasks.def"
+#undef TASK
+#undef DIAG
+	NULL,
+};
+
+static const struct task *const diag[] = {
+#define TASK(name)
+#define DIAG(name) &name##_task,
+#include "proto/tasks.def"
+#undef TASK
+#undef DIAG
+};
+
+int tasks_register(void)
+{
+	int r = task_register(all, ARRAY_SIZE(all) - 1);
+
+	if (r == 0 && settings.diag)
+		r = task_register(diag, ARRAY_SIZE(diag));
+	return r;
+}
