@@ -93,7 +93,7 @@ static int do_enqueue(struct session *s, void *arg)
 {
 	struct enqueue_call *c = arg;
 	struct enqueued *job;
-	void *arguments;
+	void *arguments = NULL;
 	int r;
 
 	r = bind_arguments(&s->arena, c, &arguments);
@@ -278,7 +278,7 @@ static int get_field(struct session *s, const struct dead_call *c, struct str fi
 
 static int show_letter(struct session *s, const struct dead_call *c, struct str letter)
 {
-	struct str record, raw;
+	struct str record = STR_NULL, raw = STR_NULL;
 	int r;
 
 	r = get_field(s, c, letter, &record);
@@ -294,7 +294,7 @@ static int show_letter(struct session *s, const struct dead_call *c, struct str 
 
 static int list_letter(struct session *s, const struct dead_call *c, struct str letter)
 {
-	struct str record;
+	struct str record = STR_NULL;
 	int r = get_field(s, c, letter, &record);
 
 	if (r == 0)
