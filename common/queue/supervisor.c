@@ -41,16 +41,15 @@ struct lane *supervisor_lane(struct supervisor *s, const struct flight *f)
 
 /* Fetching. */
 
-/* What lanes have asked for.  One that waits for its first message counts as that one. */
+/* What lanes have asked for.  Those that wait at an empty list do not count: there are as many as lists, more,
+ * perhaps, than there is room, and each must wait.  So each of them may bring a few jobs too many. */
 static unsigned asked(const struct supervisor *s)
 {
 	unsigned sum = 0;
 
-	for (unsigned i = 0; i < s->lane_count; i++) {
-		unsigned n = lane_asked(s->lanes[i]);
-
-		sum += lane_is_dry(s->lanes[i]) ? MIN(n, 1u) : n;
-	}
+	for (unsigned i = 0; i < s->lane_count; i++)
+		if (!lane_is_dry(s->lanes[i]))
+			sum += lane_asked(s->lanes[i]);
 	return sum;
 }
 
@@ -74,8 +73,10 @@ static unsigned fetch_lane(struct supervisor *s, unsigned number, unsigned room)
 		return 0;
 	if (s->is_fed_alone[number] && crew_is_short_of_alone(s->crew))
 		return 0;
-	if (lane_is_dry(lane))
-		return lane_fetch(lane, MIN(room, (unsigned) IDLE_BATCH));
+	if (lane_is_dry(lane)) {
+		(void) lane_fetch(lane, MIN(MAX(room / s->lane_count, 1u), (unsigned) IDLE_BATCH));
+		return 0;
+	}
 	/* Small batches are dear: a lane at work waits until a good part of the room is free. */
 	if (room < s->quantum && lane_asked(lane) > 0)
 		return 0;
