@@ -8,7 +8,7 @@
 #define JPEG_QUALITY 85
 #define WEBP_QUALITY 80
 /* No bound on the height: the width decides. */
-#define ANY_HEIGHT VIPS_MAX_COORD
+#define ANY_HEIGHT   VIPS_MAX_COORD
 
 const struct image_variant_kind image_variant_kinds[IMAGE_VARIANT_COUNT] = {
 #define X(name, width, is_webp) { name, width, is_webp },
@@ -38,7 +38,8 @@ int image_variants_setup(void)
 	vips_operation_block_set("VipsForeignLoad", TRUE);
 	for (size_t i = 0; i < ARRAY_SIZE(loaders); i++)
 		vips_operation_block_set(loaders[i], FALSE);
-	/* One picture per sandbox and one sandbox per core: threads inside would only fight over them. */
+	/* One picture per sandbox and one sandbox per core: threads inside would only fight over
+	 * them. */
 	vips_concurrency_set(1);
 	vips_cache_set_max(0);
 	return 0;
@@ -71,16 +72,19 @@ static int load(struct str bytes, int width, VipsImage **ret)
 	_cleanup_(unrefp) VipsImage *eight = NULL;
 	VipsImage *kept;
 
-	/* As an option of the loader: the operation's own fail_on does not reach it in libvips 8.14. */
-	if (vips_thumbnail_buffer((void *) bytes.at, bytes.len, &shrunk, width, "height", ANY_HEIGHT, "size",
-				  VIPS_SIZE_DOWN, "option_string", "fail_on=truncated", NULL) != 0)
+	/* As an option of the loader: the operation's own fail_on does not reach it in
+	 * libvips 8.14. */
+	if (vips_thumbnail_buffer((void *) bytes.at, bytes.len, &shrunk, width, "height",
+				  ANY_HEIGHT, "size", VIPS_SIZE_DOWN, "option_string",
+				  "fail_on=truncated", NULL) != 0)
 		return vips_complaint();
 	if (vips_colourspace(shrunk, &srgb, VIPS_INTERPRETATION_sRGB, NULL) != 0)
 		return vips_complaint();
 	double white[] = { 255, 255, 255 };
 	VipsArrayDouble *background = vips_array_double_new(white, 3);
-	int bad = vips_image_hasalpha(srgb) ? vips_flatten(srgb, &flat, "background", background, NULL)
-					    : vips_copy(srgb, &flat, NULL);
+	int bad = vips_image_hasalpha(srgb)
+			  ? vips_flatten(srgb, &flat, "background", background, NULL)
+			  : vips_copy(srgb, &flat, NULL);
 	vips_area_unref(VIPS_AREA(background));
 	if (bad != 0 || vips_cast_uchar(flat, &eight, NULL) != 0)
 		return vips_complaint();
@@ -98,11 +102,11 @@ static int encode(VipsImage *image, bool is_webp, struct image_variant *ret)
 	int bad;
 
 	if (is_webp)
-		bad = vips_webpsave_buffer(image, &made.bytes, &made.len, "Q", WEBP_QUALITY, "effort", 4, "strip",
-					   TRUE, NULL);
+		bad = vips_webpsave_buffer(image, &made.bytes, &made.len, "Q", WEBP_QUALITY,
+					   "effort", 4, "strip", TRUE, NULL);
 	else
-		bad = vips_jpegsave_buffer(image, &made.bytes, &made.len, "Q", JPEG_QUALITY, "optimize_coding",
-					   TRUE, "strip", TRUE, NULL);
+		bad = vips_jpegsave_buffer(image, &made.bytes, &made.len, "Q", JPEG_QUALITY,
+					   "optimize_coding", TRUE, "strip", TRUE, NULL);
 	if (bad != 0)
 		return vips_complaint();
 	*ret = made;
@@ -121,8 +125,8 @@ static int shrink(VipsImage *from, int width, VipsImage **ret)
 		return 0;
 	}
 	double height = (double) vips_image_get_height(from) * width / vips_image_get_width(from);
-	if (vips_thumbnail_image(from, &smaller, width, "height", MAX(1, (int) (height + 0.5)), "size",
-				 VIPS_SIZE_FORCE, "no_rotate", TRUE, NULL) != 0)
+	if (vips_thumbnail_image(from, &smaller, width, "height", MAX(1, (int) (height + 0.5)),
+				 "size", VIPS_SIZE_FORCE, "no_rotate", TRUE, NULL) != 0)
 		return vips_complaint();
 	kept = vips_image_copy_memory(smaller);
 	if (kept == NULL)
