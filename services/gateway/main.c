@@ -142,6 +142,26 @@ static int open_server(struct door *d)
 	return r;
 }
 
+/* All that this process may open, beside what the server allows: for whoever scales it. */
+static int say_connections(void *arg)
+{
+	static const struct db_statement max_connections = {
+		.sql = STR_INIT("SHOW max_connections"),
+	};
+	struct door *d = arg;
+	_cleanup_(arena_fini) struct arena arena;
+	unsigned each = (unsigned) (settings.db_shared + settings.db_exclusive);
+	struct db_rows rows;
+
+	arena_init(&arena);
+	int r = db_query(d->thread.db, &arena, &max_connections, DB_NO_VALUES, &rows);
+	log_info("up to %zu database connections (%zu loops of %u); the server allows %.*s",
+		 door_count * each, door_count, each,
+		 STR_ARG(r < 0 ? STR("an unknown number: it does not answer")
+			       : db_get(&rows, 0, 0)));
+	return 0;
+}
+
 static void run_door(void *arg)
 {
 	struct door *d = arg;
@@ -156,6 +176,14 @@ static void run_door(void *arg)
 		log_error("the gateway cannot start: %s", fail_reason(r));
 		_exit(1); /* nothing is served yet, and the other threads would wait for this one
 			     for ever */
+	}
+	if (d == &doors[0]) {
+		struct fiber *f = fiber_start(d->thread.loop, "connections",
+					      loop_now(d->thread.loop) + 10 * SEC, say_connections,
+					      d);
+
+		must(f != NULL);
+		fiber_detach(f, NULL, NULL);
 	}
 	d->closing = 2;
 	uv_sem_post(&door_is_open);
