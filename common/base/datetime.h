@@ -1,7 +1,7 @@
 /*
  * datetime.h - dates and times as text, in UTC.
  *
- * The output forms are those of DRF (drf-wire §5): microseconds are written only if they are not zero,
+ * The output forms are those of Django REST Framework: microseconds are written only if they are not zero,
  * and UTC is "Z".  Python's isoformat differs in the zone ("+00:00"); both are here.
  */
 #ifndef BASE_DATETIME_H

@@ -1,5 +1,6 @@
 #include "base/settings.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -159,6 +160,16 @@ static int check_bounds(const struct setting *row, const char *text, int64_t val
 	return 0;
 }
 
+/* Those that this process may use: a container often has fewer than the machine. */
+static int64_t processors(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
+	return CPU_COUNT(&set);
+}
+
 static int set_number(const struct setting *row, const char *text)
 {
 	static const char *const what[] = {
@@ -183,7 +194,7 @@ static int set_number(const struct setting *row, const char *text)
 	if (r < 0)
 		return r;
 	if (value == 0 && (row->flags & SETTING_CORES))
-		value = MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
+		value = processors();
 	if (is_seconds)
 		*(usec_t *) row->at = value;
 	else

@@ -3,7 +3,6 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#include "base/crash.h"
 #include "base/live.h"
 #include "base/world.h"
 #include "loop/fiber-internal.h"
@@ -220,7 +219,6 @@ void scheduler_init(struct loop *l)
 	list_init(&s->all);
 	list_init(&s->idle_stacks);
 	context_init_own(&s->own);
-	crash_on_report(fiber_report_crash);
 }
 
 void scheduler_fini(struct loop *l)

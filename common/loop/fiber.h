@@ -16,7 +16,7 @@
  * Stacks: 256 KiB virtual with a guard page, recycled (fiber_stack.c); at most 8,192 per process.
  * Each fiber has a log context and an error record, swapped in with it.
  *
- * For tests, fiber_cancel_at(f, n) cancels the fiber at its n-th park: rule 24 of c-style §2.5.
+ * For tests, fiber_cancel_at(f, n) cancels the fiber at its n-th park (docs/fibers.md, "Testing").
  */
 #ifndef LOOP_FIBER_H
 #define LOOP_FIBER_H

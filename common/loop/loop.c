@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/crash.h"
+#include "base/error.h"
 #include "base/live.h"
 #include "base/world.h"
 #include "loop/loop-internal.h"
@@ -14,6 +15,36 @@
 #define PASSES_MOST 16
 
 static _Thread_local struct loop *current_loop;
+
+/*
+ * What only libuv says, so that a failed name look-up has a name and a sentence.  Its other codes are
+ * errnos.
+ */
+static const struct error_row uv_rows[] = {
+	{ -UV_EAI_AGAIN, "EAI_AGAIN", 503, ERROR_RETRY,
+	  "The name server does not answer; try again." },
+	{ -UV_EAI_FAIL, "EAI_FAIL", 503, ERROR_RETRY, "The name server has failed for good." },
+	{ -UV_EAI_FAMILY, "EAI_FAMILY", 503, ERROR_RETRY, "The address family is not supported." },
+	{ -UV_EAI_MEMORY, "EAI_MEMORY", 503, ERROR_RETRY, "A name look-up ran out of memory." },
+	{ -UV_EAI_NODATA, "EAI_NODATA", 503, ERROR_RETRY, "The name has no address." },
+	{ -UV_EAI_NONAME, "EAI_NONAME", 503, ERROR_RETRY, "The name is not known." },
+	{ -UV_EAI_SERVICE, "EAI_SERVICE", 503, ERROR_RETRY, "The service is not known." },
+	{ -UV_EOF, "EOF", 503, ERROR_RETRY, "End of the stream." },
+};
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* A forked child has the parent's memory but is none of its threads: it has no loop and runs no fiber. */
+static void forget_loop(void)
+{
+	current_loop = NULL;
+}
+
+static void setup_once(void)
+{
+	must(pthread_atfork(NULL, NULL, forget_loop) == 0);
+	error_register(uv_rows, ARRAY_SIZE(uv_rows));
+	crash_on_report(fiber_report_crash);
+}
 
 static void run_due_timers(struct loop *l)
 {
@@ -142,6 +173,7 @@ int loop_new(struct loop **ret)
 	int r;
 
 	must(current_loop == NULL);
+	pthread_once(&once, setup_once);
 	l = calloc(1, sizeof(*l));
 	must(l != NULL);
 	r = uv_loop_init(&l->uv);

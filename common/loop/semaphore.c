@@ -27,8 +27,8 @@ int semaphore_take(struct semaphore *s, const char *why)
 
 bool semaphore_try(struct semaphore *s)
 {
-	/* Nobody overtakes those who wait. */
-	if (s->free == 0 || !list_is_empty(&s->waiters))
+	/* Nobody is overtaken: while somebody waits, what is given is handed over and `free` stays 0. */
+	if (s->free == 0)
 		return false;
 	s->free--;
 	return true;

@@ -51,7 +51,9 @@ static const char *tail(void)
 
 Test(log, text_has_time_level_sentence_pairs_and_context)
 {
-	static const struct log_context context = { .what = "request", .id = "r-1", .name = "GET /x" };
+	static const struct log_context context = { .what = "request",
+						    .id = "r-1",
+						    .name = "GET /x" };
 
 	log_context = &context;
 	log_event(LOG_WARN, "slow", LOG_STR("path", STR("/a b")), LOG_INT("us", -5),

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <criterion/criterion.h>
@@ -10,6 +11,25 @@
 #include "support.h"
 
 TestSuite(loop, .init = loop_up, .fini = loop_down);
+
+Test(loop, codes_that_only_libuv_has_have_names)
+{
+	cr_assert_str_eq(error_name(UV_EAI_NONAME), "EAI_NONAME");
+	cr_assert_str_eq(error_sentence(UV_EOF), "End of the stream.");
+	cr_assert_eq(error_http(UV_EAI_AGAIN), 503);
+	cr_assert_eq(error_http(UV_EINVAL), 500, "an errno stays one");
+}
+
+Test(loop, a_forked_child_has_no_loop)
+{
+	int status;
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(loop_current() != NULL || fiber_current() != NULL);
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert_eq(status, 0);
+}
 
 static struct buf trace;
 
