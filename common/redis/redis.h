@@ -49,7 +49,8 @@ struct redis_options {
 
 /* Returns at once.  0 or -E_BAD_SETTING. */
 int redis_open(struct loop *, const struct redis_options *, struct redis **ret) _must_check_;
-/* Pending callbacks get -ECANCELED first. */
+/* Pending callbacks get -ECANCELED first.  All fibers that use it must have ended; may be called from any of its
+ * callbacks. */
 void redis_close(struct redis *, void (*on_closed)(void *arg), void *arg);
 
 bool redis_is_ready(const struct redis *);
