@@ -1,5 +1,6 @@
 #include "auth/identity.h"
 
+#include "auth/identity_cache.h"
 #include "auth/token.h"
 #include "base/uuid.h"
 #include "db/db.h"
@@ -74,12 +75,48 @@ static struct identity *read_identity(struct arena *arena, const struct db_rows 
 	return who;
 }
 
+static struct identity *copy_identity(struct arena *arena, const struct identity *kept)
+{
+	struct identity *who = arena_new(arena, struct identity);
+
+	*who = *kept;
+	who->id = arena_str(arena, kept->id);
+	who->email = arena_str(arena, kept->email);
+	who->username = arena_str(arena, kept->username);
+	who->first_name = arena_str(arena, kept->first_name);
+	who->last_name = arena_str(arena, kept->last_name);
+	return who;
+}
+
+static int find_caller(struct request *rq, struct str user_id)
+{
+	struct identity_cache *cache = rq->thread->identities;
+	const struct identity *kept = identity_cache_find(cache, user_id);
+	uint64_t changes = identity_cache_changes(cache);
+	struct db_rows rows;
+	int r;
+
+	if (kept != NULL) {
+		rq->caller = copy_identity(&rq->arena, kept);
+		return 0;
+	}
+	r = db_query(rq->thread->db, &rq->arena, &find_user, DB_VALUES(user_id), &rows);
+	if (r < 0)
+		return r;
+	if (rows.count == 0)
+		return refuse(rq, "User not found", "user_not_found", NULL);
+	if (!db_get_bool(&rows, 0, 5))
+		return refuse(rq, "User is inactive", "user_inactive", NULL);
+	rq->caller = read_identity(&rq->arena, &rows);
+	identity_cache_keep(cache, rq->caller, changes);
+	return 0;
+}
+
 int identity_authenticate(struct request *rq)
 {
 	struct str words[3];
 	struct token_claims claims;
 	struct uuid id;
-	struct db_rows rows;
 	int r;
 
 	size_t count = split_words(request_header(rq, STR("authorization")), words);
@@ -97,15 +134,7 @@ int identity_authenticate(struct request *rq)
 	if (uuid_parse(claims.user_id, &id) < 0)
 		return refuse(rq, "User not found", "user_not_found", NULL);
 
-	r = db_query(rq->thread->db, &rq->arena, &find_user, DB_VALUES(claims.user_id), &rows);
-	if (r < 0)
-		return r;
-	if (rows.count == 0)
-		return refuse(rq, "User not found", "user_not_found", NULL);
-	if (!db_get_bool(&rows, 0, 5))
-		return refuse(rq, "User is inactive", "user_inactive", NULL);
-	rq->caller = read_identity(&rq->arena, &rows);
-	return 0;
+	return find_caller(rq, claims.user_id);
 }
 
 bool request_is_safe(const struct request *rq)

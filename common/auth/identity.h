@@ -2,8 +2,8 @@
  * identity.h - who is asking: the row of `users` behind an access token, as simplejwt's JWTAuthentication
  * finds it (drf-wire §10.2).
  *
- * One SELECT on the shared lane per authenticated request, so that a user who was deactivated or deleted is
- * refused at once.  An identity lies in the request's arena and ends with it.
+ * The row is read once and then kept until it changes (auth/identity_cache.h), so that a user who was deactivated or
+ * deleted is refused at once and everybody else costs no statement.  An identity lies in the request's arena.
  */
 #ifndef AUTH_IDENTITY_H
 #define AUTH_IDENTITY_H

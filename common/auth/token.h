@@ -5,6 +5,10 @@
  * tokens and whatever algorithm the header names, so the algorithm is pinned here and exp, nbf, iat, jti and
  * token_type are checked here.  Claims are written in sorted order (a deliberate departure: simplejwt keeps
  * the order of insertion).
+ *
+ * Checking a signature and reading its JSON cost several times what the rest of a small request does, and clients send
+ * the same access token for an hour.  So each thread remembers the last tokens whose signature and form were right,
+ * byte for byte; the times are checked at every use.
  */
 #ifndef AUTH_TOKEN_H
 #define AUTH_TOKEN_H
@@ -26,6 +30,9 @@ struct token_claims {
 
 /* Once, before threads.  The secret stays the caller's. */
 void token_setup(struct str secret);
+
+/* At the end of a thread that verified tokens. */
+void token_thread_fini(void);
 
 struct token_pair {
 	struct str refresh, access;

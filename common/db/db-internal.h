@@ -162,6 +162,10 @@ struct db {
 	struct db_conninfo conninfo;
 	bool is_prepared;
 	bool is_closing;
+	char *listen; /* "LISTEN …", or NULL */
+	void (*on_listening)(void *arg, bool is_listening);
+	void (*on_notice)(void *arg, struct str payload);
+	void *notice_arg;
 	bool is_loss_told; /* logged: what follows of the same outage is not */
 	struct db_pool shared, exclusive;
 	struct list spare_steps; /* used ones, to save the allocation */
@@ -182,6 +186,10 @@ struct db {
 void db_connection_init(struct db_connection *, struct db *, struct db_pool *);
 void db_connection_start(struct db_connection *);
 void db_connection_close(struct db_connection *);
+/* Does this one listen? */
+bool db_connection_listens(const struct db_connection *);
+/* Hands out the notices that have arrived. */
+void db_connection_take_notices(struct db_connection *);
 /* Ends it, tells whoever waits for it, and starts to look for a new one. */
 void db_connection_lose(struct db_connection *, const char *why);
 /* Greeting has ended well. */

@@ -35,6 +35,15 @@ struct db_options {
 	unsigned exclusive;
 	bool is_prepared;        /* named statements */
 	const char *application; /* application_name */
+	/*
+	 * A channel to LISTEN on, or NULL; not behind a pooler in transaction mode.  The first shared connection listens
+	 * beside its reads.  on_listening says on the loop's stack when it begins (true) and when notices may be
+	 * missed from now on (false): whoever keeps what notices would end must forget it then.
+	 */
+	const char *channel;
+	void (*on_listening)(void *arg, bool is_listening);
+	void (*on_notice)(void *arg, struct str payload);
+	void *arg;
 };
 
 /* Returns at once; connections are made behind.  0 or -E_BAD_SETTING (the url). */

@@ -27,6 +27,7 @@ struct db;
 struct redis;
 struct http_server;
 struct identity; /* auth/identity.h */
+struct identity_cache;
 struct producer;
 struct storage;
 struct route;
@@ -54,6 +55,7 @@ struct gateway_thread {
 	struct loop *loop;
 	struct db *db;
 	struct redis *redis;
+	struct identity_cache *identities; /* auth/identity_cache.h */
 	struct producer *producer; /* queue/enqueue.h */
 	const struct storage *storage; /* storage/storage.h: the media folder */
 	void *application;         /* what services/ hangs here */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "auth/identity.h"
+#include "auth/identity_cache.h"
 #include "auth/password.h"
 #include "auth/token.h"
 #include "base/crash.h"
@@ -86,12 +87,16 @@ static void start_drain(struct post *post)
 
 static int open_stores(struct door *d)
 {
-	const struct db_options db = { .url = settings.database_url, .shared = (unsigned) settings.db_shared,
+	struct db_options db = { .url = settings.database_url, .shared = (unsigned) settings.db_shared,
 				       .exclusive = (unsigned) settings.db_exclusive,
-				       .is_prepared = settings.db_prepare, .application = "apium-gateway" };
+				       .is_prepared = settings.db_prepare, .application = "apium-gateway",
+				       .channel = IDENTITY_CHANNEL, .on_listening = identity_cache_on_listening,
+				       .on_notice = identity_cache_on_notice };
 	const struct redis_options redis = { .url = settings.redis_url, .name = "apium-gateway" };
 	int r;
 
+	d->thread.identities = identity_cache_new();
+	db.arg = d->thread.identities;
 	r = db_open(d->thread.loop, &db, &d->thread.db);
 	if (r < 0)
 		return r;
@@ -147,6 +152,8 @@ static void run_door(void *arg)
 	uv_sem_post(&door_is_open);
 	r = loop_run(d->thread.loop);
 	must(r == 0 && d->closing == 0);
+	token_thread_fini();
+	d->thread.identities = identity_cache_free(d->thread.identities);
 	d->thread.loop = loop_free(d->thread.loop);
 }
 

@@ -26,6 +26,7 @@ static void setup(void)
 static void teardown(void)
 {
 	world_set(NULL);
+	token_thread_fini();
 	arena_fini(&arena);
 }
 
@@ -81,7 +82,9 @@ Test(token, refuses_the_wrong_kind_and_the_wrong_time)
 	struct token_pair pair;
 
 	cr_assert_eq(token_issue(&arena, STR(USER), &pair), 0);
+	struct token_claims claims;
 	expect_refused(pair.refresh, "Token has wrong type");
+	cr_assert_eq(token_verify(&arena, pair.access, TOKEN_ACCESS, &claims), 0); /* remembered from here on */
 	fake_world_advance(&world, HOUR); /* exp <= now is expired */
 	expect_refused(pair.access, "Token is expired");
 }

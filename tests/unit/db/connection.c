@@ -105,6 +105,8 @@ static int tx_sleeper(void *arg)
 	return r;
 }
 
+static bool is_holding;
+
 static int holder(void *arg)
 {
 	static const struct db_statement one = { .sql = STR_INIT("SELECT 1") };
@@ -115,6 +117,7 @@ static int holder(void *arg)
 	arena_init(&arena);
 	cr_assert_eq(db_begin(arg, &tx), 0);
 	cr_assert_eq(db_tx_query(&tx, &arena, &one, DB_NO_VALUES, NULL), 0);
+	is_holding = true;
 	/* The connection goes while nothing is under way. */
 	for (int i = 0; tx._connection != NULL && i < 5000; i++)
 		cr_assert_eq(fiber_sleep(1 * MSEC), 0);
@@ -136,7 +139,7 @@ static bool are_lent(void *arg)
 	struct db_stats stats;
 
 	db_stats(arg, &stats);
-	return stats.lent == 3;
+	return stats.lent == 3 && is_holding;
 }
 
 static int restart(void *arg)
@@ -153,7 +156,7 @@ static int restart(void *arg)
 	for (int i = 0; i < 3; i++)
 		fibers[i] = fiber_start(fiber_loop(fiber_current()), "victim", fiber_deadline(),
 					bodies[i], db);
-	fibers_until(are_lent, db, "all have a connection");
+	fibers_until(are_lent, db, "all have a connection, and one waits with it");
 	servers_postgres_stop();
 	for (int i = 0; i < 3; i++) {
 		fiber_join(fibers[i], &result);

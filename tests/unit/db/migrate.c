@@ -29,6 +29,11 @@ static void keep(void *arg, const char *line)
 	buf_add_byte(&p->said, '\n');
 }
 
+static void ignore(void *arg, const char *notice)
+{
+	(void) arg, (void) notice;
+}
+
 static void sql(PGconn *pg, const char *text)
 {
 	PGresult *result = PQexec(pg, text);
@@ -58,12 +63,14 @@ static void place_init(struct place *p, const char *name)
 	snprintf(p->folder, sizeof(p->folder), "%s/migrate-XXXXXX", servers_folder());
 	cr_assert_not_null(mkdtemp(p->folder));
 	p->admin = PQconnectdb(servers_postgres());
+	PQsetNoticeProcessor(p->admin, ignore, NULL);
 	snprintf(text, sizeof(text), "DROP DATABASE IF EXISTS %s", name);
 	sql(p->admin, text);
 	snprintf(text, sizeof(text), "CREATE DATABASE %s", name);
 	sql(p->admin, text);
 	snprintf(p->url, sizeof(p->url), "%s&dbname=%s", servers_postgres(), name);
 	p->pg = PQconnectdb(p->url);
+	PQsetNoticeProcessor(p->pg, ignore, NULL);
 	cr_assert_eq(PQstatus(p->pg), CONNECTION_OK, "%s", PQerrorMessage(p->pg));
 	p->options = (struct migrate_options){
 		.url = p->url, .folder = p->folder, .say = keep, .arg = p

@@ -90,30 +90,38 @@ static bool is_done(void *arg)
 	return fx.is_done;
 }
 
+/* Criterion does not count what fails behind a test, so this and fixture_stop abort. */
+void assert_none_live(void)
+{
+	for (unsigned i = 0; i < LIVE_COUNT; i++) {
+		if (live_get((enum live_counter) i) != 0)
+			fprintf(stderr, "%s live on\n", live_name((enum live_counter) i));
+		must(live_get((enum live_counter) i) == 0);
+	}
+}
+
 void fixture_stop(void)
 {
 	struct http_stats stats;
 
 	http_server_drain(fx.server, 0, on_done, NULL);
-	cr_assert(fx_until(is_done, NULL));
+	must(fx_until(is_done, NULL));
 	fx.is_done = false;
 	http_server_free(fx.server, on_done, NULL);
-	cr_assert(fx_until(is_done, NULL));
+	must(fx_until(is_done, NULL));
 	route_table_free(fx.table);
 	loop_free(fx.loop);
 	arena_fini(&fx.arena);
-	for (unsigned i = 0; i < LIVE_COUNT; i++)
-		cr_assert_eq(live_get((enum live_counter) i), 0, "%s live on",
-			     live_name((enum live_counter) i));
+	assert_none_live();
 	http_stats(&stats);
-	cr_assert_eq(stats.in_flight, 0);
-	cr_assert_eq(stats.connections, 0);
-	cr_assert_eq(stats.body_bytes, 0);
+	must(stats.in_flight == 0);
+	must(stats.connections == 0);
+	must(stats.body_bytes == 0);
 	if (has_media) {
 		char command[128];
 
 		snprintf(command, sizeof(command), "rm -r %s", fx.folder);
-		cr_assert_eq(system(command), 0);
+		must(system(command) == 0);
 	}
 }
 

@@ -33,6 +33,8 @@ extern struct http_options fx_options;
 void fixture_start(const struct route *rows, size_t count);
 void fixture_stop(void);
 void fixture_listen(void);
+/* Nothing that base/live.h counts exists. */
+void assert_none_live(void);
 /* Media files below fx.folder, served at /media/.  Before fixture_start. */
 void fixture_with_media(void);
 
