@@ -4,16 +4,19 @@
 #ifndef PROTO_EMAIL_SEND_H
 #define PROTO_EMAIL_SEND_H
 
-#include "queue/task_arguments.h"
+#include "queue/task.h"
 
 /* clang-format off */
-#define EMAIL_SEND(ARG, S)                                                              \
-	ARG(S, TEXT, subject,        NULL,   "One line.")                               \
-	ARG(S, TEXT, message,        NULL,   "The text.")                               \
-	ARG(S, JSON, recipient_list, NULL,   "Array of addresses, 1 to 50.")            \
-	ARG(S, TEXT, html_message,   "null", "The same as HTML; null: text only.")
+#define EMAIL_SEND_ARGUMENTS(ARG)                                                    \
+	ARG(TEXT, subject,        NULL,   "one line")                                \
+	ARG(TEXT, message,        NULL,   "the text")                                \
+	ARG(JSON, recipient_list, NULL,   "array of addresses, 1 to 50")             \
+	ARG(TEXT, html_message,   "null", "the same as HTML; null: text only")
 /* clang-format on */
-TASK_ARGUMENTS(email_send, EMAIL_SEND)
+
+struct email_send_arguments {
+	EMAIL_SEND_ARGUMENTS(TASK_MEMBER_)
+};
 
 extern const struct task email_send_task;
 

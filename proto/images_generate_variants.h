@@ -4,13 +4,16 @@
 #ifndef PROTO_IMAGES_GENERATE_VARIANTS_H
 #define PROTO_IMAGES_GENERATE_VARIANTS_H
 
-#include "queue/task_arguments.h"
+#include "queue/task.h"
 
 /* clang-format off */
-#define IMAGES_GENERATE_VARIANTS(ARG, S)                                 \
-	ARG(S, TEXT, image_id, NULL, "Key of the row in product_images.")
+#define IMAGES_GENERATE_VARIANTS_ARGUMENTS(ARG)                                      \
+	ARG(TEXT, image_id, NULL, "key of the row in product_images")
 /* clang-format on */
-TASK_ARGUMENTS(images_generate_variants, IMAGES_GENERATE_VARIANTS)
+
+struct images_generate_variants_arguments {
+	IMAGES_GENERATE_VARIANTS_ARGUMENTS(TASK_MEMBER_)
+};
 
 extern const struct task images_generate_variants_task;
 

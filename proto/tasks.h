@@ -1,14 +1,15 @@
 /*
- * tasks.h - this application's tasks as one list, for task_register.
+ * tasks.h - the application's tasks, known to all of its programs.
+ *
+ * To declare one: its arguments and declaration in proto/<family>.h and .c, a row in tasks.def.
  */
 #ifndef PROTO_TASKS_H
 #define PROTO_TASKS_H
 
-#include <stddef.h>
-
 #include "queue/task.h"
 
-extern const struct task *const shop_tasks[];
-extern const size_t shop_task_count;
+/* Registers all that the settings allow (queue/task.h); for programs that enqueue and run none.  A worker
+ * registers what it has bodies for, which is the same list.  After settings_load. */
+int tasks_register(void) _must_check_;
 
 #endif

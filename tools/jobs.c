@@ -42,7 +42,7 @@ static int read_json(struct arena *arena, const char *option, const char *text, 
 }
 
 /* Positional and named arguments as the declaration knows them. */
-static int bind(struct arena *arena, const struct enqueue_call *c, void **ret_arguments)
+static int bind_arguments(struct arena *arena, const struct enqueue_call *c, void **ret_arguments)
 {
 	void *arguments = arena_zalloc(arena, MAX(c->task->arguments_size, (size_t) 1));
 	struct json *args, *kwargs;
@@ -93,10 +93,10 @@ static int do_enqueue(struct session *s, void *arg)
 {
 	struct enqueue_call *c = arg;
 	struct enqueued *job;
-	void *arguments;
+	void *arguments = NULL;
 	int r;
 
-	r = bind(&s->arena, c, &arguments);
+	r = bind_arguments(&s->arena, c, &arguments);
 	if (r < 0)
 		return r;
 	if (c->eta != NULL && datetime_parse(str_c(c->eta), &c->options.eta) < 0)
@@ -143,7 +143,7 @@ int command_enqueue(int argc, char **argv)
 	};
 	int words, r;
 
-	r = task_register(shop_tasks, shop_task_count);
+	r = tasks_register();
 	if (r == 0)
 		r = options_parse(options, ARRAY_SIZE(options), argc, argv, &words);
 	if (r < 0)
@@ -278,7 +278,7 @@ static int get_field(struct session *s, const struct dead_call *c, struct str fi
 
 static int show_letter(struct session *s, const struct dead_call *c, struct str letter)
 {
-	struct str record, raw;
+	struct str record = STR_NULL, raw = STR_NULL;
 	int r;
 
 	r = get_field(s, c, letter, &record);
@@ -294,7 +294,7 @@ static int show_letter(struct session *s, const struct dead_call *c, struct str 
 
 static int list_letter(struct session *s, const struct dead_call *c, struct str letter)
 {
-	struct str record;
+	struct str record = STR_NULL;
 	int r = get_field(s, c, letter, &record);
 
 	if (r == 0)

@@ -37,7 +37,7 @@ struct route_table {
 	struct arena arena;
 	struct row *rows, **rows_end;
 	struct prefix *prefixes;
-	const struct view **views;
+	struct view **views;
 	size_t view_count, row_count;
 	struct node root;
 	bool is_sealed;
@@ -234,7 +234,7 @@ static struct view *view_of(struct route_table *t, const struct route *r)
 
 	for (size_t i = 0; i < t->view_count; i++)
 		if (t->views[i]->mount == r->mount && strcmp(t->views[i]->pattern, r->pattern) == 0)
-			return (struct view *) t->views[i];
+			return t->views[i];
 	v = arena_new(&t->arena, struct view);
 	v->pattern = r->pattern;
 	v->mount = r->mount;
@@ -248,7 +248,7 @@ int route_table_seal(struct route_table *t)
 	int r;
 
 	must(!t->is_sealed);
-	t->views = arena_array(&t->arena, const struct view *, t->row_count + 1);
+	t->views = arena_array(&t->arena, struct view *, t->row_count + 1);
 	for (struct row *row = t->rows; row != NULL; row = row->next) {
 		const struct route *route = row->route;
 		struct view *v;
@@ -264,7 +264,7 @@ int route_table_seal(struct route_table *t)
 		v->routes[route->method] = route;
 	}
 	for (size_t i = 0; i < t->view_count; i++) {
-		struct view *v = (struct view *) t->views[i];
+		struct view *v = t->views[i];
 		size_t mounts = v->mount == ROUTE_API ? ARRAY_SIZE(api_mounts) : 1;
 
 		allow_fill(t, v);
@@ -280,7 +280,7 @@ int route_table_seal(struct route_table *t)
 
 size_t route_table_views(const struct route_table *t, const struct view *const **ret)
 {
-	*ret = t->views;
+	*ret = (const struct view *const *) t->views;
 	return t->view_count;
 }
 

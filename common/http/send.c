@@ -8,7 +8,8 @@
 
 #include "base/world.h"
 
-/* A header name as HTTP/1.1 clients like to see it and, for HTTP/2, in lower case. */
+/* A header name as HTTP/1.1 clients like to see it and, for HTTP/2, in lower case.  Not const, because h2o
+ * points at it without saying so; it never writes. */
 struct name {
 	h2o_iovec_t lower;
 	const char *shown;
@@ -28,7 +29,7 @@ static struct name name_authenticate = NAME("www-authenticate", "WWW-Authenticat
 #define VIEW      IN(DRESS_VIEW)
 #define PAGE      IN(DRESS_PAGE)
 #define MOVE      IN(DRESS_REDIRECT)
-#define FILE_     IN(DRESS_FILE)
+#define BULK      IN(DRESS_FILE)
 
 /*
  * The standing headers, and in which answers.  To add one: write the row, and raise STANDING_MOST if the
@@ -40,12 +41,12 @@ static struct {
 	struct str value;
 	unsigned in;
 } standing[] = {
-	/*    name                                                                             value                        in                         */
-	{ NAME("x-frame-options",            "X-Frame-Options"),            STR_INIT("DENY"),                        VIEW | PAGE                 },
-	{ NAME("x-content-type-options",     "X-Content-Type-Options"),     STR_INIT("nosniff"),                     VIEW | PAGE | MOVE | FILE_  },
-	{ NAME("referrer-policy",            "Referrer-Policy"),            STR_INIT("same-origin"),                 VIEW | PAGE | MOVE | FILE_  },
-	{ NAME("cross-origin-opener-policy", "Cross-Origin-Opener-Policy"), STR_INIT("same-origin"),                 VIEW | PAGE | MOVE | FILE_  },
-	{ NAME("content-security-policy",    "Content-Security-Policy"),    STR_INIT("default-src 'none'; sandbox"), FILE_                       },
+	/* name                                                                value                                        in */
+	{ NAME("x-frame-options",            "X-Frame-Options"),            STR_INIT("DENY"),                        VIEW | PAGE },
+	{ NAME("x-content-type-options",     "X-Content-Type-Options"),     STR_INIT("nosniff"),                     VIEW | PAGE | MOVE | BULK },
+	{ NAME("referrer-policy",            "Referrer-Policy"),            STR_INIT("same-origin"),                 VIEW | PAGE | MOVE | BULK },
+	{ NAME("cross-origin-opener-policy", "Cross-Origin-Opener-Policy"), STR_INIT("same-origin"),                 VIEW | PAGE | MOVE | BULK },
+	{ NAME("content-security-policy",    "Content-Security-Policy"),    STR_INIT("default-src 'none'; sandbox"), BULK },
 };
 
 static const struct {

@@ -17,7 +17,8 @@
  * Draining: accept until EAGAIN, close the listeners, finish what runs within the grace period, close
  * idle connections; then cancel what still runs, and a second later end what is left; then on_drained.
  *
- * Everything here is called on the loop's own thread, except http_bind and http_stats.
+ * Everything here is called on the loop's own thread, except http_bind and http_stats.  The program must
+ * ignore SIGPIPE.
  */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
@@ -60,9 +61,15 @@ int http_bind(const char *address, int *ret_port) _must_check_;
 
 /* Counters of the process, all threads. */
 struct http_stats {
-	uint64_t requests, by_class[6]; /* [2]: 2xx, … */
-	uint64_t refused_busy, refused_budget, cut_slow, bad_framing, client_gone;
-	int64_t in_flight, connections, body_bytes;
+	uint64_t requests;
+	uint64_t by_class[6];    /* [2]: answered 2xx, … */
+	uint64_t refused_busy;   /* 503: too many fibers */
+	uint64_t refused_budget; /* 503, or cut off: too many body bytes */
+	uint64_t cut_slow;       /* cut off by the sweep: too slow, or too long for its route */
+	uint64_t bad_framing;    /* 400 by the second look at the head */
+	uint64_t client_gone;    /* nobody was there to take the answer */
+	int64_t in_flight;       /* fibers */
+	int64_t connections, body_bytes;
 };
 void http_stats(struct http_stats *ret);
 

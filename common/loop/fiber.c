@@ -164,6 +164,8 @@ static void resume(struct scheduler *s, struct fiber *f)
 	s->current = f;
 	f->state = FIBER_RUNNING;
 	f->switches++;
+	if (s->switches != NULL)
+		__atomic_fetch_add(s->switches, 1, __ATOMIC_RELAXED);
 	s->own_log = log_context;
 	s->own_error = error_current;
 	log_context = f->log;
@@ -181,6 +183,12 @@ static void complain(struct fiber *f, usec_t took)
 	atomic_fetch_add(&slow_slices, 1);
 	log_event(LOG_WARN, "a fiber ran long without yielding, ignoring",
 		  LOG_STR("fiber", str_c(f->own_log.name)), LOG_INT("ms", took / MSEC));
+}
+
+void fiber_count_switches(struct loop *l, uint64_t *at)
+{
+	OBJ_CHECK(l, LOOP_MAGIC);
+	l->scheduler.switches = at;
 }
 
 void scheduler_run(struct loop *l)

@@ -120,5 +120,8 @@ size_t fiber_stack_high_water(void);
 /* Logs and counts a fiber that runs longer than this without yielding (50 ms). */
 uint64_t fiber_slow_slices(void);
 size_t fiber_count(const struct loop *);
+/* Adds one at `at` (may lie in memory shared with another process, which watches it) at each switch to a fiber
+ * of this loop; NULL: no longer. */
+void fiber_count_switches(struct loop *, uint64_t *at);
 
 #endif

@@ -17,6 +17,7 @@ struct scheduler {
 	struct fiber_context own; /* the loop's stack */
 	struct list idle_stacks;  /* fibers by ready_link, to be used again */
 	size_t idle_count;
+	uint64_t *switches; /* counted for somebody outside; NULL: nobody */
 	const struct log_context *own_log;
 	struct error_record *own_error;
 	uv_signal_t report_signal;

@@ -20,21 +20,26 @@ struct enqueue_options {
 	struct str key;         /* idempotency key; absent: none */
 	usec_t eta;             /* real time; 0: now */
 	struct str traceparent; /* absent: none */
-	struct str id;          /* absent: a new one */
+	struct str id;          /* absent: a new one; a UUID */
+	struct str root_id, parent_id; /* absent: a job of its own; a body gives its job's */
+	int priority;           /* 0, the most urgent, to 9 */
 };
 
 #define ENQUEUE_ID 37
 
-/* What was written within one transaction and is to be pushed after its commit.  In the caller's arena. */
+/* What was written within one transaction and is to be pushed after its commit.  In the caller's arena.  Several
+ * may be hung together by `next`: enqueue_push takes the whole chain. */
 struct enqueued {
 	char id[ENQUEUE_ID];
 	struct enqueued *next;
-	void *_message;
+	void *_push;
 };
 
 /*
  * `kwargs` is a JSON object.  With a transaction the row is part of it and *ret_enqueued must be given to
  * enqueue_push after db_commit; without one (tx NULL) a transaction of its own is made and the job pushed.
+ * A `waited` or `fast` task has no row: with a transaction it is pushed by enqueue_push and nobody waits for
+ * the answer; without one the answer is waited for.  `options` may be NULL.
  * 0; -E_DROPPED (arguments do not fit the task), or what the database or Redis said.  Yields.
  */
 int enqueue(struct producer *, struct db_tx *tx, struct arena *, const struct task *, struct str kwargs,

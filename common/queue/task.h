@@ -2,12 +2,12 @@
  * task.h - what a task is: one declaration and one function.
  *
  * To add one:
- *   1. proto/<task>.h: its arguments, one line each (TASK_ARGUMENTS);
- *   2. workers/tasks/<family>.c: TASK(…) with its policy, and the body;
- *   3. workers/tasks.def: one row.
+ *   1. proto/<family>.h and .c: its arguments, one line each, and its declaration (struct task); a row in
+ *      proto/tasks.def;
+ *   2. workers/tasks/<family>.c: the body.
  *
  * The declaration gives both sides their types: a struct that the body receives, a table by which messages
- * are checked, and the typed call that enqueues (queue/enqueue.h).
+ * are checked, and the typed call that enqueues (queue/enqueue.h).  A gateway knows declarations only.
  *
  * A body is straight-line code on a fiber of a host process.  It returns 0 (with job_return_json for a
  * result other than null), or a negative error: errors.def says whether that is tried again, dropped or
@@ -75,6 +75,11 @@ struct task {
 	const struct task_argument *arguments;
 	size_t argument_count;
 	size_t arguments_size;
+};
+
+/* What a worker adds to a declaration.  `arguments` is the task's struct. */
+struct task_body {
+	const struct task *task;
 	int (*body)(struct job *, const void *arguments) may_yield;
 };
 
@@ -93,21 +98,27 @@ struct job {
 	struct redis *redis;
 	struct producer *producer; /* to enqueue more */
 	void *application;         /* what the host's main hung here (mailer, sandboxes, …) */
+	struct task_retry retry;   /* the task's; a body may change it for this job */
 
 	/* the outcome, filled by the functions below */
 	struct str result_json;    /* absent: null */
 	struct str drop_result_json;
+	bool has_dropped;
+	bool has_receipt;          /* result_json is an earlier delivery's */
 	bool soft_limit_passed;
 	void *_host;
 };
 #define JOB_MAGIC UINT32_C(0x4a4f4200)
 
-/* The result; valid JSON, copied.  Returns 0 so that it can end a body. */
+/* The result; JSON, copied.  Returns 0 so that it can end a body; -E_INTERNAL if it is no JSON. */
 int job_return_json(struct job *, struct str json);
 int job_return_i64(struct job *, int64_t);
 /* The input's own fault: DROPPED.  With `result` (JSON) the state is SUCCESS and that value; absent:
  * FAILURE with the reason.  Returns -E_DROPPED. */
 int job_drop(struct job *, struct str result_json, const char *format, ...) _printf_(3, 4);
+
+/* Tells whoever watches the result: state "PROGRESS" with this value (JSON).  Lost if nobody looks. */
+void job_progress(struct job *, struct str json);
 
 /*
  * A transaction whose commit carries the job's receipt: the effects in it happen once per key, however
@@ -115,12 +126,18 @@ int job_drop(struct job *, struct str result_json, const char *format, ...) _pri
  *   r = job_effect_begin(job, &tx);     1: done before; return 0, the stored result is the job's result
  *   … statements …
  *   r = job_effect_commit(job, &tx);    the result set by then is stored with the receipt
- * Yields.
+ * Yields.  One such transaction a job: its key has one receipt.
  */
 int job_effect_begin(struct job *, struct db_tx *ret) may_yield _must_check_;
 int job_effect_commit(struct job *, struct db_tx *) may_yield _must_check_;
 
-/* Declares arguments: LIST(ARG) with rows ARG(type, name, optional default JSON or NULL, "help"). */
+/*
+ * Declares arguments: LIST(ARG) with rows ARG(type, name, optional default JSON or NULL, "help").
+ *   struct email_send_arguments { EMAIL_SEND_ARGUMENTS(TASK_MEMBER_) };
+ *   #define TASK_ARGUMENTS_STRUCT struct email_send_arguments
+ *   static const struct task_argument rows[] = { EMAIL_SEND_ARGUMENTS(TASK_ROW_) };
+ *   #undef TASK_ARGUMENTS_STRUCT
+ */
 #define TASK_C_TEXT struct str
 #define TASK_C_INT int64_t
 #define TASK_C_REAL double
@@ -128,8 +145,8 @@ int job_effect_commit(struct job *, struct db_tx *) may_yield _must_check_;
 #define TASK_C_JSON struct str
 #define TASK_C_ANY struct str
 #define TASK_MEMBER_(type, name, usual, help) TASK_C_##type name;
-#define TASK_ROW_(type, name_, usual_, help_)                                                      \
-	{ .name = #name_, .type = TASK_##type, .is_optional = (usual_) != NULL,                    \
+#define TASK_ROW_(type_, name_, usual_, help_)                                                     \
+	{ .name = #name_, .type = TASK_##type_, .is_optional = (usual_) != NULL,                    \
 	  .offset = offsetof(TASK_ARGUMENTS_STRUCT, name_), .usual = (usual_), .help = (help_) },
 
 /*
@@ -142,7 +159,8 @@ int task_bind(struct arena *, const struct task *, const struct json *args, cons
 /* The struct as a JSON object of kwargs. */
 void task_kwargs(struct json_writer *, const struct task *, const void *arguments);
 
-/* The tasks that this program knows.  Rows stay valid for ever; duplicates and contradictions refused. */
+/* The tasks that this program knows.  Rows stay valid for ever; duplicates and contradictions are refused with
+ * -E_BAD_SETTING and a sentence. */
 int task_register(const struct task *const *tasks, size_t count) _must_check_;
 const struct task *task_find(struct str name);
 /* A task's number is its place in the order of registration; the same in every process of one program. */

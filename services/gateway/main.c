@@ -213,7 +213,7 @@ static int prepare(void)
 	if (r == 0)
 		r = password_setup((unsigned) settings.password_threads);
 	if (r == 0)
-		r = task_register(shop_tasks, shop_task_count);
+		r = tasks_register();
 	if (r < 0)
 		return r;
 	token_setup(str_c(settings.secret_key));

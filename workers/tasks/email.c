@@ -4,7 +4,8 @@
 #include "base/error.h"
 #include "base/world.h"
 #include "proto/email_send.h"
-#include "tasks/tasks.h"
+#include "workers/shop_host.h"
+#include "workers/tasks.h"
 
 /* 0 with the addresses; what is no array of one to fifty texts is the sender's own fault. */
 static int read_recipients(struct job *job, struct str text, struct mail *mail)
@@ -27,7 +28,7 @@ static int read_recipients(struct job *job, struct str text, struct mail *mail)
 	return 0;
 }
 
-int email_send(struct job *job, const void *arguments)
+int email_send_body(struct job *job, const void *arguments)
 {
 	const struct email_send_arguments *args = arguments;
 	const struct shop_host *host = job->application;

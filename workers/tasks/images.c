@@ -13,7 +13,8 @@
 #include "base/uuid.h"
 #include "image/probe.h"
 #include "proto/images_generate_variants.h"
-#include "tasks/tasks.h"
+#include "workers/shop_host.h"
+#include "workers/tasks.h"
 
 static const struct db_statement find_image = {
 	.sql = STR_INIT("SELECT image FROM product_images WHERE id = $1"),
@@ -126,7 +127,7 @@ static int fail_image(struct job *job, struct str id, struct str original, const
 	return r < 0 ? r : job_drop(job, result, "%s", words.at);
 }
 
-int images_generate_variants(struct job *job, const void *arguments)
+int images_generate_variants_body(struct job *job, const void *arguments)
 {
 	const struct images_generate_variants_arguments *args = arguments;
 	const struct shop_host *host = job->application;

@@ -58,7 +58,7 @@ int permit_somebody(struct request *rq)
 
 void fixture_with_media(void)
 {
-	strcpy(fx.folder, "/tmp/apium-test-XXXXXX");
+	strcpy(fx.folder, "/tmp/apium-http-XXXXXX");
 	cr_assert(mkdtemp(fx.folder) != NULL);
 	has_media = true;
 }

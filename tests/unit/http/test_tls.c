@@ -39,7 +39,7 @@ static FILE *make_file(char path[64])
 {
 	int fd;
 
-	strcpy(path, "/tmp/apium-test-XXXXXX");
+	strcpy(path, "/tmp/apium-http-XXXXXX");
 	fd = mkstemp(path);
 	cr_assert_geq(fd, 0);
 	return fdopen(fd, "w");

@@ -20,7 +20,7 @@ static struct arena arena;
 
 static void set_up(void)
 {
-	strcpy(folder, "/tmp/apium-test-XXXXXX");
+	strcpy(folder, "/tmp/apium-storage-XXXXXX");
 	cr_assert(mkdtemp(folder) != NULL);
 	snprintf(root, sizeof(root), "%s/deep/media", folder); /* not there yet */
 	cr_assert_eq(loop_new(&loop), 0);

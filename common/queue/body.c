@@ -1,0 +1,131 @@
+#include "queue/body.h"
+
+#include <zlib.h>
+#include <zstd.h>
+
+#include "base/codec.h"
+#include "base/error.h"
+
+#define DEPTH_MOST 200
+
+static int inflate_zlib(struct arena *arena, struct str packed, struct str *ret)
+{
+	/* The size is not told: grows until it fits.  Old pieces stay in the arena, at most as much again. */
+	for (size_t room = MAX(packed.len * 4, 4 * KIB);; room *= 4) {
+		char *to = arena_alloc(arena, MIN(room, BODY_MOST));
+		uLongf len = MIN(room, BODY_MOST);
+		int z = uncompress((Bytef *) to, &len, (const Bytef *) packed.at,
+				   (uLong) packed.len);
+
+		if (z == Z_OK) {
+			*ret = str_make(to, len);
+			return 0;
+		}
+		if (z != Z_BUF_ERROR)
+			return fail(-EINVAL, "the compressed body is damaged");
+		if (room >= BODY_MOST)
+			return fail(-EINVAL, "the body is damaged or larger than %zu MiB",
+				    BODY_MOST / MIB);
+	}
+}
+
+static int inflate_zstd(struct arena *arena, struct str packed, struct str *ret)
+{
+	unsigned long long size = ZSTD_getFrameContentSize(packed.at, packed.len);
+	size_t room = size > BODY_MOST ? BODY_MOST : (size_t) size; /* unknown and error are huge */
+	char *to;
+
+	if (size != ZSTD_CONTENTSIZE_UNKNOWN && size > BODY_MOST)
+		return fail(-EINVAL, "the body is damaged or larger than %zu MiB", BODY_MOST / MIB);
+	if (size == ZSTD_CONTENTSIZE_UNKNOWN)
+		room = MIN(BODY_MOST, packed.len * 64 + 4 * KIB);
+	to = arena_alloc(arena, room + 1);
+	room = ZSTD_decompress(to, room + 1, packed.at, packed.len);
+	if (ZSTD_isError(room))
+		return fail(-EINVAL, "the compressed body: %s", ZSTD_getErrorName(room));
+	*ret = str_make(to, room);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*inflate)(struct arena *, struct str, struct str *);
+} compressions[] = {
+	{ "application/x-gzip", inflate_zlib },
+	{ "application/zstd", inflate_zstd },
+};
+
+static int decompress(struct arena *arena, struct str name, struct str packed, struct str *ret)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(compressions); i++)
+		if (str_eq_c(name, compressions[i].name))
+			return compressions[i].inflate(arena, packed, ret);
+	return fail(-EINVAL, "compression %.*s is not known here", STR_ARG(str_slice(name, 0, 80)));
+}
+
+int body_text(struct arena *arena, const struct message *m, struct str *ret)
+{
+	struct str text = message_text(arena, m, MESSAGE_BODY);
+	struct str type = message_text(arena, m, MESSAGE_CONTENT_TYPE);
+	struct str compression = message_text(arena, m, MESSAGE_COMPRESSION);
+
+	if (str_is_null(text))
+		return fail(-EINVAL, "the envelope has no body");
+	if (!str_is_null(type) && !str_eq(type, STR("application/json")))
+		return fail(-EINVAL, "content type %.*s is not accepted",
+			    STR_ARG(str_slice(type, 0, 80)));
+	if (str_eq(m->text[MESSAGE_BODY_ENCODING], STR("base64"))) {
+		char *to = arena_alloc(arena, text.len / 4 * 3 + 3);
+		size_t len;
+
+		if (base64_decode(text, to, &len) < 0)
+			return fail(-EINVAL, "the body is no base64");
+		text = str_make(to, len);
+	}
+	if (!str_is_null(compression))
+		return decompress(arena, compression, text, ret);
+	*ret = text;
+	return 0;
+}
+
+/* `embed` members and whether they ask for anything. */
+static int check_embed(const struct json *embed)
+{
+	static const struct str names[] = { STR_INIT("callbacks"), STR_INIT("errbacks"),
+					    STR_INIT("chain"), STR_INIT("chord") };
+
+	if (embed->type == JSON_NULL)
+		return 0;
+	if (embed->type != JSON_OBJECT)
+		return fail(-EINVAL, "the body's third element is no object");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const struct json *v = json_get(embed, names[i]);
+
+		if (v != NULL && v->type != JSON_NULL && v->count > 0)
+			return fail(-EINVAL, "\"%.*s\" in the body is not supported",
+				    STR_ARG(names[i]));
+	}
+	return 0;
+}
+
+int body_parse(struct arena *arena, struct str text, struct body *ret)
+{
+	struct json *tree;
+	struct json_error e;
+	int r = json_parse(arena, text, JSON_PYTHON, DEPTH_MOST, &tree, &e);
+
+	if (r < 0)
+		return fail(-EINVAL, "the body is no JSON: %s", e.sentence);
+	if (tree->type != JSON_ARRAY || tree->count != 3)
+		return fail(-EINVAL, "the body is no array of three");
+	if (tree->first->type != JSON_ARRAY)
+		return fail(-EINVAL, "the body's first element is no array");
+	if (tree->first->next->type != JSON_OBJECT)
+		return fail(-EINVAL, "the body's second element is no object");
+	r = check_embed(tree->first->next->next);
+	if (r < 0)
+		return r;
+	ret->args = tree->first;
+	ret->kwargs = tree->first->next;
+	return 0;
+}

@@ -1,0 +1,615 @@
+/*
+ * fate.c - a job ended: acknowledged, with a result, tried again, dead, given back.
+ *
+ * Whatever has effects is one script (queue/scripts.h).  What it takes to write another message or a dead
+ * letter is read from the in-flight list first (lane_read): nothing of it is kept in memory meanwhile.
+ */
+#include "queue/supervisor-internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/codec.h"
+#include "base/datetime.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/world.h"
+#include "queue/dead.h"
+#include "queue/relay.h"
+#include "queue/result.h"
+#include "queue/retry.h"
+#include "queue/schedule.h"
+
+#define CRASHES_MOST    3
+#define CRASH_TTL       "604800" /* a week: entries of jobs that never come back */
+#define RECEIPT_SECONDS "3600"
+#define STORE_AGAIN     (1 * SEC)
+
+static char result_ttl[16];
+
+static struct str ttl(void)
+{
+	if (result_ttl[0] == '\0')
+		(void) snprintf(result_ttl, sizeof(result_ttl), "%d", RESULT_TTL_SECONDS);
+	return str_c(result_ttl);
+}
+
+/* The end. */
+
+/* All that an end writes.  Absent texts: not that. */
+struct ending {
+	struct str id, key;
+	struct str document; /* the result's */
+	struct str receipt;
+	const struct dead_letter *letter;
+	struct str record;
+};
+
+static void on_outbox_ended(void *arg, struct flight *f, int error,
+			    const struct redis_reply *reply _unused_)
+{
+	struct relay_note *note = arg;
+
+	(void) f;
+	relay_note_end(note, error == 0);
+}
+
+static void end_by_script(struct supervisor *s, struct flight *f, const struct ending *e)
+{
+	struct lane *lane = supervisor_lane(s, f);
+	const struct queue_keys *k = lane_keys(lane);
+	_cleanup_(buf_fini) struct buf of_id = BUF_INIT, of_key = BUF_INIT, result = BUF_INIT;
+	char now[24] = "";
+	struct relay_note *note = NULL;
+
+	queue_key_receipt(&of_id, k, e->id);
+	queue_key_receipt(&of_key, k, str_is_null(e->key) ? e->id : e->key);
+	queue_key_result(&result, e->id);
+	if (e->letter != NULL)
+		(void) snprintf(now, sizeof(now), "%" PRId64, now_realtime() / MSEC);
+	{
+		const struct str keys[] = { k->live,	     buf_str(&of_id), buf_str(&of_key),
+					    buf_str(&result), k->crash,	      k->dead,
+					    k->letters };
+		const struct str args[] = {
+			e->id,
+			f->is_outbox ? STR("1") : STR(""),
+			f->is_outbox ? e->receipt : STR(""),
+			str_is_null(e->key) ? STR("") : e->receipt,
+			STR(RECEIPT_SECONDS),
+			e->document,
+			ttl(),
+			f->is_counted ? STR("1") : STR(""),
+			str_c(e->letter == NULL ? "" : e->letter->name),
+			e->record,
+			str_c(now),
+		};
+
+		if (f->is_outbox)
+			note = relay_note_new(s->relay, e->id);
+		lane_run(lane, f, SCRIPT_END, keys, ARRAY_SIZE(keys), args, ARRAY_SIZE(args),
+			 note == NULL ? NULL : on_outbox_ended, note);
+	}
+}
+
+static void end_here(struct supervisor *s, struct flight *f, const struct ending *e)
+{
+	_cleanup_(buf_fini) struct buf result = BUF_INIT;
+	struct lane *lane = supervisor_lane(s, f);
+
+	if (f->is_outbox || f->is_counted || !str_is_null(e->key) || e->letter != NULL) {
+		end_by_script(s, f, e);
+	} else if (e->document.len == 0) {
+		lane_done(lane, f);
+	} else {
+		queue_key_result(&result, e->id);
+		lane_run(lane, f, SCRIPT_RESULTS, REDIS_WORDS(buf_str(&result)),
+			 REDIS_WORDS(ttl(), e->document), NULL, NULL);
+	}
+}
+
+/* An end whose result goes to another Redis first: only what is stored may be acknowledged. */
+struct storing {
+	struct supervisor *s;
+	uint32_t number, generation;
+	struct arena arena;
+	struct ending e;
+	struct dead_letter letter;
+	struct timer again;
+};
+
+static void store(struct storing *w);
+
+static void on_store_again(struct timer *t)
+{
+	store(container_of(t, struct storing, again));
+}
+
+static void on_stored(void *arg, int error, const struct redis_reply *reply)
+{
+	struct storing *w = arg;
+	struct supervisor *s = w->s;
+	struct flight *f = flight_find(&s->flights, w->number, w->generation);
+
+	if (f != NULL && error != -ECANCELED && (error < 0 || reply->type == REDIS_ERROR)) {
+		timer_start(s->loop, &w->again, loop_now(s->loop) + STORE_AGAIN, on_store_again);
+		return;
+	}
+	if (f != NULL && error == 0) {
+		w->e.document = STR("");
+		end_here(s, f, &w->e);
+		supervisor_pump(s);
+	}
+	arena_fini(&w->arena);
+	free(w);
+}
+
+static void store(struct storing *w)
+{
+	_cleanup_(buf_fini) struct buf key = BUF_INIT;
+	int r;
+
+	queue_key_result(&key, w->e.id);
+	r = redis_send(w->s->results,
+		       REDIS_WORDS(STR("SET"), buf_str(&key), w->e.document, STR("EX"), ttl()),
+		       on_stored, w);
+	if (r == 0 && redis_send(w->s->results,
+				 REDIS_WORDS(STR("PUBLISH"), buf_str(&key), w->e.document), NULL,
+				 NULL) < 0)
+		log_debug("a result could not be published, ignoring: it is stored");
+	if (r < 0)
+		on_stored(w, r, NULL);
+}
+
+static void store_first(struct supervisor *s, struct flight *f, const struct ending *e)
+{
+	struct storing *w = calloc(1, sizeof(*w));
+
+	must(w != NULL);
+	arena_init(&w->arena);
+	w->s = s;
+	w->number = f->number;
+	w->generation = f->generation;
+	w->e.id = arena_str(&w->arena, e->id);
+	w->e.key = arena_str(&w->arena, e->key);
+	w->e.document = arena_str(&w->arena, e->document);
+	w->e.receipt = arena_str(&w->arena, e->receipt);
+	w->e.record = arena_str(&w->arena, e->record);
+	if (e->letter != NULL) {
+		w->letter = *e->letter;
+		w->e.letter = &w->letter;
+	}
+	f->state = FLIGHT_ENDING;
+	store(w);
+}
+
+static void end(struct supervisor *s, struct flight *f, const struct ending *e)
+{
+	if (s->results != NULL && e->document.len > 0)
+		store_first(s, f, e);
+	else
+		end_here(s, f, e);
+}
+
+/* An end with an exception (or none: `exception` NULL) as its result. */
+static void end_badly(struct supervisor *s, struct flight *f, const struct message *m,
+		      enum result_state state, const struct result_exception *exception,
+		      struct str text, const struct dead_letter *letter, struct str record)
+{
+	_cleanup_(buf_fini) struct buf document = BUF_INIT;
+	_cleanup_(arena_fini) struct arena arena;
+	struct ending e = { .document = STR(""), .receipt = STR("E"), .letter = letter,
+			    .record = record };
+	struct result_about about;
+
+	arena_init(&arena);
+	e.id = m == NULL ? STR("") : message_text(&arena, m, MESSAGE_ID);
+	if (m != NULL && f->wants_result) {
+		about = (struct result_about){
+			.id = e.id,
+			.group = message_text(&arena, m, MESSAGE_GROUP),
+			.parent = message_text(&arena, m, MESSAGE_PARENT),
+		};
+		result_add_exception(&document, &about, state, exception,
+				     utf8_repair(&arena, text));
+		e.document = buf_str(&document);
+	}
+	end(s, f, &e);
+}
+
+void fate_bury(struct supervisor *s, struct flight *f, const struct message *m, int64_t attempts,
+	       const struct result_exception *exception, const char *reason)
+{
+	_cleanup_(buf_fini) struct buf record = BUF_INIT;
+	_cleanup_(arena_fini) struct arena arena;
+	struct lane *lane = supervisor_lane(s, f);
+	struct dead_letter letter = {
+		.reason = str_c(reason),
+		.queue = lane_keys(lane)->queue,
+		.list = lane_list(lane),
+		.worker = str_c(s->worker),
+		.attempts = attempts,
+	};
+
+	arena_init(&arena);
+	if (m != NULL) {
+		letter.id = message_text(&arena, m, MESSAGE_ID);
+		letter.task = message_text(&arena, m, MESSAGE_TASK);
+	}
+	dead_letter_name(&letter);
+	dead_letter_record(&record, &letter);
+	log_event(LOG_WARN, "job is dead", LOG_STR("reason", letter.reason),
+		  LOG_STR("task", letter.task), LOG_STR("id", letter.id),
+		  LOG_STR("letter", str_c(letter.name)));
+	/* NotRegistered carries the name of the task and nothing else, as Celery's does. */
+	end_badly(s, f, m, RESULT_FAILURE, exception,
+		  exception == &result_not_registered ? letter.task : letter.reason, &letter,
+		  buf_str(&record));
+}
+
+void fate_expire(struct supervisor *s, struct flight *f, const struct message *m)
+{
+	end_badly(s, f, m, RESULT_REVOKED, &result_revoked, STR("expired"), NULL, STR(""));
+}
+
+void fate_repeat(struct supervisor *s, struct flight *f, const struct message *m, struct str value)
+{
+	_cleanup_(buf_fini) struct buf document = BUF_INIT, receipt = BUF_INIT;
+	_cleanup_(arena_fini) struct arena arena;
+	struct ending e = { .document = STR(""), .record = STR("") };
+	struct result_about about;
+
+	arena_init(&arena);
+	e.id = message_text(&arena, m, MESSAGE_ID);
+	e.key = message_text(&arena, m, MESSAGE_KEY);
+	buf_add_byte(&receipt, 'S');
+	buf_add_str(&receipt, value);
+	e.receipt = buf_str(&receipt);
+	if (f->wants_result) {
+		about = (struct result_about){
+			.id = e.id,
+			.group = message_text(&arena, m, MESSAGE_GROUP),
+			.parent = message_text(&arena, m, MESSAGE_PARENT),
+		};
+		result_add_success(&document, &about, value);
+		e.document = buf_str(&document);
+	}
+	end(s, f, &e);
+}
+
+/* Elsewhere. */
+
+void fate_release(struct supervisor *s, struct flight *f)
+{
+	struct lane *lane = supervisor_lane(s, f);
+
+	crew_forget(s->crew, f);
+	flight_drop_frame(f);
+	lane_run(lane, f, SCRIPT_RELEASE, REDIS_WORDS(lane_list(lane)), NULL, 0, NULL, NULL);
+}
+
+void fate_forward(struct supervisor *s, struct flight *f)
+{
+	lane_run(supervisor_lane(s, f), f, SCRIPT_FORWARD, REDIS_WORDS(s->unknown_to), NULL, 0,
+		 NULL, NULL);
+}
+
+struct scheduling {
+	struct supervisor *s;
+	size_t queue;
+};
+
+static void on_scheduled(void *arg, struct flight *f, int error, const struct redis_reply *reply)
+{
+	struct scheduling *w = arg;
+
+	(void) f;
+	if (error == 0 && reply->type == REDIS_INTEGER)
+		schedule_hint(w->s, w->queue, reply->integer * MSEC);
+	free(w);
+}
+
+/* `how`: "at" a time or "in" a while, both in ms. */
+static void schedule(struct supervisor *s, struct flight *f, struct str how, int64_t ms,
+		     struct str message, struct str id, struct str document)
+{
+	_cleanup_(buf_fini) struct buf member = BUF_INIT, result = BUF_INIT;
+	struct lane *lane = supervisor_lane(s, f);
+	struct scheduling *w = malloc(sizeof(*w));
+	char when[24];
+
+	must(w != NULL);
+	*w = (struct scheduling){ .s = s, .queue = f->lane / QUEUE_STEPS };
+	schedule_member(&member, lane_step(lane), message);
+	queue_key_result(&result, id);
+	(void) snprintf(when, sizeof(when), "%" PRId64, ms);
+	lane_run(lane, f, SCRIPT_SCHEDULE,
+		 REDIS_WORDS(lane_keys(lane)->schedule, buf_str(&result)),
+		 REDIS_WORDS(how, str_c(when), buf_str(&member), document, ttl()), on_scheduled, w);
+}
+
+void fate_schedule(struct supervisor *s, struct flight *f, const struct message *m, usec_t eta)
+{
+	schedule(s, f, STR("at"), (eta + MSEC - 1) / MSEC, m->raw, STR(""), STR(""));
+}
+
+/* Failures and deaths: the message is read first. */
+
+struct fate {
+	struct supervisor *s;
+	bool is_crash;
+	enum crew_end crash;
+	struct link_failure failure;
+	struct arena arena;
+	const char *reason; /* or how the host died */
+	struct str raw;     /* crash: the message, marked as delivered before */
+};
+
+static void fate_free(struct fate *w)
+{
+	arena_fini(&w->arena);
+	free(w);
+}
+
+static const struct result_exception *exception_of(const struct link_failure *f)
+{
+	static const struct result_exception *const exceptions[] = {
+		[LINK_FAILED_ERROR] = &result_job_error,
+		[LINK_FAILED_BODY] = &result_job_error,
+		[LINK_FAILED_SOFT] = &result_soft_time_limit,
+		[LINK_FAILED_HARD] = &result_time_limit,
+	};
+
+	return f->kind < ARRAY_SIZE(exceptions) ? exceptions[f->kind] : &result_job_error;
+}
+
+static struct str history_entry(struct arena *arena, const struct fate *w)
+{
+	_cleanup_(buf_fini) struct buf out = BUF_INIT, at = BUF_INIT;
+	struct json_writer json;
+
+	datetime_add_python(&at, now_realtime());
+	json_writer_init(&json, &out, JSON_ESCAPE_ASCII, true);
+	json_begin_object(&json);
+	json_put_key(&json, STR("attempt"));
+	json_put_i64(&json, w->failure.attempt);
+	json_put_key(&json, STR("at"));
+	json_put_str(&json, buf_str(&at));
+	json_put_key(&json, STR("error"));
+	json_put_str(&json, utf8_repair(arena, str_slice(str_c(w->reason), 0, 200)));
+	json_end_object(&json);
+	return arena_str(arena, buf_str(&out));
+}
+
+static void retry(struct fate *w, struct flight *f, const struct message *m,
+		  const struct task_retry *policy)
+{
+	_cleanup_(buf_fini) struct buf next = BUF_INIT, document = BUF_INIT;
+	struct message_change change = { .retries = m->retries + 1,
+					 .history = history_entry(&w->arena, w) };
+	usec_t wait = retry_wait(policy, m->retries);
+	struct str id = message_text(&w->arena, m, MESSAGE_ID);
+	int r = message_rewrite(&w->arena, m->raw, &change, &next);
+
+	if (r < 0) {
+		const char *why = arena_printf(&w->arena, "undecodable: %s", fail_reason(r)).at;
+
+		fate_bury(w->s, f, m, w->failure.attempt, &result_job_error, why);
+		return;
+	}
+	if (f->wants_result) {
+		struct result_about about = {
+			.id = id,
+			.group = message_text(&w->arena, m, MESSAGE_GROUP),
+			.parent = message_text(&w->arena, m, MESSAGE_PARENT),
+		};
+
+		result_add_exception(&document, &about, RESULT_RETRY, exception_of(&w->failure),
+				     utf8_repair(&w->arena, str_c(w->reason)));
+	}
+	log_event(LOG_INFO, "job failed, trying again", LOG_STR("reason", str_c(w->reason)),
+		  LOG_STR("task", message_text(&w->arena, m, MESSAGE_TASK)), LOG_STR("id", id),
+		  LOG_INT("attempt", w->failure.attempt), LOG_INT("wait_ms", wait / MSEC));
+	/* With results elsewhere the state of a retry is news only: it is told, and not waited for. */
+	if (w->s->results != NULL && document.len > 0)
+		supervisor_tell(w->s, id, buf_str(&document));
+	schedule(w->s, f, STR("in"), wait / MSEC, buf_str(&next), id,
+		 w->s->results != NULL ? STR("") : buf_str(&document));
+}
+
+static void decide(struct fate *w, struct flight *f, const struct message *m)
+{
+	const struct link_failure *x = &w->failure;
+	struct task_retry policy = { .times = x->retry_times,
+				     .first = x->retry_first,
+				     .most = x->retry_most };
+	struct str id;
+
+	if (x->kind == LINK_FAILED_BODY) {
+		const char *why = arena_printf(&w->arena, "undecodable: %s", w->reason).at;
+
+		fate_bury(w->s, f, m, x->attempt, &result_job_error, why);
+	} else if (x->verdict == ERROR_DROP) {
+		id = message_text(&w->arena, m, MESSAGE_ID);
+		log_event(LOG_INFO, "job dropped", LOG_STR("reason", str_c(w->reason)),
+			  LOG_STR("task", message_text(&w->arena, m, MESSAGE_TASK)),
+			  LOG_STR("id", id));
+		end_badly(w->s, f, m, RESULT_FAILURE, &result_rejected, str_c(w->reason), NULL,
+			  STR(""));
+	} else if (x->verdict == ERROR_RETRY && retry_is_left(&policy, m->retries)) {
+		retry(w, f, m, &policy);
+	} else {
+		fate_bury(w->s, f, m, x->attempt, exception_of(x), w->reason);
+	}
+}
+
+static void on_counted(void *arg, struct flight *f, int error, const struct redis_reply *reply)
+{
+	struct fate *w = arg;
+	struct message m;
+	const char *why;
+
+	if (error < 0 || reply->type != REDIS_ARRAY || reply->count != 2) {
+		fate_free(w);
+		return;
+	}
+	must(message_scan(w->raw, &m) == 0); /* it was, when it was rewritten */
+	f->is_counted = true;
+	if (reply->elements[1].integer >= CRASHES_MOST) {
+		why = arena_printf(&w->arena, "killed its worker %" PRId64 " times: %s",
+				   reply->elements[1].integer, w->reason)
+			      .at;
+		fate_bury(w->s, f, &m, m.retries + reply->elements[0].integer,
+			  &result_worker_lost, why);
+	} else {
+		arrive_again(w->s, f, &m, (unsigned) reply->elements[0].integer);
+	}
+	supervisor_pump(w->s);
+	fate_free(w);
+}
+
+static void count_crash(struct fate *w, struct flight *f, const struct message *m)
+{
+	_cleanup_(buf_fini) struct buf marked = BUF_INIT;
+	struct message_change change = { .retries = -1, .is_redelivered = true };
+	struct lane *lane = supervisor_lane(w->s, f);
+	struct str id = message_text(&w->arena, m, MESSAGE_ID);
+	bool is_alone = w->crash == CREW_GUILTY;
+
+	/* One that is no JSON in a part that nobody reads goes unmarked: counted all the same. */
+	if (message_rewrite(&w->arena, m->raw, &change, &marked) < 0) {
+		buf_clear(&marked);
+		buf_add_str(&marked, m->raw);
+	}
+	w->raw = arena_str(&w->arena, buf_str(&marked));
+	lane_run(lane, f, SCRIPT_CRASHED, REDIS_WORDS(lane_keys(lane)->crash),
+		 REDIS_WORDS(id, is_alone ? STR("1") : STR(""), w->raw, STR(CRASH_TTL)), on_counted,
+		 w);
+}
+
+static void on_read(void *arg, struct flight *f, int error, const struct redis_reply *reply)
+{
+	struct fate *w = arg;
+	struct supervisor *s = w->s;
+	struct message m;
+	struct str raw;
+	int r;
+
+	if (error < 0) {
+		fate_free(w);
+		return;
+	}
+	raw = arena_str(&w->arena, reply->text);
+	r = message_scan(raw, &m);
+	if (r == 0 && str_is_null(m.text[MESSAGE_TASK])) {
+		r = message_from_v1(&w->arena, &m, &raw);
+		if (r == 0)
+			r = message_scan(raw, &m);
+	}
+	must(r == 0); /* it was understood when it came, and the list is ours */
+	if (w->is_crash) {
+		count_crash(w, f, &m);
+		return;
+	}
+	if (w->failure.attempt == 0) /* killed: the host could not say it */
+		w->failure.attempt = (uint32_t) MIN(m.retries, INT32_MAX - 1) + 1;
+	decide(w, f, &m);
+	fate_free(w);
+	supervisor_pump(s);
+}
+
+static struct fate *fate_new(struct supervisor *s, struct str reason)
+{
+	struct fate *w = calloc(1, sizeof(*w));
+
+	must(w != NULL);
+	arena_init(&w->arena);
+	w->s = s;
+	w->reason = arena_c(&w->arena, reason);
+	return w;
+}
+
+static void ended(struct supervisor *s, struct flight *f, struct str payload)
+{
+	struct str texts[4];
+	_cleanup_(buf_fini) struct buf receipt = BUF_INIT;
+	struct ending e = { .record = STR("") };
+
+	if (link_unpack(&payload, texts, ARRAY_SIZE(texts)) < 0) {
+		log_error("an outcome is torn, giving its job back");
+		fate_release(s, f);
+		return;
+	}
+	e.id = texts[0];
+	e.key = texts[1];
+	e.document = str_is_null(texts[2]) ? STR("") : texts[2];
+	buf_add_byte(&receipt, 'S');
+	buf_add_str(&receipt, texts[3]);
+	e.receipt = buf_str(&receipt);
+	end(s, f, &e);
+}
+
+static void failed(struct supervisor *s, struct flight *f, struct str payload)
+{
+	struct link_failure failure;
+	struct str reason;
+	struct fate *w;
+
+	if (link_take(&payload, &failure, sizeof(failure)) < 0 ||
+	    link_unpack(&payload, &reason, 1) < 0) {
+		log_error("an outcome is torn, giving its job back");
+		fate_release(s, f);
+		return;
+	}
+	w = fate_new(s, reason);
+	w->failure = failure;
+	lane_read(supervisor_lane(s, f), f, on_read, w);
+}
+
+void fate_outcome(struct supervisor *s, struct flight *f, enum link_state state, struct str payload)
+{
+	if (f->is_lost) {
+		log_info("a job that is no longer ours has ended, ignoring its outcome");
+		flight_free(&s->flights, f);
+		return;
+	}
+	if (state == LINK_DONE)
+		lane_done(supervisor_lane(s, f), f);
+	else if (state == LINK_ENDED)
+		ended(s, f, payload);
+	else
+		failed(s, f, payload);
+}
+
+void fate_death(struct supervisor *s, struct flight *f, enum crew_end end, const char *how)
+{
+	const struct task *task = task_at(f->task);
+	struct fate *w;
+
+	if (f->is_lost) {
+		flight_free(&s->flights, f);
+		return;
+	}
+	if (end == CREW_UNSTARTED) {
+		fate_release(s, f);
+		return;
+	}
+	w = fate_new(s, str_c(how));
+	if (end == CREW_TIMED_OUT) {
+		w->reason = arena_printf(&w->arena, "The hard time limit of %g s was exceeded.",
+					 (double) f->hard_limit / SEC)
+				    .at;
+		w->failure = (struct link_failure){ .kind = LINK_FAILED_HARD,
+						    .verdict = ERROR_RETRY,
+						    .retry_times = task->retry.times,
+						    .retry_first = task->retry.first,
+						    .retry_most = task->retry.most,
+						    .limit = f->hard_limit };
+	} else {
+		w->is_crash = true;
+		w->crash = end;
+	}
+	lane_read(supervisor_lane(s, f), f, on_read, w);
+}

@@ -1,0 +1,311 @@
+#include "queue/message.h"
+
+#include "base/codec.h"
+#include "base/error.h"
+#include "base/json.h"
+
+/*
+ * What is looked for, by section and name.  KIND says what the value must be:
+ *   TEXT   a string or null (goes to text[field])
+ *   LOOSE  the same, but anything else counts as absent: not needed to run the job
+ *   others a member of struct message of their own
+ */
+enum kind { TEXT, LOOSE, RETRIES, PRIORITY, IGNORES_RESULT, OUTBOX, REDELIVERED, TIMELIMIT, HISTORY };
+enum section { TOP, HEADERS, PROPERTIES };
+
+struct wanted {
+	uint8_t section, kind, field, len;
+	const char *name;
+};
+
+/* clang-format off */
+#define ROW(section, kind, field, name) { section, kind, field, sizeof(name) - 1, name }
+static const struct wanted wanted[] = {
+	ROW(HEADERS,    TEXT,           MESSAGE_ID,            "id"),
+	ROW(HEADERS,    TEXT,           MESSAGE_ETA,           "eta"),
+	ROW(TOP,        TEXT,           MESSAGE_BODY,          "body"),
+	ROW(HEADERS,    TEXT,           MESSAGE_TASK,          "task"),
+	ROW(HEADERS,    LOOSE,          MESSAGE_GROUP,         "group"),
+	ROW(HEADERS,    TEXT,           MESSAGE_EXPIRES,       "expires"),
+	ROW(HEADERS,    RETRIES,        0,                     "retries"),
+	ROW(HEADERS,    LOOSE,          MESSAGE_ROOT,          "root_id"),
+	ROW(PROPERTIES, PRIORITY,       0,                     "priority"),
+	ROW(HEADERS,    LOOSE,          MESSAGE_PARENT,        "parent_id"),
+	ROW(HEADERS,    TIMELIMIT,      0,                     "timelimit"),
+	ROW(HEADERS,    TEXT,           MESSAGE_KEY,           "apium_key"),
+	ROW(HEADERS,    REDELIVERED,    0,                     "redelivered"),
+	ROW(HEADERS,    TEXT,           MESSAGE_COMPRESSION,   "compression"),
+	ROW(HEADERS,    LOOSE,          MESSAGE_TRACEPARENT,   "traceparent"),
+	ROW(TOP,        TEXT,           MESSAGE_CONTENT_TYPE,  "content-type"),
+	ROW(HEADERS,    OUTBOX,         0,                     "apium_outbox"),
+	ROW(HEADERS,    IGNORES_RESULT, 0,                     "ignore_result"),
+	ROW(HEADERS,    HISTORY,        0,                     "apium_history"),
+	ROW(PROPERTIES, TEXT,           MESSAGE_BODY_ENCODING, "body_encoding"),
+};
+/* Rows are sorted by the length of the name: where each length begins. */
+enum { NAME_MOST = 13 };
+static const uint8_t first_of_length[NAME_MOST + 2] = {
+	0, 0, 0, 1, 2, 4, 5, 5, 8, 9, 12, 12, 15, 17, 20,
+};
+/* clang-format on */
+
+struct value {
+	const char *at, *end; /* as written, with quotes and brackets */
+	bool has_escapes;     /* of a string */
+};
+
+static const char *skip_space(const char *at, const char *end)
+{
+	while (at < end && (*at == ' ' || *at == '\n' || *at == '\t' || *at == '\r'))
+		at++;
+	return at;
+}
+
+/* `at` is at the opening quote.  The byte after the closing one, or NULL. */
+static const char *skip_string(const char *at, const char *end, bool *ret_has_escapes)
+{
+	const char *first = at + 1, *quote = at, *back;
+
+	*ret_has_escapes = false;
+	for (;;) {
+		quote = memchr(quote + 1, '"', (size_t) (end - quote - 1));
+		if (quote == NULL)
+			return NULL;
+		for (back = quote; back > first && back[-1] == '\\';)
+			back--;
+		if (((quote - back) & 1) == 0)
+			break; /* an even number of backslashes: they escape each other */
+	}
+	*ret_has_escapes = memchr(first, '\\', (size_t) (quote - first)) != NULL;
+	return quote + 1;
+}
+
+static const char *skip_nested(const char *at, const char *end)
+{
+	bool has_escapes;
+	size_t depth = 0;
+
+	while (at < end) {
+		char c = *at;
+
+		if (c == '"') {
+			at = skip_string(at, end, &has_escapes);
+			if (at == NULL)
+				return NULL;
+			continue;
+		}
+		at++;
+		if (c == '{' || c == '[')
+			depth++;
+		else if ((c == '}' || c == ']') && --depth == 0)
+			return at;
+	}
+	return NULL;
+}
+
+static bool is_scalar_byte(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-' || c == '+' ||
+	       c == '.' || c == 'E' || c == 'N' || c == 'I';
+}
+
+static const char *scan_value(const char *at, const char *end, struct value *ret)
+{
+	ret->at = at;
+	ret->has_escapes = false;
+	if (at >= end)
+		return NULL;
+	if (*at == '"') {
+		at = skip_string(at, end, &ret->has_escapes);
+	} else if (*at == '{' || *at == '[') {
+		at = skip_nested(at, end);
+	} else {
+		while (at < end && is_scalar_byte(*at))
+			at++;
+		if (at == ret->at)
+			return NULL;
+	}
+	ret->end = at;
+	return at;
+}
+
+static struct str value_str(const struct value *v)
+{
+	return str_make(v->at, (size_t) (v->end - v->at));
+}
+
+static int64_t value_count(const struct value *v)
+{
+	int64_t n;
+
+	return str_to_i64(value_str(v), &n) < 0 || n < 0 ? 0 : n;
+}
+
+static int take_text(struct message *m, const struct wanted *w, const struct value *v)
+{
+	if (*v->at != '"') {
+		m->text[w->field] = STR_NULL;
+		if (w->kind == TEXT && *v->at != 'n')
+			return fail(-EINVAL, "\"%s\" is no text", w->name);
+		return 0;
+	}
+	m->text[w->field] = str_make(v->at + 1, (size_t) (v->end - v->at - 2));
+	m->escaped &= ~(UINT32_C(1) << w->field);
+	m->escaped |= (uint32_t) v->has_escapes << w->field;
+	return 0;
+}
+
+static int take(struct message *m, const struct wanted *w, const struct value *v)
+{
+	switch ((enum kind) w->kind) {
+	case TEXT:
+	case LOOSE:
+		return take_text(m, w, v);
+	case RETRIES:
+		m->retries = value_count(v);
+		break;
+	case PRIORITY:
+		m->priority = value_count(v);
+		break;
+	case IGNORES_RESULT:
+		m->ignores_result = *v->at == 't';
+		break;
+	case OUTBOX:
+		m->is_outbox = *v->at == 't';
+		break;
+	case REDELIVERED:
+		m->is_redelivered = *v->at == 't';
+		break;
+	case TIMELIMIT:
+		m->timelimit = *v->at == '[' ? value_str(v) : STR_NULL;
+		break;
+	case HISTORY:
+		m->history = *v->at == '[' ? value_str(v) : STR_NULL;
+		break;
+	}
+	return 0;
+}
+
+static const struct wanted *find_wanted(enum section section, const char *name, size_t len)
+{
+	if (len > NAME_MOST)
+		return NULL;
+	for (size_t i = first_of_length[len]; i < first_of_length[len + 1]; i++)
+		if (wanted[i].section == section && memcmp(wanted[i].name, name, len) == 0)
+			return &wanted[i];
+	return NULL;
+}
+
+static int torn(void)
+{
+	return fail(-EINVAL, "the envelope is no JSON object");
+}
+
+static int scan_object(struct message *m, enum section section, const char **at, const char *end);
+
+/* One member's value; `headers` and `properties` are opened, nothing deeper is. */
+static int scan_member(struct message *m, enum section section, struct str name, const char **at,
+		       const char *end)
+{
+	const struct wanted *w;
+	struct value v;
+
+	if (section == TOP && *at < end && **at == '{') {
+		if (str_eq(name, STR("headers")))
+			return scan_object(m, HEADERS, at, end);
+		if (str_eq(name, STR("properties")))
+			return scan_object(m, PROPERTIES, at, end);
+	}
+	*at = scan_value(*at, end, &v);
+	if (*at == NULL)
+		return torn();
+	w = find_wanted(section, name.at, name.len);
+	return w == NULL ? 0 : take(m, w, &v);
+}
+
+static int scan_object(struct message *m, enum section section, const char **cursor,
+		       const char *end)
+{
+	const char *at = *cursor, *name;
+	bool has_escapes;
+	int r;
+
+	if (at >= end || *at != '{')
+		return torn();
+	at = skip_space(at + 1, end);
+	if (at < end && *at == '}') {
+		*cursor = at + 1;
+		return 0;
+	}
+	for (;;) {
+		at = skip_space(at, end);
+		if (at >= end || *at != '"')
+			return torn();
+		name = at + 1;
+		at = skip_string(at, end, &has_escapes);
+		if (at == NULL)
+			return torn();
+		struct str key = str_make(name, (size_t) (at - name - 1));
+		at = skip_space(at, end);
+		if (at >= end || *at != ':')
+			return torn();
+		at = skip_space(at + 1, end);
+		r = scan_member(m, section, key, &at, end);
+		if (r < 0)
+			return r;
+		at = skip_space(at, end);
+		if (at >= end || (*at != ',' && *at != '}'))
+			return torn();
+		if (*at++ == '}')
+			break;
+	}
+	*cursor = at;
+	return 0;
+}
+
+int message_scan(struct str raw, struct message *ret)
+{
+	struct message m = { .raw = raw };
+	const char *end = raw.at + raw.len, *at = skip_space(raw.at, end);
+	int r = scan_object(&m, TOP, &at, end);
+
+	if (r < 0)
+		return r;
+	if (skip_space(at, end) != end)
+		return torn();
+	*ret = m;
+	return 0;
+}
+
+struct str message_text(struct arena *arena, const struct message *m, enum message_field field)
+{
+	struct json string = { .type = JSON_STRING, .text = m->text[field] };
+
+	if (str_is_null(m->text[field]) || (m->escaped >> field & 1) == 0)
+		return m->text[field];
+	return json_text(arena, &string);
+}
+
+static usec_t seconds(struct str number)
+{
+	double value;
+
+	number = str_trim(number);
+	if (str_to_double(number, &value) < 0 || !(value > 0) || value > 365.0 * 86400)
+		return 0; /* null, nonsense, or so long that it is none */
+	return (usec_t) (value * (double) SEC);
+}
+
+void message_limits(const struct message *m, usec_t *ret_hard, usec_t *ret_soft)
+{
+	struct str rest = m->timelimit, hard, soft;
+
+	*ret_hard = *ret_soft = 0;
+	if (rest.len < 2 || str_eq(rest, STR("[null, null]"))) /* as Python writes nearly always */
+		return;
+	rest = str_slice(rest, 1, rest.len - 1);
+	if (str_cut(&rest, ',', &hard))
+		*ret_hard = seconds(hard);
+	if (str_cut(&rest, ',', &soft))
+		*ret_soft = seconds(soft);
+}

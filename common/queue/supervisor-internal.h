@@ -1,0 +1,94 @@
+/*
+ * supervisor-internal.h - what the files of the supervisor share.
+ */
+#ifndef QUEUE_SUPERVISOR_INTERNAL_H
+#define QUEUE_SUPERVISOR_INTERNAL_H
+
+#include "loop/sm.h"
+#include "queue/crew.h"
+#include "queue/lane.h"
+#include "queue/result.h"
+#include "queue/supervisor.h"
+#include "queue/whoami.h"
+
+#define SUPERVISOR_MAGIC UINT32_C(0x73757065)
+
+enum supervisor_state {
+	SUPERVISOR_RUNNING,
+	SUPERVISOR_DRAINING,
+	SUPERVISOR_LEAVING,
+	SUPERVISOR_CLOSING,
+	SUPERVISOR_STATES,
+};
+
+struct supervisor {
+	uint32_t magic;
+	const struct worker_program *program;
+	struct loop *loop;
+	struct sm sm;
+	struct arena arena; /* names and keys, for life */
+	char worker[WHOAMI_MOST];    /* begins every token of ours; unique to this process */
+
+	struct redis *acks;    /* lanes only */
+	struct redis *general; /* everything else: scripts that may be repeated, pushes, progress */
+	struct redis *results; /* NULL: results lie beside the queues */
+	struct db *db;
+
+	struct queue_keys *queues; /* those that are consumed */
+	size_t queue_count;
+	struct queue_book book;    /* those that are pushed to */
+	struct lane **lanes; /* [queue * QUEUE_STEPS + step] */
+	bool *is_fed_alone;  /* the lane's last message was one for an alone host */
+	unsigned lane_count, turn;
+	struct str unknown_to; /* list for tasks that are not known; absent: dead letters */
+
+	struct flights flights;
+	struct crew *crew;
+
+	struct timer tick;
+	usec_t renewed_at, health_at;
+	usec_t leave_at;       /* DRAINING: the end of the grace; LEAVING: of all patience */
+	unsigned lanes_left;   /* still to leave or to close */
+	bool is_crew_gone, has_left, is_closed;
+	unsigned closings;
+	unsigned quantum;      /* the least that is fetched while more is under way */
+
+	struct fiber *keepers[4]; /* fibers for life */
+	unsigned keeper_count, keepers_left;
+	struct waiter *schedule_waiter; /* of schedule.c's fiber */
+	usec_t schedule_due;
+	struct relay *relay;
+	uv_signal_t terminate, interrupt;
+};
+
+/* supervisor.c */
+static inline bool supervisor_is_stopping(const struct supervisor *s)
+{
+	return s->sm.state != SUPERVISOR_RUNNING;
+}
+struct lane *supervisor_lane(struct supervisor *, const struct flight *);
+/* Something moved: fetches, sends, acknowledges as far as it goes. */
+void supervisor_pump(struct supervisor *);
+/* Stores and tells a state of a job that is not its end; lost if Redis is away. */
+void supervisor_tell(struct supervisor *, struct str id, struct str document);
+
+/* arrive.c */
+void arrive(struct supervisor *, struct lane *, struct flight *, int scanned, const struct message *);
+/* A job that died with its host runs again, alone. */
+void arrive_again(struct supervisor *, struct flight *, const struct message *, unsigned deaths);
+
+/* fate.c */
+void fate_outcome(struct supervisor *, struct flight *, enum link_state, struct str payload);
+void fate_death(struct supervisor *, struct flight *, enum crew_end, const char *how);
+/* Back to where it came from, unchanged. */
+void fate_release(struct supervisor *, struct flight *);
+/* To the dead letters; `m` NULL: nothing of the message is known but its bytes. */
+void fate_bury(struct supervisor *, struct flight *, const struct message *m, int64_t attempts,
+	       const struct result_exception *, const char *reason);
+void fate_forward(struct supervisor *, struct flight *);
+void fate_schedule(struct supervisor *, struct flight *, const struct message *, usec_t eta);
+void fate_expire(struct supervisor *, struct flight *, const struct message *);
+/* It ended before, with this value. */
+void fate_repeat(struct supervisor *, struct flight *, const struct message *, struct str value);
+
+#endif

@@ -1,0 +1,86 @@
+#include "queue/worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/crash.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/settings.h"
+#include "queue/health.h"
+#include "queue/host.h"
+#include "queue/supervisor.h"
+
+static int usage(const struct worker_program *p, const char *word)
+{
+	fprintf(stderr, "%s: unknown role %s; there are: host, health", p->name, word);
+	for (size_t i = 0; i < p->role_count; i++)
+		fprintf(stderr, ", %s", p->roles[i].name);
+	fprintf(stderr, "; and none, which is the supervisor\n");
+	return EXIT_FAILURE;
+}
+
+static enum log_level level(void)
+{
+	static const char *const names[] = { "error", "warn", "info", "debug" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(settings.log_level, names[i]) == 0)
+			return (enum log_level) i;
+	return LOG_INFO;
+}
+
+/* The tasks' declarations: what supervisor and host number in the same way. */
+static int register_tasks(const struct worker_program *p)
+{
+	const struct task_body *bodies;
+	const struct task **tasks;
+	size_t count;
+	int r = p->tasks(&bodies, &count);
+
+	if (r < 0)
+		return r;
+	tasks = calloc(count + 1, sizeof(*tasks));
+	must(tasks != NULL);
+	for (size_t i = 0; i < count; i++)
+		tasks[i] = bodies[i].task;
+	r = task_register(tasks, count);
+	free(tasks);
+	return r;
+}
+
+static const struct worker_role *find_role(const struct worker_program *p, const char *name)
+{
+	for (size_t i = 0; i < p->role_count; i++)
+		if (strcmp(p->roles[i].name, name) == 0)
+			return &p->roles[i];
+	return NULL;
+}
+
+int worker_main(int argc, char **argv, const struct worker_program *p)
+{
+	const char *role = argc > 1 ? argv[1] : NULL;
+	const struct worker_role *own = role == NULL ? NULL : find_role(p, role);
+	int r;
+
+	crash_setup(p->name);
+	health_settings();
+	r = settings_load();
+	if (r < 0) {
+		fprintf(stderr, "%s: %s\n", p->name, fail_reason(r));
+		return EXIT_FAILURE;
+	}
+	log_setup(level(), strcmp(settings.log_format, "json") == 0, p->name);
+	if (own != NULL)
+		return own->main(argc - 1, argv + 1);
+	if (role != NULL && strcmp(role, "health") == 0)
+		return health_main();
+	if (role != NULL && strcmp(role, "host") != 0)
+		return usage(p, role);
+	r = register_tasks(p);
+	if (r < 0) {
+		log_error("%s", fail_reason(r));
+		return EXIT_FAILURE;
+	}
+	return role == NULL ? supervisor_main(p) : host_main(p, argc - 1, argv + 1);
+}
