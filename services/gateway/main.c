@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "db/conninfo.h"
 #include "db/db.h"
 #include "http/server.h"
 #include "queue/enqueue.h"
@@ -221,6 +222,22 @@ static int bind_addresses(void)
 	return doors[0].fd_count > 0 ? 0 : fail(-E_BAD_SETTING, "APIUM_LISTEN is empty");
 }
 
+/* The loops would find out one by one, each with the same complaint, when some of them listen already. */
+static int check_urls(void)
+{
+	_cleanup_(arena_fini) struct arena arena;
+	struct redis_address address;
+	struct db_conninfo info;
+	int r;
+
+	arena_init(&arena);
+	r = db_conninfo_parse(&arena, settings.database_url, "apium-gateway", &info);
+	if (r < 0)
+		return fail_in(r, "DATABASE_URL");
+	r = redis_address_parse(&arena, settings.redis_url, &address);
+	return r < 0 ? fail_in(r, "REDIS_URL") : 0;
+}
+
 static int prepare(void)
 {
 	int r;
@@ -231,6 +248,8 @@ static int prepare(void)
 	log_setup(log_level_from_name(settings.log_level), strcmp(settings.log_format, "json") == 0,
 		  "apium-gateway");
 	r = settings_check_secret();
+	if (r == 0)
+		r = check_urls();
 	if (r == 0)
 		r = password_setup((unsigned) settings.password_threads);
 	if (r == 0)
