@@ -212,7 +212,7 @@ static int write_row(struct change *c, struct row *ret)
 	return 0;
 }
 
-/* A violation of a field's own constraint is the client's; -E_UNIQUE stays for what a hook made. */
+/* A violation by a value that was sent is the client's; -E_UNIQUE stays for what a hook made. */
 static int blame_violation(struct change *c)
 {
 	const char *constraint = db_failure(c->rq->thread->db)->constraint;
@@ -220,7 +220,7 @@ static int blame_violation(struct change *c)
 	for (size_t i = 0; i < c->resource->field_count; i++) {
 		const struct field *f = &c->resource->fields[i];
 
-		if (f->is_unique && strcmp(f->unique_constraint, constraint) == 0) {
+		if (f->is_unique && !str_is_null(c->values.sent[i]) && strcmp(f->unique_constraint, constraint) == 0) {
 			blame_duplicate(c, f);
 			return 0;
 		}
@@ -267,6 +267,18 @@ static int finish(struct change *c)
 	return c->resource->hooks.done != NULL ? c->resource->hooks.done(c) : 0;
 }
 
+/* With arrays of its own for what hooks set. */
+static struct values values_copy(struct arena *arena, const struct values *from)
+{
+	struct values to = *from;
+
+	to.text = arena_array(arena, struct str, from->count + 1);
+	memcpy(to.text, from->text, from->count * sizeof(*to.text));
+	to.is_given = arena_array(arena, bool, from->count + 1);
+	memcpy(to.is_given, from->is_given, from->count * sizeof(*to.is_given));
+	return to;
+}
+
 static int create_once(struct change *c, struct row *ret)
 {
 	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
@@ -291,7 +303,9 @@ static int create(struct change *c, struct row *ret)
 		return r;
 	if (errors_any(&c->errors))
 		return reply_invalid(c);
+	const struct values sent = c->values;
 	for (unsigned tries = 0; tries < RACES_MOST; tries++) {
+		c->values = values_copy(&c->rq->arena, &sent); /* hooks begin anew: they made what was taken */
 		r = create_once(c, ret);
 		if (r != -E_UNIQUE)
 			break;

@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <math.h>
 #include <vips/vips.h>
 
 #include "base/error.h"
@@ -22,28 +23,34 @@ static struct str make_picture(int width, int height, const char *suffix, int or
 	g_object_unref(xyz);
 	VipsImage *small, *picture;
 	cr_assert_eq(vips_linear1(grey, &small, 255.0 / width, 0, "uchar", TRUE, NULL), 0);
-	cr_assert_eq(vips_copy(small, &picture, "interpretation", VIPS_INTERPRETATION_B_W, NULL), 0);
+	cr_assert_eq(vips_copy(small, &picture, "interpretation", VIPS_INTERPRETATION_B_W, NULL),
+		     0);
 	if (orientation != 0)
 		vips_image_set_int(picture, VIPS_META_ORIENTATION, orientation);
-	cr_assert_eq(vips_image_write_to_buffer(picture, suffix, &bytes, &len, NULL), 0, "%s", vips_error_buffer());
+	cr_assert_eq(vips_image_write_to_buffer(picture, suffix, &bytes, &len, NULL), 0, "%s",
+		     vips_error_buffer());
 	g_object_unref(grey);
 	g_object_unref(small);
 	g_object_unref(picture);
 	return str_make(bytes, len);
 }
 
-static void expect_widths(struct str picture, const unsigned widths[4], unsigned source_width, unsigned source_height)
+static void expect_widths(struct str picture, const unsigned widths[4], unsigned source_width,
+			  unsigned source_height)
 {
 	struct image_variant made[IMAGE_VARIANT_COUNT];
 
 	cr_assert_eq(image_variants_make(picture, made), 0, "%s", fail_reason(-E_BAD_IMAGE));
 	for (size_t i = 0; i < IMAGE_VARIANT_COUNT; i++) {
 		struct image_header h = image_probe(str_make(made[i].bytes, made[i].len));
-		unsigned height = (unsigned) ((double) source_height * widths[i / 2] / source_width + 0.5);
+		unsigned height = (unsigned) rint((double) source_height * widths[i / 2] /
+						  source_width);
 
 		cr_expect_eq(h.format, image_variant_kinds[i].is_webp ? IMAGE_WEBP : IMAGE_JPEG);
-		cr_expect_eq(h.width, widths[i / 2], "%s is %u wide", image_variant_kinds[i].name, h.width);
-		cr_expect_eq(h.height, height, "%s is %u high, not %u", image_variant_kinds[i].name, h.height, height);
+		cr_expect_eq(h.width, widths[i / 2], "%s is %u wide", image_variant_kinds[i].name,
+			     h.width);
+		cr_expect_eq(h.height, height, "%s is %u high, not %u", image_variant_kinds[i].name,
+			     h.height, height);
 		cr_expect_eq(made[i].width, h.width);
 		cr_expect_eq(made[i].height, h.height);
 	}
@@ -70,6 +77,18 @@ Test(variants, never_enlarges, .init = setup)
 	g_free((void *) picture.at);
 }
 
+/* 112.5 rows are 112, as in the replaced stack; and each height follows from the picture's, not from the next larger one's. */
+Test(variants, rounds_a_half_to_the_even_side, .init = setup)
+{
+	struct str picture = make_picture(800, 600, ".png", 0),
+		   other = make_picture(1999, 1331, ".png", 0);
+
+	expect_widths(picture, (const unsigned[]){ 150, 300, 600, 800 }, 800, 600);
+	expect_widths(other, (const unsigned[]){ 150, 300, 600, 1200 }, 1999, 1331);
+	g_free((void *) picture.at);
+	g_free((void *) other.at);
+}
+
 /* Orientation 6: shown turned by 90 degrees, so width and height change places. */
 Test(variants, turns_by_exif, .init = setup)
 {
@@ -86,7 +105,8 @@ Test(variants, refuses_a_picture_that_is_cut_off, .init = setup)
 	int r = image_variants_make(str_slice(picture, 0, picture.len / 2), made);
 
 	cr_expect_eq(r, -E_BAD_IMAGE);
-	cr_expect(str_starts(str_c(fail_reason(r)), STR("Invalid image file: ")), "%s", fail_reason(r));
+	cr_expect(str_starts(str_c(fail_reason(r)), STR("Invalid image file: ")), "%s",
+		  fail_reason(r));
 	g_free((void *) picture.at);
 }
 
@@ -96,6 +116,9 @@ Test(variants, knows_only_four_loaders, .init = setup)
 	struct image_variant made[IMAGE_VARIANT_COUNT];
 
 	cr_expect_eq(image_variants_make(STR("P5\n2 2\n255\nabcd"), made), -E_BAD_IMAGE);
-	cr_expect_eq(image_variants_make(STR("<svg xmlns='http://www.w3.org/2000/svg' width='200' height='200'/>"), made),
-		     -E_BAD_IMAGE);
+	cr_expect_eq(
+		image_variants_make(
+			STR("<svg xmlns='http://www.w3.org/2000/svg' width='200' height='200'/>"),
+			made),
+		-E_BAD_IMAGE);
 }
