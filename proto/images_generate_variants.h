@@ -1,5 +1,6 @@
 /*
- * images_generate_variants.h - the task images.generate_variants: the smaller pictures of a product image.
+ * images_generate_variants.h - the task images.generate_variants: the smaller pictures of a product
+ * image.
  */
 #ifndef PROTO_IMAGES_GENERATE_VARIANTS_H
 #define PROTO_IMAGES_GENERATE_VARIANTS_H

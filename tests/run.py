@@ -125,6 +125,7 @@ def run_suite(suite, build):
             # criterion forks per test and keeps its own memory: leaks are counted by base/live.h there.
             leaks = 0 if isinstance(suite, Unit) else 1
             environment["ASAN_OPTIONS"] = f"detect_leaks={leaks}:detect_stack_use_after_return=0:abort_on_error=1"
+            environment["LSAN_OPTIONS"] = f"suppressions={TOP}/tests/support/lsan.supp:print_suppressions=0"
             environment["UBSAN_OPTIONS"] = "halt_on_error=1:print_stacktrace=1"
         start = time.monotonic()
         status = run(suite.command(folder), suite.seconds, environment, folder / "log")

@@ -1,6 +1,6 @@
 /*
- * apium.c - the operator's command.  `apium NAME …` runs a row of the table; `apium worker …` and `apium gateway …` exec
- * the programs of that name beside this one, as git does.
+ * apium.c - the operator's command.  `apium NAME …` runs a row of the table; `apium worker …` and
+ * `apium gateway …` exec the programs of that name beside this one, as git does.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -30,7 +30,8 @@ static void print_help(void)
 {
 	printf("apium %s\n\n", APIUM_VERSION);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		printf("  apium %-16s %-38s %s\n", commands[i].name, commands[i].words, commands[i].help);
+		printf("  apium %-16s %-38s %s\n", commands[i].name, commands[i].words,
+		       commands[i].help);
 	printf("  apium %-16s %-38s %s\n", "worker|gateway", "…", "Become that program.");
 }
 
@@ -65,8 +66,9 @@ static int run(int argc, char **argv)
 		return r < 0 ? r : commands[i].run(argc - 2, argv + 2);
 	}
 	const char *near = str_nearest(name, commands, ARRAY_SIZE(commands), sizeof(commands[0]));
-	return near != NULL ? fail(-EINVAL, "there is no command %s; did you mean %s?", name, near)
-			    : fail(-EINVAL, "there is no command %s; `apium help` lists them", name);
+	return near != NULL
+		       ? fail(-EINVAL, "there is no command %s; did you mean %s?", name, near)
+		       : fail(-EINVAL, "there is no command %s; `apium help` lists them", name);
 }
 
 int main(int argc, char **argv)

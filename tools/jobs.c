@@ -13,7 +13,7 @@
 #include "queue/keys.h"
 #include "session.h"
 
-#define WAIT_MOST HOUR
+#define WAIT_MOST    HOUR
 #define LETTERS_MOST 1000 /* shown, retried or purged by one call */
 
 static void print(struct str text)
@@ -21,7 +21,9 @@ static void print(struct str text)
 	printf("%.*s\n", STR_ARG(text));
 }
 
-/* --- enqueue ------------------------------------------------------------------------------------------------------ */
+/* --- enqueue
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 struct enqueue_call {
 	const struct task *task;
@@ -30,14 +32,16 @@ struct enqueue_call {
 	bool waits;
 };
 
-static int read_json(struct arena *arena, const char *option, const char *text, enum json_type type, struct json **ret)
+static int read_json(struct arena *arena, const char *option, const char *text, enum json_type type,
+		     struct json **ret)
 {
 	struct json_error error;
 
 	if (json_parse(arena, str_c(text), JSON_STRICT, 64, ret, &error) < 0)
 		return fail(-EINVAL, "%s is not JSON: %s", option, error.sentence);
 	if ((*ret)->type != type)
-		return fail(-EINVAL, "%s must be %s", option, type == JSON_ARRAY ? "an array" : "an object");
+		return fail(-EINVAL, "%s must be %s", option,
+			    type == JSON_ARRAY ? "an array" : "an object");
 	return 0;
 }
 
@@ -74,7 +78,8 @@ static int wait_for_result(struct session *s, const char *id)
 			struct json_error error;
 			struct json *result;
 
-			if (json_parse(&s->arena, reply->text, JSON_PYTHON, 64, &result, &error) < 0)
+			if (json_parse(&s->arena, reply->text, JSON_PYTHON, 64, &result, &error) <
+			    0)
 				return fail(-EINVAL, "the result is not JSON: %s", error.sentence);
 			struct str status = json_text(&s->arena, json_get(result, STR("status")));
 			if (str_eq(status, STR("SUCCESS")) || str_eq(status, STR("FAILURE")) ||
@@ -100,7 +105,8 @@ static int do_enqueue(struct session *s, void *arg)
 	if (r < 0)
 		return r;
 	if (c->eta != NULL && datetime_parse(str_c(c->eta), &c->options.eta) < 0)
-		return fail(-EINVAL, "--eta takes a time such as 2026-01-31T12:00:00Z, not %s", c->eta);
+		return fail(-EINVAL, "--eta takes a time such as 2026-01-31T12:00:00Z, not %s",
+			    c->eta);
 	r = enqueue_args(s->producer, NULL, &s->arena, c->task, arguments, &c->options, &job);
 	if (r < 0)
 		return r;
@@ -136,7 +142,8 @@ int command_enqueue(int argc, char **argv)
 	const struct option options[] = {
 		{ "--args", OPTION_TEXT, &c.args, "JSON", "Positional arguments, an array." },
 		{ "--kwargs", OPTION_TEXT, &c.kwargs, "JSON", "Named arguments, an object." },
-		{ "--queue", OPTION_TEXT, &c.options.queue, "NAME", "Instead of the task's own queue." },
+		{ "--queue", OPTION_TEXT, &c.options.queue, "NAME",
+		  "Instead of the task's own queue." },
 		{ "--key", OPTION_TEXT, &key, "TEXT", "Idempotency key." },
 		{ "--eta", OPTION_TEXT, &c.eta, "TIME", "Not before." },
 		{ "--wait", OPTION_FLAG, &c.waits, NULL, "Wait for the result and print it." },
@@ -157,7 +164,9 @@ int command_enqueue(int argc, char **argv)
 	return session_run(do_enqueue, &c, c.waits ? WAIT_MOST : 30 * SEC);
 }
 
-/* --- queues ------------------------------------------------------------------------------------------------------- */
+/* --- queues
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 static int ask_number(struct session *s, struct str command, struct str key, int64_t *sum)
 {
@@ -204,8 +213,8 @@ static int print_queue(struct session *s, struct str name)
 	if (r == 0)
 		r = ask_number(s, STR("ZCARD"), keys.dead, &dead);
 	if (r == 0)
-		printf("%-20.*s %9" PRId64 " %9" PRId64 " %9" PRId64 " %9" PRId64 "\n", STR_ARG(name), waiting, in_flight,
-		       scheduled, dead);
+		printf("%-20.*s %9" PRId64 " %9" PRId64 " %9" PRId64 " %9" PRId64 "\n",
+		       STR_ARG(name), waiting, in_flight, scheduled, dead);
 	return r;
 }
 
@@ -231,7 +240,9 @@ int command_queues(int argc, char **argv)
 	return session_run(do_queues, NULL, 30 * SEC);
 }
 
-/* --- dead --------------------------------------------------------------------------------------------------------- */
+/* --- dead
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 /* KEYS dead letters | letter -> 1, or 0 if there was none.  Retry: KEYS … list | letter */
 static struct redis_script script_purge = {
@@ -262,12 +273,14 @@ static int list_letters(struct session *s, const struct dead_call *c, struct red
 			  ret);
 }
 
-static int get_field(struct session *s, const struct dead_call *c, struct str field, struct str *ret)
+static int get_field(struct session *s, const struct dead_call *c, struct str field,
+		     struct str *ret)
 {
 	struct redis_reply *reply;
 	int r;
 
-	r = redis_call(s->redis, &s->arena, REDIS_WORDS(STR("HGET"), c->keys.letters, field), &reply);
+	r = redis_call(s->redis, &s->arena, REDIS_WORDS(STR("HGET"), c->keys.letters, field),
+		       &reply);
 	if (r < 0)
 		return r;
 	if (reply->type != REDIS_TEXT)
@@ -302,8 +315,8 @@ static int list_letter(struct session *s, const struct dead_call *c, struct str 
 	return r;
 }
 
-static int evaluate(struct session *s, struct redis_script *script, size_t keys, const struct str *words, size_t count,
-		    struct str letter)
+static int evaluate(struct session *s, struct redis_script *script, size_t keys,
+		    const struct str *words, size_t count, struct str letter)
 {
 	struct redis_reply *reply;
 	int r;
@@ -336,11 +349,13 @@ static int retry_letter(struct session *s, const struct dead_call *c, struct str
 	if (r < 0)
 		return r;
 	if (json_parse(&s->arena, record, JSON_STRICT, 8, &tree, &error) < 0)
-		return fail(-EINVAL, "the record of %.*s is not JSON: %s", STR_ARG(letter), error.sentence);
+		return fail(-EINVAL, "the record of %.*s is not JSON: %s", STR_ARG(letter),
+			    error.sentence);
 	const struct json *list = json_get(tree, STR("list"));
 	if (list == NULL || list->type != JSON_STRING)
 		return fail(-EINVAL, "the record of %.*s names no list", STR_ARG(letter));
-	const struct str words[] = { c->keys.dead, c->keys.letters, json_text(&s->arena, list), letter };
+	const struct str words[] = { c->keys.dead, c->keys.letters, json_text(&s->arena, list),
+				     letter };
 	return evaluate(s, &script_retry, 3, words, ARRAY_SIZE(words), letter);
 }
 
@@ -371,7 +386,8 @@ static int do_dead(struct session *s, void *arg)
 	if (verb == NULL)
 		return fail(-EINVAL, "dead takes list, show, retry or purge, not %s", c->verb);
 	if (verb->needs_letter && c->letter == NULL)
-		return fail(-EINVAL, "dead %s needs a letter; `apium dead list` names them", c->verb);
+		return fail(-EINVAL, "dead %s needs a letter; `apium dead list` names them",
+			    c->verb);
 	r = queue_keys_init(&c->keys, &s->arena, str_c(c->queue));
 	if (r < 0)
 		return r;
@@ -387,7 +403,8 @@ int command_dead(int argc, char **argv)
 {
 	struct dead_call c = { .queue = "default" };
 	const struct option options[] = {
-		{ "--queue", OPTION_TEXT, &c.queue, "NAME", "Whose dead letters; default: default." },
+		{ "--queue", OPTION_TEXT, &c.queue, "NAME",
+		  "Whose dead letters; default: default." },
 	};
 	int words, r;
 

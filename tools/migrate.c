@@ -27,10 +27,13 @@ int command_migrate(int argc, char **argv)
 	r = options_parse(options, ARRAY_SIZE(options), argc, argv, &words);
 	if (r < 0)
 		return r;
-	if (words < 1 || words > 2 || (words == 2 && (str_to_u64(str_c(argv[1]), &count) < 0 || count > 10000)))
-		return fail(-EINVAL, "migrate takes up, down or status, and perhaps a number of files");
+	if (words < 1 || words > 2 ||
+	    (words == 2 && (str_to_u64(str_c(argv[1]), &count) < 0 || count > 10000)))
+		return fail(-EINVAL,
+			    "migrate takes up, down or status, and perhaps a number of files");
 	const struct migrate_options migrate = {
-		.url = settings.database_direct_url[0] != '\0' ? settings.database_direct_url : settings.database_url,
+		.url = settings.database_direct_url[0] != '\0' ? settings.database_direct_url
+							       : settings.database_url,
 		.folder = folder,
 		.say = say,
 	};

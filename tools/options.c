@@ -34,10 +34,13 @@ static int read_option(const struct option *options, size_t count, int argc, cha
 	(void) str_cut(&value, '=', &name);
 	const struct option *o = find_option(options, count, name);
 	if (o == NULL) {
-		const char *near = count == 0 ? NULL : str_nearest(argv[*at], options, count, sizeof(options[0]));
+		const char *near = count == 0 ? NULL
+					      : str_nearest(argv[*at], options, count,
+							    sizeof(options[0]));
 
-		return near != NULL ? fail(-EINVAL, "there is no %s; did you mean %s?", argv[*at], near)
-				    : fail(-EINVAL, "there is no %s", argv[*at]);
+		return near != NULL
+			       ? fail(-EINVAL, "there is no %s; did you mean %s?", argv[*at], near)
+			       : fail(-EINVAL, "there is no %s", argv[*at]);
 	}
 	if (o->kind == OPTION_FLAG) {
 		if (!str_is_null(value))
@@ -73,6 +76,7 @@ int options_parse(const struct option *options, size_t count, int argc, char **a
 void options_print(const struct option *options, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		printf("  %s%s%-16s %s\n", options[i].name, options[i].kind == OPTION_FLAG ? "" : " ",
+		printf("  %s%s%-16s %s\n", options[i].name,
+		       options[i].kind == OPTION_FLAG ? "" : " ",
 		       options[i].kind == OPTION_FLAG ? "" : options[i].value, options[i].help);
 }

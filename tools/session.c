@@ -50,7 +50,10 @@ static void on_end(void *arg, int result)
 static int open_stores(struct run *run)
 {
 	struct session *s = &run->session;
-	const struct db_options db = { .url = settings.database_url, .shared = 1, .exclusive = 1, .is_prepared = false,
+	const struct db_options db = { .url = settings.database_url,
+				       .shared = 1,
+				       .exclusive = 1,
+				       .is_prepared = false,
 				       .application = "apium" };
 	const struct redis_options redis = { .url = settings.redis_url, .name = "apium" };
 	int r;
@@ -61,7 +64,9 @@ static int open_stores(struct run *run)
 	r = redis_open(s->loop, &redis, &s->redis);
 	if (r < 0)
 		return r;
-	const struct producer_options producer = { .loop = s->loop, .db = s->db, .redis = s->redis };
+	const struct producer_options producer = { .loop = s->loop,
+						   .db = s->db,
+						   .redis = s->redis };
 	return producer_new(&producer, &s->producer);
 }
 

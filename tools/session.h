@@ -1,5 +1,6 @@
 /*
- * session.h - a loop with its stores for a command that talks to Redis and PostgreSQL, and one fiber that does the work.
+ * session.h - a loop with its stores for a command that talks to Redis and PostgreSQL, and one
+ * fiber that does the work.
  */
 #ifndef TOOLS_SESSION_H
 #define TOOLS_SESSION_H
@@ -18,6 +19,7 @@ struct session {
 };
 
 /* Runs `work` on a fiber with this much time; its result. */
-int session_run(int (*work)(struct session *, void *arg) may_yield, void *arg, usec_t most) _must_check_;
+int session_run(int (*work)(struct session *, void *arg) may_yield, void *arg, usec_t most)
+	_must_check_;
 
 #endif

@@ -19,7 +19,8 @@ static int read_password(struct arena *arena, struct str *ret)
 	if (fgets(line, (int) size, stdin) == NULL)
 		return fail(-EINVAL, "there is no password on standard input");
 	struct str password = str_c(line);
-	while (password.len > 0 && (password.at[password.len - 1] == '\n' || password.at[password.len - 1] == '\r'))
+	while (password.len > 0 &&
+	       (password.at[password.len - 1] == '\n' || password.at[password.len - 1] == '\r'))
 		password.len--;
 	if (password.len == 0)
 		return fail(-EINVAL, "the password on standard input is empty");
@@ -39,17 +40,20 @@ static int insert(const char *email, const char *password)
 	struct uuid key = uuid_v7(), random = uuid_v4();
 
 	if (PQstatus(connection) != CONNECTION_OK)
-		return fail(-E_UNAVAILABLE, "no connection to PostgreSQL: %s", PQerrorMessage(connection));
+		return fail(-E_UNAVAILABLE, "no connection to PostgreSQL: %s",
+			    PQerrorMessage(connection));
 	uuid_format(&key, id);
 	uuid_format(&random, token);
 	const char *const values[] = { id, password, email, token };
-	/* The username is the address: it has all characters that one may have, and is as unique. */
-	PGresult *result = PQexecParams(connection,
-					"INSERT INTO users (id, password, is_superuser, email, username, first_name, "
-					"last_name, is_active, is_staff, email_verified, email_verification_token, "
-					"date_joined, updated_at) VALUES ($1, $2, true, $3::text, left($3::text, 150), '', '', true, "
-					"true, true, $4, now(), now())",
-					ARRAY_SIZE(values), NULL, values, NULL, NULL, 0);
+	/* The username is the address: it has all characters that one may have, and is as unique.
+	 */
+	PGresult *result = PQexecParams(
+		connection,
+		"INSERT INTO users (id, password, is_superuser, email, username, first_name, "
+		"last_name, is_active, is_staff, email_verified, email_verification_token, "
+		"date_joined, updated_at) VALUES ($1, $2, true, $3, left($3, 150), '', '', true, "
+		"true, true, $4, now(), now())",
+		ARRAY_SIZE(values), NULL, values, NULL, NULL, 0);
 	bool is_done = PQresultStatus(result) == PGRES_COMMAND_OK;
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	int r = 0;
@@ -67,7 +71,8 @@ int command_createsuperuser(int argc, char **argv)
 	bool from_stdin = false;
 	const struct option options[] = {
 		{ "--email", OPTION_TEXT, &email, "ADDRESS", "The address to log in with." },
-		{ "--password-stdin", OPTION_FLAG, &from_stdin, NULL, "Read the password from standard input." },
+		{ "--password-stdin", OPTION_FLAG, &from_stdin, NULL,
+		  "Read the password from standard input." },
 	};
 	_cleanup_(arena_fini) struct arena arena;
 	struct str password, encoded;

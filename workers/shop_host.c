@@ -30,7 +30,8 @@ int shop_host_open(const struct worker_host *worker, void **ret_application)
 	if (r == 0)
 		r = find_own_program();
 	if (r == 0)
-		r = sandbox_pool_new(worker->loop, sandbox_program, (unsigned) settings.sandboxes, &host.sandboxes);
+		r = sandbox_pool_new(worker->loop, sandbox_program, (unsigned) settings.sandboxes,
+				     &host.sandboxes);
 	if (r < 0)
 		return r;
 	*ret_application = &host;

@@ -1,5 +1,6 @@
 /*
- * shop_host.h - what the bodies of this application share, made once per host process: job->application.
+ * shop_host.h - what the bodies of this application share, made once per host process:
+ * job->application.
  */
 #ifndef WORKERS_SHOP_HOST_H
 #define WORKERS_SHOP_HOST_H

@@ -7,8 +7,9 @@
 #include "http/route.h"
 
 static const struct db_statement find_user = {
-	.sql = STR_INIT("SELECT id, email, username, first_name, last_name, is_active, is_staff, is_superuser "
-			"FROM users WHERE id = $1"),
+	.sql = STR_INIT(
+		"SELECT id, email, username, first_name, last_name, is_active, is_staff, is_superuser "
+		"FROM users WHERE id = $1"),
 	.lane = DB_SHARED,
 };
 
@@ -129,8 +130,8 @@ int identity_authenticate(struct request *rq)
 	if (r < 0)
 		return refuse(rq, error_sentence(-E_BAD_TOKEN), "token_not_valid", fail_reason(r));
 	if (str_is_null(claims.user_id))
-		return refuse(rq, "Token contained no recognizable user identification", "token_not_valid",
-			      NULL);
+		return refuse(rq, "Token contained no recognizable user identification",
+			      "token_not_valid", NULL);
 	if (uuid_parse(claims.user_id, &id) < 0)
 		return refuse(rq, "User not found", "user_not_found", NULL);
 

@@ -1,9 +1,10 @@
 /*
- * identity.h - who is asking: the row of `users` behind an access token, as simplejwt's JWTAuthentication
- * finds it (drf-wire §10.2).
+ * identity.h - who is asking: the row of `users` behind an access token, as simplejwt's
+ * JWTAuthentication finds it (drf-wire §10.2).
  *
- * The row is read once and then kept until it changes (auth/identity_cache.h), so that a user who was deactivated or
- * deleted is refused at once and everybody else costs no statement.  An identity lies in the request's arena.
+ * The row is read once and then kept until it changes (auth/identity_cache.h), so that a user who
+ * was deactivated or deleted is refused at once and everybody else costs no statement.  An identity
+ * lies in the request's arena.
  */
 #ifndef AUTH_IDENTITY_H
 #define AUTH_IDENTITY_H
@@ -17,8 +18,9 @@ struct identity {
 };
 
 /*
- * For struct http_options: sets rq->caller.  0 also when nobody is named (no Authorization, another scheme);
- * -E_BAD_TOKEN after the 401 of simplejwt was set as the reply (body with `code` and `messages`).  Yields.
+ * For struct http_options: sets rq->caller.  0 also when nobody is named (no Authorization, another
+ * scheme); -E_BAD_TOKEN after the 401 of simplejwt was set as the reply (body with `code` and
+ * `messages`).  Yields.
  */
 int identity_authenticate(struct request *) may_yield _must_check_;
 

@@ -5,10 +5,10 @@
 #include "base/map.h"
 
 #define ENTRIES_MOST 10000
-#define CACHE_MAGIC UINT32_C(0x49444341)
+#define CACHE_MAGIC  UINT32_C(0x49444341)
 
 struct entry {
-	struct list age; /* in `by_age`, oldest first */
+	struct list age;          /* in `by_age`, oldest first */
 	struct identity identity; /* its texts lie behind the struct */
 	char texts[];
 };
@@ -41,7 +41,7 @@ static void forget(struct identity_cache *cache, struct entry *e)
 
 static void forget_all(struct identity_cache *cache)
 {
-	list_for_each(node, &cache->by_age)
+	list_for_each (node, &cache->by_age)
 		forget(cache, list_entry(node, struct entry, age));
 }
 
@@ -101,12 +101,13 @@ static struct str copy_text(char **at, struct str text)
 
 void identity_cache_keep(struct identity_cache *cache, const struct identity *who, uint64_t changes)
 {
-	if (!cache->is_listening || changes != cache->changes || identity_cache_find(cache, who->id) != NULL)
+	if (!cache->is_listening || changes != cache->changes ||
+	    identity_cache_find(cache, who->id) != NULL)
 		return;
 	if (map_count(&cache->by_id) >= ENTRIES_MOST)
 		forget(cache, list_entry(list_first(&cache->by_age), struct entry, age));
-	struct entry *e = malloc(sizeof(*e) + who->id.len + who->email.len + who->username.len + who->first_name.len +
-				 who->last_name.len);
+	struct entry *e = malloc(sizeof(*e) + who->id.len + who->email.len + who->username.len +
+				 who->first_name.len + who->last_name.len);
 	must(e != NULL);
 	char *at = e->texts;
 	e->identity = *who;

@@ -5,7 +5,7 @@
 #include "loop/offload.h"
 
 #define ARGON2_PASSES 2
-#define ARGON2_BYTES (19456 * KIB)
+#define ARGON2_BYTES  (19456 * KIB)
 
 /* Django stores the PHC string behind its own name for the algorithm. */
 static const struct str django_prefix = STR_INIT("argon2");
@@ -35,7 +35,8 @@ static int verify_on_thread(void *arg)
 {
 	struct hashing *h = arg;
 
-	h->is_right = crypto_pwhash_argon2id_str_verify(h->encoded, h->password.at, h->password.len) == 0;
+	h->is_right = crypto_pwhash_argon2id_str_verify(h->encoded, h->password.at,
+							h->password.len) == 0;
 	return 0;
 }
 
@@ -82,7 +83,8 @@ int password_verify(struct arena *arena, struct str password, struct str encoded
 		return fail(-E_INVALID, "password is longer than %d bytes", PASSWORD_MOST);
 	struct hashing *h = arena_new(arena, struct hashing);
 	h->password = arena_str(arena, password);
-	struct str phc = is_known ? str_slice(encoded, django_prefix.len, encoded.len) : str_c(decoy);
+	struct str phc = is_known ? str_slice(encoded, django_prefix.len, encoded.len)
+				  : str_c(decoy);
 	if (phc.len >= sizeof(h->encoded))
 		return 0;
 	memcpy(h->encoded, phc.at, phc.len);

@@ -18,8 +18,9 @@ size_t password_rules_broken(struct str password, struct str ret_sentences[PASSW
 	size_t count = 0;
 
 	if (utf8_length(password) < PASSWORD_LEAST)
-		ret_sentences[count++] = STR("This password is too short. It must contain at least 8 "
-					     "characters.");
+		ret_sentences[count++] = STR(
+			"This password is too short. It must contain at least 8 "
+			"characters.");
 	if (is_only_digits(password))
 		ret_sentences[count++] = STR("This password is entirely numeric.");
 	return count;

@@ -1,8 +1,9 @@
 /*
  * password_rules.h - what a new password must be, with Django's words.
  *
- * Two of Django's four validators: the least length and "not only digits".  Similarity to the user never fires
- * where Apium asks (it is checked without a user there too); the list of common passwords is not here yet.
+ * Two of Django's four validators: the least length and "not only digits".  Similarity to the user
+ * never fires where Apium asks (it is checked without a user there too); the list of common
+ * passwords is not here yet.
  */
 #ifndef AUTH_PASSWORD_RULES_H
 #define AUTH_PASSWORD_RULES_H

@@ -70,11 +70,16 @@ static int sign(struct arena *arena, enum token_type type, const struct token_cl
 int token_issue(struct arena *arena, struct str user_id, struct token_pair *ret)
 {
 	int64_t now = now_realtime() / SEC;
-	struct token_claims refresh = { .user_id = user_id, .jti = new_jti(arena), .issued = now,
+	struct token_claims refresh = { .user_id = user_id,
+					.jti = new_jti(arena),
+					.issued = now,
 					.expires = now + TOKEN_REFRESH_LIFETIME / SEC };
-	struct token_claims access = { .user_id = user_id, .jti = new_jti(arena), .issued = now,
+	struct token_claims access = { .user_id = user_id,
+				       .jti = new_jti(arena),
+				       .issued = now,
 				       .expires = now + TOKEN_ACCESS_LIFETIME / SEC };
-	struct token_pair pair = { .refresh_jti = refresh.jti, .refresh_issued = now,
+	struct token_pair pair = { .refresh_jti = refresh.jti,
+				   .refresh_issued = now,
 				   .refresh_expires = refresh.expires };
 	int r;
 
@@ -140,7 +145,8 @@ static const char *simplejwt_complaint(const json_t *payload, enum token_type ty
 		return "Token has no id";
 	if (token_type == NULL)
 		return "Token has no type";
-	if (!json_is_string(token_type) || strcmp(json_string_value(token_type), type_names[type]) != 0)
+	if (!json_is_string(token_type) ||
+	    strcmp(json_string_value(token_type), type_names[type]) != 0)
 		return "Token has wrong type";
 	return NULL;
 }
@@ -151,16 +157,18 @@ static struct str get_text(struct arena *arena, const json_t *payload, const cha
 	const json_t *value = json_object_get(payload, name);
 
 	if (json_is_string(value))
-		return arena_str(arena, str_make(json_string_value(value), json_string_length(value)));
+		return arena_str(arena,
+				 str_make(json_string_value(value), json_string_length(value)));
 	if (json_is_integer(value)) /* simplejwt before 5.5.1 wrote integer keys as numbers */
 		return arena_printf(arena, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
 	return value == NULL ? STR_NULL : STR("");
 }
 
-/* --- tokens whose signature and form are known to be right ------------------------------------------------------ */
+/* --- tokens whose signature and form are known to be right
+ * ------------------------------------------------------ */
 
 #define KNOWN_TOKENS 1024
-#define KNOWN_MOST 512 /* bytes of a token that is worth remembering */
+#define KNOWN_MOST   512 /* bytes of a token that is worth remembering */
 
 struct known_token {
 	uint16_t len; /* 0: empty */
@@ -197,14 +205,18 @@ static bool is_known(const struct known_token *k, struct str text, enum token_ty
 	       CRYPTO_memcmp(k->token, text.at, text.len) == 0;
 }
 
-static void remember(struct str text, enum token_type type, const struct token_claims *claims, int64_t not_before)
+static void remember(struct str text, enum token_type type, const struct token_claims *claims,
+		     int64_t not_before)
 {
 	struct known_token *k = known_place(text);
 
 	if (text.len > KNOWN_MOST || claims->user_id.len + claims->jti.len > sizeof(k->texts))
 		return;
-	*k = (struct known_token){ .len = (uint16_t) text.len, .type = type, .issued = claims->issued,
-				   .not_before = not_before, .expires = claims->expires,
+	*k = (struct known_token){ .len = (uint16_t) text.len,
+				   .type = type,
+				   .issued = claims->issued,
+				   .not_before = not_before,
+				   .expires = claims->expires,
 				   .has_user_id = !str_is_null(claims->user_id) };
 	memcpy(k->token, text.at, text.len);
 	if (k->has_user_id)
@@ -214,7 +226,8 @@ static void remember(struct str text, enum token_type type, const struct token_c
 	k->jti = str_make(k->texts + claims->user_id.len, claims->jti.len);
 }
 
-static int claims_of_known(struct arena *arena, const struct known_token *k, struct token_claims *ret)
+static int claims_of_known(struct arena *arena, const struct known_token *k,
+			   struct token_claims *ret)
 {
 	int64_t now = now_realtime() / SEC;
 
@@ -222,14 +235,20 @@ static int claims_of_known(struct arena *arena, const struct known_token *k, str
 		return fail(-E_BAD_TOKEN, "Token is invalid");
 	if (k->expires <= now)
 		return fail(-E_BAD_TOKEN, "Token is expired");
-	*ret = (struct token_claims){ .user_id = k->has_user_id ? arena_str(arena, k->user_id) : STR_NULL,
-				      .jti = arena_str(arena, k->jti), .issued = k->issued, .expires = k->expires };
+	*ret = (struct token_claims){ .user_id = k->has_user_id ? arena_str(arena, k->user_id)
+								: STR_NULL,
+				      .jti = arena_str(arena, k->jti),
+				      .issued = k->issued,
+				      .expires = k->expires };
 	return 0;
 }
 
-/* --- reading ---------------------------------------------------------------------------------------------------- */
+/* --- reading
+ * ----------------------------------------------------------------------------------------------------
+ */
 
-int token_verify(struct arena *arena, struct str text, enum token_type type, struct token_claims *ret)
+int token_verify(struct arena *arena, struct str text, enum token_type type,
+		 struct token_claims *ret)
 {
 	_cleanup_(jwt_freep) jwt_t *jwt = NULL;
 	_cleanup_(payload_freep) json_t *payload = NULL;
@@ -239,7 +258,8 @@ int token_verify(struct arena *arena, struct str text, enum token_type type, str
 		return claims_of_known(arena, known, ret);
 	if (text.len > TOKEN_MOST || memchr(text.at, '\0', text.len) != NULL)
 		return fail(-E_BAD_TOKEN, "Token is invalid");
-	int bad = jwt_decode(&jwt, arena_c(arena, text), (const unsigned char *) secret.at, (int) secret.len);
+	int bad = jwt_decode(&jwt, arena_c(arena, text), (const unsigned char *) secret.at,
+			     (int) secret.len);
 	if (bad != 0 || jwt_get_alg(jwt) != JWT_ALG_HS256)
 		return fail(-E_BAD_TOKEN, "Token is invalid");
 	char *grants = jwt_get_grants_json(jwt, NULL);

@@ -1,9 +1,9 @@
 /*
  * buf.h - bytes that grow.
  *
- * Invariants: `at` is never NULL after buf_init (an empty buf points at a static NUL), and at[len] is
- * always NUL.  Owns its memory.  Growth aborts when memory runs out (macros.h, error policy): what a
- * client can size is bounded before it reaches a buf.
+ * Invariants: `at` is never NULL after buf_init (an empty buf points at a static NUL), and at[len]
+ * is always NUL.  Owns its memory.  Growth aborts when memory runs out (macros.h, error policy):
+ * what a client can size is bounded before it reaches a buf.
  */
 #ifndef BASE_BUF_H
 #define BASE_BUF_H
@@ -19,10 +19,12 @@ struct buf {
 };
 
 extern char buf_empty[1];
+/* clang-format off */
 #define BUF_INIT { buf_empty, 0, 0 }
+/* clang-format on */
 
 void buf_init(struct buf *);
-void buf_fini(struct buf *); /* usable as a cleanup; leaves an empty buf */
+void buf_fini(struct buf *);  /* usable as a cleanup; leaves an empty buf */
 void buf_clear(struct buf *); /* empty, keeps the memory */
 void buf_reserve(struct buf *, size_t more);
 void buf_add(struct buf *, const void *at, size_t len);
@@ -42,8 +44,8 @@ static inline struct str buf_str(const struct buf *b)
 	return (struct str){ b->at, b->len };
 }
 
-/* Moves the memory out; to be freed with free(); never NULL.  The buf is empty afterwards.  ret_len may be
- * NULL. */
+/* Moves the memory out; to be freed with free(); never NULL.  The buf is empty afterwards.  ret_len
+ * may be NULL. */
 char *buf_detach(struct buf *, size_t *ret_len);
 
 #endif

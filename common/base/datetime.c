@@ -7,8 +7,8 @@ static const char *const month_names[] = { "Jan", "Feb", "Mar", "Apr", "May", "J
 					   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
 
 /*
- * Days since 1970-01-01 in the Gregorian calendar, and back.  Years are counted from March, so that the
- * leap day is the last of its year; 146,097 days make 400 years.
+ * Days since 1970-01-01 in the Gregorian calendar, and back.  Years are counted from March, so that
+ * the leap day is the last of its year; 146,097 days make 400 years.
  */
 static int64_t days_from_civil(int64_t year, int month, int day)
 {
@@ -204,8 +204,8 @@ static bool from_week(struct civil *to, int week, int weekday)
 }
 
 /*
- * YYYY-MM-DD, YYYYMMDD, YYYY-Www[-D], YYYYWww[D].  *ret_is_short: a month or day of one digit, which Django
- * takes if a time follows.
+ * YYYY-MM-DD, YYYYMMDD, YYYY-Www[-D], YYYYWww[D].  *ret_is_short: a month or day of one digit,
+ * which Django takes if a time follows.
  */
 static bool take_date(struct cursor *c, struct civil *to, bool *ret_is_short)
 {
@@ -235,7 +235,8 @@ static bool take_date(struct cursor *c, struct civil *to, bool *ret_is_short)
 	return true;
 }
 
-/* H:M[:S[.ffffff]] with one or two digits each, or HH[MM[SS[.ffffff]]]; also a comma before the fraction. */
+/* H:M[:S[.ffffff]] with one or two digits each, or HH[MM[SS[.ffffff]]]; also a comma before the
+ * fraction. */
 static bool take_time(struct cursor *c, struct civil *to)
 {
 	struct cursor start = *c;

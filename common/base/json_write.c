@@ -41,8 +41,8 @@ static void add_character_escape(struct buf *b, uint32_t c)
 }
 
 /*
- * What DRF leaves as it is.  Beyond Python: a surrogate, which UTF-8 cannot hold, is written as an escape
- * (json.dumps(ensure_ascii=False) returns it, and the encoder after it fails).
+ * What DRF leaves as it is.  Beyond Python: a surrogate, which UTF-8 cannot hold, is written as an
+ * escape (json.dumps(ensure_ascii=False) returns it, and the encoder after it fails).
  */
 static bool is_plain_in_drf(const uint8_t *at, size_t left)
 {
@@ -83,7 +83,8 @@ void json_escape_add(struct buf *b, struct str text, enum json_escape escape)
 	buf_add_byte(b, '"');
 }
 
-/* `digits` is "d.ddd" with `count` digits, one more in its last place; true if there was no carry out. */
+/* `digits` is "d.ddd" with `count` digits, one more in its last place; true if there was no carry
+ * out. */
 static bool digits_up(char *text)
 {
 	char *at = strchr(text, 'e');
@@ -101,10 +102,10 @@ static bool digits_up(char *text)
 }
 
 /*
- * The shortest "d.ddde±xx" that reads back as x > 0.  Fifteen digits are enough for every decimal of
- * fifteen or fewer (DBL_DIG), seventeen for every double; only subnormals have fewer digits to lose.  The
- * nearest decimal of sixteen is the right one, except above a power of two, below which doubles lie twice
- * as close: there its upper neighbour may read back where it does not.
+ * The shortest "d.ddde±xx" that reads back as x > 0.  Fifteen digits are enough for every decimal
+ * of fifteen or fewer (DBL_DIG), seventeen for every double; only subnormals have fewer digits to
+ * lose.  The nearest decimal of sixteen is the right one, except above a power of two, below which
+ * doubles lie twice as close: there its upper neighbour may read back where it does not.
  */
 static void shortest(double x, char text[32])
 {
@@ -149,7 +150,10 @@ void json_double_add(struct buf *b, double x)
 			digits[count++] = *at;
 	while (count > 1 && digits[count - 1] == '0')
 		count--;
-	point = (int) strtol(strchr(text, 'e') + 1, NULL, 10) + 1; /* digits before the point */
+	int64_t exponent = 0;
+	const char *after = strchr(text, 'e') + 1;
+	must(str_to_i64(str_c(*after == '+' ? after + 1 : after), &exponent) == 0); /* printf's own */
+	point = (int) exponent + 1; /* digits before the point */
 	if (point > 16 || point < -3) {
 		buf_add(b, digits, 1);
 		if (count > 1)

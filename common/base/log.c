@@ -67,7 +67,8 @@ static struct str shorter(struct str s)
 	return str_slice(s, 0, len);
 }
 
-/* A line feed in a value must not begin a line of its own: whoever writes values could forge one. */
+/* A line feed in a value must not begin a line of its own: whoever writes values could forge one.
+ */
 static void escape_text(struct buf *b, struct str s, bool in_quotes)
 {
 	for (size_t i = 0; i < s.len; i++) {
@@ -174,7 +175,8 @@ static void log_line(enum log_level level, struct str sentence, const struct log
 	} else {
 		ssize_t ignored;
 
-		/* One write, so that lines of processes do not mix.  There is nobody to tell if it fails. */
+		/* One write, so that lines of processes do not mix.  There is nobody to tell if it
+		 * fails. */
 		buf_add_byte(&b, '\n');
 		ignored = write(STDERR_FILENO, b.at, b.len);
 		(void) ignored;

@@ -27,8 +27,8 @@ struct uuid uuid_v7(void)
 	uint64_t next = (uint64_t) (now_realtime() / MSEC) << 12;
 	struct uuid u;
 
-	/* Also when the clock went back or 4,096 are not enough: then the count borrows from the next
-	 * millisecond, and order holds. */
+	/* Also when the clock went back or 4,096 are not enough: then the count borrows from the
+	 * next millisecond, and order holds. */
 	if (next <= last)
 		next = last + 1;
 	last = next;

@@ -10,8 +10,9 @@
  *   failure.c     what the server said, mapped to our errors
  *   query.c, tx.c the fibers' side
  *
- * Crossing is by value: a fiber leaves a `struct db_call` on its stack in the hands of a pool or a connection
- * and parks; libpq is called from the loop's own stack only (flushes, socket callbacks, timers).
+ * Crossing is by value: a fiber leaves a `struct db_call` on its stack in the hands of a pool or a
+ * connection and parks; libpq is called from the loop's own stack only (flushes, socket callbacks,
+ * timers).
  */
 #ifndef DB_DB_INTERNAL_H
 #define DB_DB_INTERNAL_H
@@ -89,9 +90,10 @@ struct db_prepared_set {
  *                          +-------------+-------------+-------------+---------+-----------+
  *   any of them --db_close--> CLOSING, in which the handles end
  *
- * READY of the exclusive lane means: in the lane's idle list, nothing under way, no transaction.  READY of
- * the shared lane: takes any number of reads; it is never lent.  LENT: a statement or a transaction has it.
- * DRAINING: its borrower left early; what is under way is cancelled, awaited and rolled back.
+ * READY of the exclusive lane means: in the lane's idle list, nothing under way, no transaction.
+ * READY of the shared lane: takes any number of reads; it is never lent.  LENT: a statement or a
+ * transaction has it. DRAINING: its borrower left early; what is under way is cancelled, awaited
+ * and rolled back.
  */
 enum db_connection_state {
 	DB_WAITING,
@@ -119,9 +121,8 @@ struct db_connection {
 	PGconn *pg;               /* from CONNECTING on */
 	struct db_wire *wire;     /* watches its socket */
 	struct db_lookup *lookup; /* RESOLVING */
-	struct timer
-		timer; /* WAITING: next attempt; until READY: its end; DRAINING: the end of patience;
-				 READY, shared: the watch over statements whose fiber left */
+	struct timer timer; /* WAITING: next attempt; until READY: its end; DRAINING: the end of
+			  patience; READY, shared: the watch over statements whose fiber left */
 	unsigned failures;
 	usec_t ready_since;
 	bool has_been_ready;
@@ -252,12 +253,14 @@ void db_failure_fini(struct db *);
 /* 0; or an error when the values cannot be sent, or the fiber is cancelled or late. */
 int db_call_init(struct db *, struct db_call *, const struct db_statement *,
 		 const struct str *values, size_t count) _must_check_;
-/* Hands the call to a lane and parks until it is done.  Nothing points at it afterwards.  Yields. */
+/* Hands the call to a lane and parks until it is done.  Nothing points at it afterwards.  Yields.
+ */
 int db_call_run(struct db_pool *, struct db_call *, const char *why) may_yield _must_check_;
 /* The same on the connection that the fiber has borrowed.  Yields. */
 int db_call_run_current(struct db_connection *, struct db_call *, const char *why)
 	may_yield _must_check_;
-/* What a call that is done gives its fiber: the rows, tied to the arena, or the error with its reason. */
+/* What a call that is done gives its fiber: the rows, tied to the arena, or the error with its
+ * reason. */
 int db_call_result(struct db *, struct db_call *, struct arena *, struct db_rows *ret_rows)
 	_must_check_;
 

@@ -1,6 +1,6 @@
 /*
- * http_ask: a request through everything behind the socket, in process, for tests.  A connection of our own
- * stands where h2o's HTTP/1 would: it hands h2o a request and takes the answer into memory.
+ * http_ask: a request through everything behind the socket, in process, for tests.  A connection of
+ * our own stands where h2o's HTTP/1 would: it hands h2o a request and takes the answer into memory.
  */
 #include "http/internal.h"
 

@@ -1,8 +1,9 @@
 /*
  * The body of a request, parsed when a handler asks for it.
  *
- * JSON's tree is many times larger than its text ("[0,0,0,…" about forty times), so a gate counts the values
- * before anything is built; it runs before the fiber, takes no memory and only records what it finds.
+ * JSON's tree is many times larger than its text ("[0,0,0,…" about forty times), so a gate counts
+ * the values before anything is built; it runs before the fiber, takes no memory and only records
+ * what it finds.
  */
 #include "http/internal.h"
 
@@ -43,7 +44,8 @@ static struct str content_type(const struct request *rq)
 	return str_is_null(type) ? STR("") : type;
 }
 
-/* Commas and brackets outside of strings: an upper bound of the values, also in what is not JSON. */
+/* Commas and brackets outside of strings: an upper bound of the values, also in what is not JSON.
+ */
 static size_t count_values(struct str s)
 {
 	bool in_string = false;
@@ -178,7 +180,8 @@ int request_body(struct request *rq, unsigned accepts, const struct body **ret)
 			r = parse(rq, body);
 		}
 		if (r == -E_TOO_LARGE) {
-			/* Django takes this for an attack and answers with its page, not DRF's JSON. */
+			/* Django takes this for an attack and answers with its page, not DRF's
+			 * JSON. */
 			must(reply_page(rq, 400) == 0);
 			r = -E_BAD_REQUEST;
 		}

@@ -1,6 +1,6 @@
 /*
- * The order of checks on the fiber; it decides which error wins and is DRF's (reference: drf-wire §1):
- * negotiation, authentication, permission, method, and then the handler.
+ * The order of checks on the fiber; it decides which error wins and is DRF's (reference: drf-wire
+ * §1): negotiation, authentication, permission, method, and then the handler.
  */
 #include "http/internal.h"
 
@@ -30,7 +30,8 @@ static void add_title(struct buf *out, struct str name)
 	}
 }
 
-/* OPTIONS, without the fields of the view: those are the resource's to tell, by a row of its own. */
+/* OPTIONS, without the fields of the view: those are the resource's to tell, by a row of its own.
+ */
 static int reply_metadata(struct request *rq)
 {
 	_cleanup_(buf_fini) struct buf name = BUF_INIT;

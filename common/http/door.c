@@ -1,7 +1,8 @@
 /*
- * The sweep: once a second (more often while draining) a look at every connection, because h2o 2.2.5 has one
- * timer over head and body and no hook before a body is complete.  What arrives too slowly, too long or in
- * too large a sum is cut off by shutdown(2), without an answer; h2o then sees the end of the stream.
+ * The sweep: once a second (more often while draining) a look at every connection, because
+ * h2o 2.2.5 has one timer over head and body and no hook before a body is complete.  What arrives
+ * too slowly, too long or in too large a sum is cut off by shutdown(2), without an answer; h2o then
+ * sees the end of the stream.
  *
  *     idle ----------> head ----------> body ----------> work ----------> send ---> idle
  *  idle_timeout,   header_timeout,  upload_timeout,   the fiber's     upload_timeout + length
@@ -20,12 +21,13 @@
 
 #define SWEEP_EVERY       SEC
 #define DRAIN_EVERY       (50 * MSEC)
-/* A client whose connection waited in the kernel when the drain began may still be about to send. */
+/* A client whose connection waited in the kernel when the drain began may still be about to send.
+ */
 #define DRAIN_FRESH       SEC
 /* What cancelled requests get to end and be answered. */
 #define DRAIN_LAST        SEC
-/* A body that is longer than its route takes is let in for so many sweeps, because if it is complete by
- * then its client can be told. */
+/* A body that is longer than its route takes is let in for so many sweeps, because if it is
+ * complete by then its client can be told. */
 #define OVER_LIMIT_SWEEPS 3
 
 struct sweep {
@@ -150,8 +152,8 @@ static void judge_idle(struct sweep *w, struct connection *c)
 }
 
 /*
- * h2o does not read while a request is being worked on, so it does not see the client leave.  A reset can
- * be seen (an orderly end cannot be told from a client that has only finished sending).
+ * h2o does not read while a request is being worked on, so it does not see the client leave.  A
+ * reset can be seen (an orderly end cannot be told from a client that has only finished sending).
  */
 static void poll_clients(struct sweep *w)
 {

@@ -1,6 +1,6 @@
 /*
- * From h2o's request to a fiber, and back to its answer.  Runs on the loop's own stack; the fiber sees only
- * our copy.
+ * From h2o's request to a fiber, and back to its answer.  Runs on the loop's own stack; the fiber
+ * sees only our copy.
  */
 #include "http/internal.h"
 
@@ -190,8 +190,9 @@ static void unmap(void *at)
 }
 
 /*
- * A body that h2o has spilled to its unlinked file is mapped once more, so that it outlives the connection
- * without being copied.  h2o does not write to the file while the request is being worked on.
+ * A body that h2o has spilled to its unlinked file is mapped once more, so that it outlives the
+ * connection without being copied.  h2o does not write to the file while the request is being
+ * worked on.
  */
 static int map_body(struct request *rq, const h2o_buffer_t *input, h2o_iovec_t entity)
 {
@@ -237,8 +238,8 @@ static bool id_is_sane(struct str id)
 }
 
 /*
- * The client's, or a new one: an UUID of version 8 (RFC 9562 §5.8) made of a number drawn at start and a
- * counter, because it must be unique, not secret, and costs no system call.
+ * The client's, or a new one: an UUID of version 8 (RFC 9562 §5.8) made of a number drawn at start
+ * and a counter, because it must be unique, not secret, and costs no system call.
  */
 static void give_id(struct exchange *x)
 {
@@ -433,7 +434,8 @@ static int body_too_large(struct exchange *x, const struct route *rule)
 	return reply_detail(&x->rq, 413, str_c(error_sentence(-E_TOO_LARGE)));
 }
 
-/* What can be answered without a fiber, in Django's order; with no answer set, the fiber was started. */
+/* What can be answered without a fiber, in Django's order; with no answer set, the fiber was
+ * started. */
 static int route_it(struct exchange *x)
 {
 	struct http_server *s = x->server;
@@ -468,7 +470,8 @@ static int route_it(struct exchange *x)
 	return start_fiber(x, rule);
 }
 
-/* Copies what h2o has; what is wrong with the request itself is answered with Django's page and an end. */
+/* Copies what h2o has; what is wrong with the request itself is answered with Django's page and an
+ * end. */
 static int take(struct exchange *x, h2o_socket_t *sock)
 {
 	struct request *rq = &x->rq;

@@ -1,8 +1,8 @@
 /*
- * A second look at the raw head of a request.  h2o takes the first of two Content-Lengths and prefers
- * Transfer-Encoding to Content-Length; a proxy in front of us may choose otherwise, and then the two of us
- * disagree about where the next request begins (request smuggling).  So whatever is not said exactly once
- * is refused (RFC 9112 §6.1, §6.3, §3.2), and so are folded lines (§5.2).
+ * A second look at the raw head of a request.  h2o takes the first of two Content-Lengths and
+ * prefers Transfer-Encoding to Content-Length; a proxy in front of us may choose otherwise, and
+ * then the two of us disagree about where the next request begins (request smuggling).  So whatever
+ * is not said exactly once is refused (RFC 9112 §6.1, §6.3, §3.2), and so are folded lines (§5.2).
  */
 #include "http/internal.h"
 

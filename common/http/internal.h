@@ -1,13 +1,15 @@
 /*
  * internal.h - what the files of http/ share: the answer, and the exchange around a request.
  *
- * An exchange is one request on its way: our copy of it, its fiber, its answer.  Two hold it: h2o's request
- * (through a shared chunk of its pool, whose disposal says that the connection is gone or has sent
- * everything) and the fiber.  Whoever lets go last frees it.
+ * An exchange is one request on its way: our copy of it, its fiber, its answer.  Two hold it: h2o's
+ * request (through a shared chunk of its pool, whose disposal says that the connection is gone or
+ * has sent everything) and the fiber.  Whoever lets go last frees it.
  *
- *    on_req --> copied --+--> answered at once (404 page, 301, 400, 413, 503) --------> sent --> disposed
+ *    on_req --> copied --+--> answered at once (404 page, 301, 400, 413, 503) --------> sent -->
+ * disposed
  *                        `--> fiber runs --> fiber ended --+--> sent --> disposed by h2o
- *                                |                         `--> h2o's request is gone: answer dropped
+ *                                |                         `--> h2o's request is gone: answer
+ * dropped
  *                                `-- h2o disposes first: cancelled, then as above
  */
 #ifndef HTTP_INTERNAL_H
@@ -59,8 +61,8 @@ int reply_detail(struct request *, int status, struct str text) _must_check_;
 /* Bytes of a file as they are; the descriptor is the arena's from now on. */
 int reply_file_part(struct request *, int status, int fd, uint64_t offset, uint64_t length,
 		    const char *content_type) _must_check_;
-/* The same document with `indent` spaces a level, as Python's json.dumps writes it.  `compact` is valid JSON
- * without white space. */
+/* The same document with `indent` spaces a level, as Python's json.dumps writes it.  `compact` is
+ * valid JSON without white space. */
 void json_indent(struct buf *out, struct str compact, unsigned indent);
 
 #define EXCHANGE_MAGIC   UINT32_C(0x45584348)
@@ -93,8 +95,9 @@ struct http_watch {
 };
 
 /*
- * What we know of a TCP connection beside what h2o knows; hung to h2o's socket, freed with it.  The sweep
- * judges it by phase; a phase begins when the sweep first sees it, so limits are kept to the second.
+ * What we know of a TCP connection beside what h2o knows; hung to h2o's socket, freed with it.  The
+ * sweep judges it by phase; a phase begins when the sweep first sees it, so limits are kept to the
+ * second.
  */
 enum phase { PHASE_IDLE, PHASE_HEAD, PHASE_BODY, PHASE_WORK, PHASE_SEND };
 
@@ -181,11 +184,13 @@ void file_sender_free(struct file_sender *);
 /* The body's gate, before the fiber: records what it finds in rq->_body_error. */
 void body_gate(struct request *);
 
-/* What is wrong with the framing of a raw request head, or NULL.  The head ends with an empty line. */
+/* What is wrong with the framing of a raw request head, or NULL.  The head ends with an empty line.
+ */
 const char *head_fault(struct str input);
 #define HEAD_MOST (64 * KIB)
 
-/* Body bytes of all servers of the process: what came in and is not answered.  Returns the new sum. */
+/* Body bytes of all servers of the process: what came in and is not answered.  Returns the new sum.
+ */
 int64_t budget_add(int64_t bytes);
 
 /* NULL when the connection has no socket (in process). */

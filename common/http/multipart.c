@@ -8,7 +8,8 @@
 #define PART_HEAD_MOST 1024
 
 /* Code points that Python's str.isprintable() refuses and that a file name may be made to carry:
- * controls, format characters (direction overrides above all), separators other than the space, private use. */
+ * controls, format characters (direction overrides above all), separators other than the space,
+ * private use. */
 /* clang-format off */
 static const struct {
 	uint32_t first, last;
@@ -55,7 +56,8 @@ struct str filename_sanitise(struct arena *a, struct str name)
 	return name;
 }
 
-/* RFC 2046: up to 70 characters; Django takes 201 of those that are printable, not ending with a space. */
+/* RFC 2046: up to 70 characters; Django takes 201 of those that are printable, not ending with a
+ * space. */
 static bool boundary_is_valid(struct str b)
 {
 	if (b.len == 0 || b.len > BOUNDARY_MOST || b.at[b.len - 1] == ' ')
@@ -90,8 +92,8 @@ static struct str find_delimiter(struct str bytes, struct str delimiter)
 	return found == NULL ? STR_NULL : str_make(found, delimiter.len);
 }
 
-/* What stands before the next delimiter, without the line break that belongs to that; *rest moves past it
- * and becomes absent at the end. */
+/* What stands before the next delimiter, without the line break that belongs to that; *rest moves
+ * past it and becomes absent at the end. */
 static bool cut_part(struct str *rest, struct str delimiter, struct str *ret_part)
 {
 	struct str found;

@@ -1,20 +1,21 @@
 /*
  * request.h - a request as our code sees it, and the one reply it gets.
  *
- * Two owners, one object: the fiber that works on it and the shared chunk in h2o's pool whose disposal
- * says that the connection is gone (then the fiber is cancelled and the reply dropped).  Everything a
- * handler needs was copied into the request's own arena before the fiber started; h2o's memory is never
- * touched by fiber code.
+ * Two owners, one object: the fiber that works on it and the shared chunk in h2o's pool whose
+ * disposal says that the connection is gone (then the fiber is cancelled and the reply dropped).
+ * Everything a handler needs was copied into the request's own arena before the fiber started;
+ * h2o's memory is never touched by fiber code.
  *
  * The order of checks is DRF's (reference: docs/architecture.md "A request"): route, negotiation,
  * authentication, permission, throttle, method; then on the same fiber the handler: object, object
- * permission, and only then the body.  So the body is parsed on demand by request_body(), although its
- * gate (how deep, how many values) ran before the fiber: a bad body never wins over a 404.
+ * permission, and only then the body.  So the body is parsed on demand by request_body(), although
+ * its gate (how deep, how many values) ran before the fiber: a bad body never wins over a 404.
  *
  * A handler returns 0 after one reply_*() call, or a negative error, which the dispatcher renders
- * (reply_error).  It logs what is a 5xx; nobody else does.  A handler that has answered 4xx or 5xx itself,
- * because the body of that error is more than {"detail": …}, may return the error as well: its answer
- * stands.  An answer of success does not stand when an error follows it (a COMMIT that failed).
+ * (reply_error).  It logs what is a 5xx; nobody else does.  A handler that has answered 4xx or 5xx
+ * itself, because the body of that error is more than {"detail": …}, may return the error as well:
+ * its answer stands.  An answer of success does not stand when an error follows it (a COMMIT that
+ * failed).
  */
 #ifndef HTTP_REQUEST_H
 #define HTTP_REQUEST_H
@@ -56,9 +57,9 @@ struct gateway_thread {
 	struct db *db;
 	struct redis *redis;
 	struct identity_cache *identities; /* auth/identity_cache.h */
-	struct producer *producer; /* queue/enqueue.h */
-	const struct storage *storage; /* storage/storage.h: the media folder */
-	void *application;         /* what services/ hangs here */
+	struct producer *producer;         /* queue/enqueue.h */
+	const struct storage *storage;     /* storage/storage.h: the media folder */
+	void *application;                 /* what services/ hangs here */
 };
 
 struct upload {
@@ -99,7 +100,8 @@ struct request {
 	struct str mount; /* "/api/v1/" or "/api/": what links are built on; "/" for other routes */
 	struct str scheme, host; /* of the request; host as sent, checked */
 	struct str peer;         /* address without port */
-	/* All but Host, Content-Length, Transfer-Encoding, Expect and Upgrade, which are the door's. */
+	/* All but Host, Content-Length, Transfer-Encoding, Expect and Upgrade, which are the
+	 * door's. */
 	const struct header *headers;
 	size_t header_count;
 	struct str body_bytes; /* memory of the arena; or, above 256 KiB, a mapped file */
@@ -125,17 +127,18 @@ struct request {
 
 /* The first of that name; absent if not sent.  Name in lower case. */
 struct str request_header(const struct request *, struct str name);
-/* Query parameters, decoded, UTF-8 repaired.  The last one of that name wins; absent if not sent. */
+/* Query parameters, decoded, UTF-8 repaired.  The last one of that name wins; absent if not sent.
+ */
 struct str request_query(struct request *, struct str name);
 /* Visits all in order; the cursor starts at 0.  At most 1,000: more were refused at the door. */
 bool request_query_next(struct request *, size_t *cursor, struct form_field *ret);
 
 /*
- * The parsed body, the same at each call.  0; -E_MEDIA_TYPE, -E_BAD_REQUEST ("JSON parse error - …",
- * "Multipart form parse error - …"), each rendered by the dispatcher as DRF does; too many fields or files
- * set Django's 400 page as the answer.  An empty body is an empty JSON object, or an empty form if it is
- * called one.  JSON may be any value: whoever wants an object looks.  `accepts` is a set of
- * 1 << enum body_kind.
+ * The parsed body, the same at each call.  0; -E_MEDIA_TYPE, -E_BAD_REQUEST ("JSON parse error -
+ * …", "Multipart form parse error - …"), each rendered by the dispatcher as DRF does; too many
+ * fields or files set Django's 400 page as the answer.  An empty body is an empty JSON object, or
+ * an empty form if it is called one.  JSON may be any value: whoever wants an object looks.
+ * `accepts` is a set of 1 << enum body_kind.
  */
 #define BODY_ANY ((1u << BODY_JSON) | (1u << BODY_FORM) | (1u << BODY_MULTIPART))
 int request_body(struct request *, unsigned accepts, const struct body **ret) _must_check_;
@@ -144,8 +147,8 @@ int request_body(struct request *, unsigned accepts, const struct body **ret) _m
 struct str request_absolute(struct request *, struct str path);
 
 /*
- * The answer.  The first one wins; the connection's glue sends it when the fiber has ended.  All return 0.
- * What is given is copied, except where "taken" is said.
+ * The answer.  The first one wins; the connection's glue sends it when the fiber has ended.  All
+ * return 0. What is given is copied, except where "taken" is said.
  */
 int reply_json(struct request *, int status, struct str json) _must_check_;
 /* The same for long texts: the buf's memory is taken, the buf is empty afterwards. */
@@ -154,8 +157,8 @@ int reply_text(struct request *, int status, const char *content_type, struct st
 	_must_check_;
 int reply_empty(struct request *, int status) _must_check_; /* 204; others with Content-Length: 0 */
 /*
- * A file, with Last-Modified, ETag (with its quotes; absent: none), 304 and single ranges as the request's
- * headers ask.  The descriptor is taken, also when another answer was first.
+ * A file, with Last-Modified, ETag (with its quotes; absent: none), 304 and single ranges as the
+ * request's headers ask.  The descriptor is taken, also when another answer was first.
  */
 int reply_file(struct request *, int fd, size_t size, usec_t modified, const char *content_type,
 	       struct str etag) _must_check_;
@@ -167,9 +170,9 @@ bool reply_is_set(const struct request *);
 int reply_status(const struct request *); /* 0 when not set */
 
 /*
- * {"detail": reason} with the status of the code, as DRF's exception handler.  What is our own fault (5xx)
- * does not tell its reason, only the code's sentence; 500 is Django's page.  The connection's glue adds
- * WWW-Authenticate to every 401.
+ * {"detail": reason} with the status of the code, as DRF's exception handler.  What is our own
+ * fault (5xx) does not tell its reason, only the code's sentence; 500 is Django's page.  The
+ * connection's glue adds WWW-Authenticate to every 401.
  */
 int reply_error(struct request *, int code) _must_check_;
 

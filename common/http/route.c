@@ -6,8 +6,8 @@
 #include "base/error.h"
 
 /*
- * A tree of path segments.  A view stands at the node of its last segment, as `slash` when its pattern
- * ends with '/', else as `bare`; an API view at two nodes, one for each mount.
+ * A tree of path segments.  A view stands at the node of its last segment, as `slash` when its
+ * pattern ends with '/', else as `bare`; an API view at two nodes, one for each mount.
  */
 struct place {
 	const struct view *view;
@@ -295,8 +295,8 @@ static bool arrive(const struct node *n, bool has_slash, struct route_match *m)
 }
 
 /*
- * `rest` begins after a slash.  With `adds_slash` a path that does not end with one is taken as if it did.
- * Recursion is as deep as the table's longest pattern, whatever the path.
+ * `rest` begins after a slash.  With `adds_slash` a path that does not end with one is taken as if
+ * it did. Recursion is as deep as the table's longest pattern, whatever the path.
  */
 static bool descend(const struct node *n, struct str rest, bool adds_slash, unsigned parameters,
 		    struct route_match *m)

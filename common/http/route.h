@@ -1,18 +1,20 @@
 /*
  * route.h - which handler answers which method on which path, from one table.
  *
- * A row is a method on a path pattern; rows with the same pattern make a view, whose Allow header lists
- * their methods.  `{name}` matches one path segment without '/' or '.'.  Literal segments win over
- * parameters, so "users/me/" is never an id.  ROUTE_API patterns are mounted at /api/v1/ and at /api/;
- * ROUTE_ROOT ones at /.  A path without its final slash: GET, HEAD get 301 to the one with it (query
- * kept); any other method is served as if it had the slash (a deliberate departure: DESIGN).
+ * A row is a method on a path pattern; rows with the same pattern make a view, whose Allow header
+ * lists their methods.  `{name}` matches one path segment without '/' or '.'.  Literal segments win
+ * over parameters, so "users/me/" is never an id.  ROUTE_API patterns are mounted at /api/v1/ and
+ * at /api/; ROUTE_ROOT ones at /.  A path without its final slash: GET, HEAD get 301 to the one
+ * with it (query kept); any other method is served as if it had the slash (a deliberate departure:
+ * DESIGN).
  *
  * DRF's router serves every pattern a second time with a format suffix instead of the slash:
- * "posts.json", "posts/7.json/".  So do we, for ROUTE_API rows without ROUTE_NO_SUFFIX; which formats
- * there are is the negotiation's business.
+ * "posts.json", "posts/7.json/".  So do we, for ROUTE_API rows without ROUTE_NO_SUFFIX; which
+ * formats there are is the negotiation's business.
  *
- * A route without a permission refuses to start (route_table_seal).  When a path is asked with a method
- * that it has no row for, the permission of its first row decides before the 405, as DRF does.
+ * A route without a permission refuses to start (route_table_seal).  When a path is asked with a
+ * method that it has no row for, the permission of its first row decides before the 405, as DRF
+ * does.
  *
  * To add a route: write a row into a list that the application passes to route_table_add.
  */
@@ -57,8 +59,8 @@ struct view {
 
 struct route_table;
 
-/* Several lists may be added before the table is sealed.  Rows are borrowed: they stay valid for as long
- * as the table.  A sealed table does not change, so that threads may share it. */
+/* Several lists may be added before the table is sealed.  Rows are borrowed: they stay valid for as
+ * long as the table.  A sealed table does not change, so that threads may share it. */
 struct route_table *route_table_new(void);
 struct route_table *route_table_free(struct route_table *); /* NULL is fine; returns NULL */
 void route_table_add(struct route_table *, const struct route *rows, size_t count);
@@ -84,8 +86,8 @@ const struct route *view_route(const struct view *, enum http_method);
 /* A permission that needs no table. */
 route_handler permit_anyone;
 
-/* Every path below `prefix` ("/media/") is answered by this row, whose pattern is not looked at.  For
- * http/media.h; both are borrowed like rows. */
+/* Every path below `prefix` ("/media/") is answered by this row, whose pattern is not looked at.
+ * For http/media.h; both are borrowed like rows. */
 void route_table_add_prefix(struct route_table *, const char *prefix, const struct route *row);
 /* Zeroed memory that lives as long as the table, for rows that are made at start. */
 void *route_table_keep(struct route_table *, size_t size);

@@ -1,6 +1,6 @@
 /*
- * The answer as h2o sends it: status, headers, body or file.  Date, Connection and Content-Length are
- * h2o's.  Runs on the loop's own stack.
+ * The answer as h2o sends it: status, headers, body or file.  Date, Connection and Content-Length
+ * are h2o's.  Runs on the loop's own stack.
  */
 #include "http/internal.h"
 
@@ -8,16 +8,15 @@
 
 #include "base/world.h"
 
-/* A header name as HTTP/1.1 clients like to see it and, for HTTP/2, in lower case.  Not const, because h2o
- * points at it without saying so; it never writes. */
+/* A header name as HTTP/1.1 clients like to see it and, for HTTP/2, in lower case.  Not const,
+ * because h2o points at it without saying so; it never writes. */
 struct name {
 	h2o_iovec_t lower;
 	const char *shown;
 };
-#define NAME(lower, shown)                                                                         \
-	{                                                                                          \
-		{ (char *) (lower), sizeof(lower) - 1 }, (shown)                                   \
-	}
+/* clang-format off */
+#define NAME(lower, shown) { { (char *) (lower), sizeof(lower) - 1 }, (shown) }
+/* clang-format on */
 
 static struct name name_type = NAME("content-type", "Content-Type");
 static struct name name_allow = NAME("allow", "Allow");
@@ -32,8 +31,8 @@ static struct name name_authenticate = NAME("www-authenticate", "WWW-Authenticat
 #define BULK      IN(DRESS_FILE)
 
 /*
- * The standing headers, and in which answers.  To add one: write the row, and raise STANDING_MOST if the
- * build says so.
+ * The standing headers, and in which answers.  To add one: write the row, and raise STANDING_MOST
+ * if the build says so.
  */
 /* clang-format off */
 static struct {
@@ -112,7 +111,8 @@ static const struct header *own(const struct reply *reply, const struct name *na
 	return NULL;
 }
 
-/* Every answer may differ by the asking page's origin (CORS); what else it differs by stands before. */
+/* Every answer may differ by the asking page's origin (CORS); what else it differs by stands
+ * before. */
 static struct str vary(struct exchange *x, const struct header *h)
 {
 	if (h == NULL)
@@ -159,9 +159,9 @@ static void indent(struct exchange *x)
 }
 
 /*
- * A file leaves in pieces: read on libuv's threads, handed to h2o, and when h2o has written it (proceed) the
- * next.  The sender belongs to the exchange, because h2o may still be writing the last piece when no more
- * is asked of us; a read under way holds the exchange.
+ * A file leaves in pieces: read on libuv's threads, handed to h2o, and when h2o has written it
+ * (proceed) the next.  The sender belongs to the exchange, because h2o may still be writing the
+ * last piece when no more is asked of us; a read under way holds the exchange.
  */
 #define PIECE (64 * KIB)
 
@@ -183,8 +183,8 @@ static void on_piece(uv_fs_t *read)
 	OBJ_CHECK(x, EXCHANGE_MAGIC);
 	uv_fs_req_cleanup(read);
 	if (x->req != NULL && n <= 0) {
-		/* The file is shorter than it was, or unreadable; the length was promised, so the end of
-		 * the connection must say it. */
+		/* The file is shorter than it was, or unreadable; the length was promised, so the
+		 * end of the connection must say it. */
 		log_warn("reading a file to send: %s",
 			 n == 0 ? "it ends too early" : uv_strerror((int) n));
 		h2o_send(x->req, NULL, 0, H2O_SEND_STATE_ERROR);

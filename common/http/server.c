@@ -246,8 +246,8 @@ void http_server_drain(struct http_server *s, usec_t grace, void (*on_drained)(v
 	s->on_drained_arg = arg;
 	list_for_each (node, &s->listeners)
 		close_listener(list_entry(node, struct listener, link));
-	/* What h2o_context_request_shutdown does to HTTP/1; to HTTP/2, which is off, it would start a timer
-	 * that h2o_context_dispose does not expect. */
+	/* What h2o_context_request_shutdown does to HTTP/1; to HTTP/2, which is off, it would start
+	 * a timer that h2o_context_dispose does not expect. */
 	s->context.shutdown_requested = 1;
 	door_drain(s, grace);
 }
@@ -325,7 +325,8 @@ int http_server_new(const struct http_options *o, struct http_server **ret)
 
 static void on_last_closed(uv_handle_t *handle);
 
-/* Close callbacks of one turn come in no order that is promised; those of the next come after them. */
+/* Close callbacks of one turn come in no order that is promised; those of the next come after them.
+ */
 static void on_first_closed(uv_handle_t *handle)
 {
 	struct http_server *s = handle->data;
@@ -364,8 +365,9 @@ void http_server_free(struct http_server *s, void (*on_freed)(void *arg), void *
 	list_remove(&s->link);
 	fold_counters(&s->counters);
 	pthread_mutex_unlock(&servers_lock);
-	/* h2o ends by running the loop it is given, to see its handles closed.  Ours may be running, and a
-	 * loop must not be run from within itself; so it is given an empty one, and ours closes them. */
+	/* h2o ends by running the loop it is given, to see its handles closed.  Ours may be
+	 * running, and a loop must not be run from within itself; so it is given an empty one, and
+	 * ours closes them. */
 	must(uv_loop_init(&scratch) == 0);
 	s->context.loop = &scratch;
 	h2o_context_dispose(&s->context);

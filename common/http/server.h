@@ -1,24 +1,26 @@
 /*
  * server.h - libh2o on one libuv loop: listening, the door, the life of a request, draining.
  *
- * The door.  libh2o 2.2.5 knows one body limit and one timer over headers and body.  So its limit is the
- * largest route's, its timer the longest that all of a request may take; bodies above 256 KiB spill to an
- * unlinked file below $TMPDIR; and a sweep each second over the connections enforces header time, least
- * rate, the route's own limit and the process's budget of body bytes, ending an offender by shutdown.  A
- * complete body over its route's limit gets our 413.  A head is at most 64 KiB and 100 headers.  Repeated or
- * conflicting Content-Length and Transfer-Encoding, two Hosts and folded lines are 400 and close.  Beyond
- * `most_requests` fibers: 503 with Retry-After.  HTTP/1.1 only, with TLS too.
+ * The door.  libh2o 2.2.5 knows one body limit and one timer over headers and body.  So its limit
+ * is the largest route's, its timer the longest that all of a request may take; bodies above 256
+ * KiB spill to an unlinked file below $TMPDIR; and a sweep each second over the connections
+ * enforces header time, least rate, the route's own limit and the process's budget of body bytes,
+ * ending an offender by shutdown.  A complete body over its route's limit gets our 413.  A head is
+ * at most 64 KiB and 100 headers.  Repeated or conflicting Content-Length and Transfer-Encoding,
+ * two Hosts and folded lines are 400 and close.  Beyond `most_requests` fibers: 503 with
+ * Retry-After.  HTTP/1.1 only, with TLS too.
  *
- * A request: copied into its own arena, matched, given a fiber with the route's deadline, dispatched in
- * DRF's order, answered exactly once on the loop's stack.  One access line each, at level info.  A client
- * that resets its connection has its fiber cancelled at the next sweep; one that only closes its side is
- * answered, because it may have done no more than finish its request.
+ * A request: copied into its own arena, matched, given a fiber with the route's deadline,
+ * dispatched in DRF's order, answered exactly once on the loop's stack.  One access line each, at
+ * level info.  A client that resets its connection has its fiber cancelled at the next sweep; one
+ * that only closes its side is answered, because it may have done no more than finish its request.
  *
- * Draining: accept until EAGAIN, close the listeners, finish what runs within the grace period, close
- * idle connections; then cancel what still runs, and a second later end what is left; then on_drained.
+ * Draining: accept until EAGAIN, close the listeners, finish what runs within the grace period,
+ * close idle connections; then cancel what still runs, and a second later end what is left; then
+ * on_drained.
  *
- * Everything here is called on the loop's own thread, except http_bind and http_stats.  The program must
- * ignore SIGPIPE.
+ * Everything here is called on the loop's own thread, except http_bind and http_stats.  The program
+ * must ignore SIGPIPE.
  */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
@@ -30,10 +32,11 @@ struct http_server;
 struct http_options {
 	struct gateway_thread *thread;    /* borrowed */
 	const struct route_table *routes; /* sealed; borrowed, may be shared by threads */
-	/* Sets rq->caller from the headers.  0 (also for anonymous) or an error (401), to which it may have
-	 * given its own body.  May be NULL.  Yields. */
+	/* Sets rq->caller from the headers.  0 (also for anonymous) or an error (401), to which it
+	 * may have given its own body.  May be NULL.  Yields. */
 	int (*authenticate)(struct request *);
-	/* Anything else the application wants in every answer (headers).  May be NULL; must not yield. */
+	/* Anything else the application wants in every answer (headers).  May be NULL; must not
+	 * yield. */
 	void (*decorate)(struct request *);
 	size_t max_body;      /* of any route, bytes */
 	size_t body_budget;   /* of the process, bytes */
@@ -55,8 +58,8 @@ void http_server_drain(struct http_server *, usec_t grace, void (*on_drained)(vo
 /* After on_drained; the loop must run on until on_freed. */
 void http_server_free(struct http_server *, void (*on_freed)(void *arg), void *arg);
 
-/* Binds "host:port" or "[v6]:port" with SO_REUSEPORT and listens; port 0 picks one (ret_port may be NULL).
- * Looks names up, so it may block: at start only.  The descriptor, or negative. */
+/* Binds "host:port" or "[v6]:port" with SO_REUSEPORT and listens; port 0 picks one (ret_port may be
+ * NULL). Looks names up, so it may block: at start only.  The descriptor, or negative. */
 int http_bind(const char *address, int *ret_port) _must_check_;
 
 /* Counters of the process, all threads. */

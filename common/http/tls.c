@@ -1,6 +1,6 @@
 /*
- * TLS at the door, for those who have no proxy in front.  TLS 1.2 and up; ALPN offers http/1.1 only, because
- * Debian's libh2o has no defence against HTTP/2's rapid resets.
+ * TLS at the door, for those who have no proxy in front.  TLS 1.2 and up; ALPN offers http/1.1
+ * only, because Debian's libh2o has no defence against HTTP/2's rapid resets.
  */
 #include "http/internal.h"
 

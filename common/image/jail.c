@@ -24,17 +24,45 @@
 #define JAIL_SANITIZED false
 #endif
 
-/* Memory, threads, time, reading and writing what is open already, ending.  Nothing else of the system. */
+/* Memory, threads, time, reading and writing what is open already, ending.  Nothing else of the
+ * system. */
 static const int allowed[] = {
-	SYS_read,	     SYS_write,		    SYS_readv,		 SYS_writev,
-	SYS_close,	     SYS_fstat,		    SYS_lseek,		 SYS_mmap,
-	SYS_munmap,	     SYS_mremap,	    SYS_mprotect,	 SYS_madvise,
-	SYS_brk,	     SYS_futex,		    SYS_set_robust_list, SYS_rseq,
-	SYS_exit,	     SYS_exit_group,	    SYS_getpid,		 SYS_gettid,
-	SYS_rt_sigaction,    SYS_rt_sigprocmask,    SYS_rt_sigreturn,	 SYS_sigaltstack,
-	SYS_sched_yield,     SYS_sched_getaffinity, SYS_clock_gettime,	 SYS_clock_nanosleep,
-	SYS_nanosleep,	     SYS_gettimeofday,	    SYS_getrandom,	 SYS_getrusage,
-	SYS_ppoll,	     SYS_restart_syscall,   SYS_sysinfo,	 SYS_membarrier,
+	SYS_read,
+	SYS_write,
+	SYS_readv,
+	SYS_writev,
+	SYS_close,
+	SYS_fstat,
+	SYS_lseek,
+	SYS_mmap,
+	SYS_munmap,
+	SYS_mremap,
+	SYS_mprotect,
+	SYS_madvise,
+	SYS_brk,
+	SYS_futex,
+	SYS_set_robust_list,
+	SYS_rseq,
+	SYS_exit,
+	SYS_exit_group,
+	SYS_getpid,
+	SYS_gettid,
+	SYS_rt_sigaction,
+	SYS_rt_sigprocmask,
+	SYS_rt_sigreturn,
+	SYS_sigaltstack,
+	SYS_sched_yield,
+	SYS_sched_getaffinity,
+	SYS_clock_gettime,
+	SYS_clock_nanosleep,
+	SYS_nanosleep,
+	SYS_gettimeofday,
+	SYS_getrandom,
+	SYS_getrusage,
+	SYS_ppoll,
+	SYS_restart_syscall,
+	SYS_sysinfo,
+	SYS_membarrier,
 #ifdef SYS_poll
 	SYS_poll,
 #endif
@@ -43,8 +71,8 @@ static const int allowed[] = {
 /* Allowed only on this process: the others of the same user must be out of reach. */
 static const int allowed_on_self[] = { SYS_tgkill, SYS_prlimit64 };
 
-#define CALL_NUMBER offsetof(struct seccomp_data, nr)
-#define CALL_ARCH offsetof(struct seccomp_data, arch)
+#define CALL_NUMBER         offsetof(struct seccomp_data, nr)
+#define CALL_ARCH           offsetof(struct seccomp_data, arch)
 #define CALL_FIRST_ARGUMENT offsetof(struct seccomp_data, args[0])
 
 static int set_filter(void)
@@ -80,7 +108,8 @@ static int set_filter(void)
 #undef EMIT
 	must(n <= ARRAY_SIZE(program));
 	struct sock_fprog filter = { .len = (unsigned short) n, .filter = program };
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
 		return -errno;
 	return 0;
 }
@@ -102,9 +131,11 @@ void jail_allow_cpu(void)
 	struct rusage used;
 	struct rlimit limit;
 
-	if (JAIL_SANITIZED || getrusage(RUSAGE_SELF, &used) < 0 || getrlimit(RLIMIT_CPU, &limit) < 0)
+	if (JAIL_SANITIZED || getrusage(RUSAGE_SELF, &used) < 0 ||
+	    getrlimit(RLIMIT_CPU, &limit) < 0)
 		return;
 	/* The kernel counts whole seconds of the process's life. */
-	limit.rlim_cur = (rlim_t) (used.ru_utime.tv_sec + used.ru_stime.tv_sec + 1 + JAIL_CPU_SECONDS);
+	limit.rlim_cur = (rlim_t) (used.ru_utime.tv_sec + used.ru_stime.tv_sec + 1 +
+				   JAIL_CPU_SECONDS);
 	must(setrlimit(RLIMIT_CPU, &limit) == 0);
 }

@@ -29,7 +29,8 @@ static unsigned le24(const char *at)
 /* Start Of Frame markers: C0..CF without DHT (C4), JPG (C8) and DAC (CC). */
 static bool is_start_of_frame(unsigned marker)
 {
-	return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
+	return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 &&
+	       marker != 0xcc;
 }
 
 static bool read_jpeg(struct str s, struct image_header *h)
@@ -157,9 +158,11 @@ struct image_header image_probe(struct str bytes)
 		const struct magic *m = &magics[i];
 		struct image_header header = { .format = m->format, .name = m->name };
 
-		if (!stands_at(bytes, m->offset, m->bytes) || !stands_at(bytes, m->offset2, m->bytes2))
+		if (!stands_at(bytes, m->offset, m->bytes) ||
+		    !stands_at(bytes, m->offset2, m->bytes2))
 			continue;
-		if (m->read != NULL && (!m->read(bytes, &header) || header.width == 0 || header.height == 0))
+		if (m->read != NULL &&
+		    (!m->read(bytes, &header) || header.width == 0 || header.height == 0))
 			return unknown;
 		return header;
 	}
@@ -178,11 +181,11 @@ int image_check(struct str bytes, struct image_header *ret)
 	if (h.format == IMAGE_REFUSED)
 		return fail(-E_BAD_IMAGE, "Invalid image file: unsupported format %s", h.name);
 	if (h.width > IMAGE_SIDE_MOST || h.height > IMAGE_SIDE_MOST)
-		return fail(-E_BAD_IMAGE, "Image dimensions too large (%ux%u). Maximum: %dx%d", h.width, h.height,
-			    IMAGE_SIDE_MOST, IMAGE_SIDE_MOST);
+		return fail(-E_BAD_IMAGE, "Image dimensions too large (%ux%u). Maximum: %dx%d",
+			    h.width, h.height, IMAGE_SIDE_MOST, IMAGE_SIDE_MOST);
 	if (h.width < IMAGE_SIDE_LEAST || h.height < IMAGE_SIDE_LEAST)
-		return fail(-E_BAD_IMAGE, "Image dimensions too small (%ux%u). Minimum: %dx%d", h.width, h.height,
-			    IMAGE_SIDE_LEAST, IMAGE_SIDE_LEAST);
+		return fail(-E_BAD_IMAGE, "Image dimensions too small (%ux%u). Minimum: %dx%d",
+			    h.width, h.height, IMAGE_SIDE_LEAST, IMAGE_SIDE_LEAST);
 	*ret = h;
 	return 0;
 }

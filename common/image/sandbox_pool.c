@@ -10,7 +10,7 @@
 #include "loop/process.h"
 
 #define PICTURES_PER_CHILD 100
-#define POOL_MAGIC UINT32_C(0x53424f58)
+#define POOL_MAGIC         UINT32_C(0x53424f58)
 
 struct sandbox_pool {
 	uint32_t magic;
@@ -25,8 +25,8 @@ struct sandbox_pool {
 };
 
 /*
- * A child, from its start until both its exit status and the end of its stream are known.  `asking` is the
- * fiber's record while a picture is with it.
+ * A child, from its start until both its exit status and the end of its stream are known.  `asking`
+ * is the fiber's record while a picture is with it.
  */
 struct child {
 	struct sandbox_pool *pool;
@@ -80,7 +80,8 @@ static void on_channel_closed(void *arg)
 	pool_check_closed(pool);
 }
 
-/* The status says why, the stream that all frames were read: both are needed before the fiber hears of it. */
+/* The status says why, the stream that all frames were read: both are needed before the fiber hears
+ * of it. */
 static void child_check_gone(struct child *c)
 {
 	if (!c->has_exited || !c->has_channel_ended)
@@ -97,9 +98,9 @@ static void on_exit_of_child(struct process *p, int exit_code, int signal)
 	(void) exit_code; /* what matters is whether it answered; it logged its own failure */
 	c->has_exited = true;
 	if (c->asking != NULL && signal != 0 && signal != SIGKILL) {
-		c->asking->refusal = arena_printf(c->asking->arena,
-						  "Invalid image file: decoding it ended its process (%s)",
-						  strsignal(signal));
+		c->asking->refusal = arena_printf(
+			c->asking->arena, "Invalid image file: decoding it ended its process (%s)",
+			strsignal(signal));
 		c->asking->is_answered = true;
 	}
 	child_check_gone(c);
@@ -147,13 +148,16 @@ static void on_frame(void *arg, uint8_t kind, struct str payload)
 	answer(c, 0);
 }
 
-static const struct channel_callbacks callbacks = { .on_frame = on_frame, .on_end = on_channel_end };
+static const struct channel_callbacks callbacks = { .on_frame = on_frame,
+						    .on_end = on_channel_end };
 
 static int child_start(struct sandbox_pool *pool, struct child **ret)
 {
 	const char *const argv[] = { pool->program, "sandbox", NULL };
 	static const char *const no_environment[] = { NULL };
-	const struct process_options options = { .file = pool->program, .argv = argv, .env = no_environment };
+	const struct process_options options = { .file = pool->program,
+						 .argv = argv,
+						 .env = no_environment };
 	struct child *c = calloc(1, sizeof(*c));
 	int r;
 
@@ -163,7 +167,8 @@ static int child_start(struct sandbox_pool *pool, struct child **ret)
 	r = process_start(pool->loop, &c->process, &options, on_exit_of_child, c);
 	if (r < 0) {
 		free(c);
-		return fail(-E_SANDBOX, "%s cannot be started: %s", pool->program, error_sentence(r));
+		return fail(-E_SANDBOX, "%s cannot be started: %s", pool->program,
+			    error_sentence(r));
 	}
 	int fd = c->process.channel;
 	c->process.channel = -1;
@@ -174,7 +179,8 @@ static int child_start(struct sandbox_pool *pool, struct child **ret)
 	return 0;
 }
 
-int sandbox_pool_new(struct loop *loop, const char *program, unsigned most, struct sandbox_pool **ret)
+int sandbox_pool_new(struct loop *loop, const char *program, unsigned most,
+		     struct sandbox_pool **ret)
 {
 	struct sandbox_pool *pool = calloc(1, sizeof(*pool));
 
@@ -194,7 +200,7 @@ void sandbox_pool_close(struct sandbox_pool *pool, void (*on_closed)(void *arg),
 	pool->is_closing = true;
 	pool->on_closed = on_closed;
 	pool->on_closed_arg = arg;
-	list_for_each(node, &pool->idle)
+	list_for_each (node, &pool->idle)
 		process_kill(&list_entry(node, struct child, link)->process, SIGKILL);
 	pool_check_closed(pool);
 }
@@ -229,7 +235,8 @@ static int ask_child(struct child *c, struct asking *a, struct str bytes)
 	c->is_lent = true;
 	channel_send(c->channel, SANDBOX_PICTURE, bytes, STR(""));
 	r = fiber_park(&a->waiter, "the sandbox");
-	bool was_left = c->asking == a; /* cancelled, or out of time: its answer would have no reader */
+	bool was_left = c->asking ==
+			a; /* cancelled, or out of time: its answer would have no reader */
 	c->asking = NULL;
 	give_child(c, !was_left && r == 0);
 	if (was_left)

@@ -39,7 +39,8 @@ int image_variants_setup(void)
 	vips_operation_block_set("VipsForeignLoad", TRUE);
 	for (size_t i = 0; i < ARRAY_SIZE(loaders); i++)
 		vips_operation_block_set(loaders[i], FALSE);
-	/* One picture per sandbox and one sandbox per core: threads inside would only fight over them. */
+	/* One picture per sandbox and one sandbox per core: threads inside would only fight over
+	 * them. */
 	vips_concurrency_set(1);
 	vips_cache_set_max(0);
 	return 0;

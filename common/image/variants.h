@@ -1,9 +1,10 @@
 /*
  * variants.h - the smaller pictures of a picture, by libvips.  Runs in the sandbox only.
  *
- * Decoded once: libvips shrinks while it loads (JPEG, WebP) and streams what cannot (PNG, GIF: first frame), turns
- * by EXIF, and keeps the largest variant in memory, from which the smaller ones follow.  Never enlarged: a variant is as
- * wide as asked or as the picture.  Metadata is dropped, transparency laid on white.
+ * Decoded once: libvips shrinks while it loads (JPEG, WebP) and streams what cannot (PNG, GIF:
+ * first frame), turns by EXIF, and keeps the largest variant in memory, from which the smaller ones
+ * follow.  Never enlarged: a variant is as wide as asked or as the picture.  Metadata is dropped,
+ * transparency laid on white.
  */
 #ifndef IMAGE_VARIANTS_H
 #define IMAGE_VARIANTS_H
@@ -44,7 +45,8 @@ struct image_variant {
 /* Once per process. */
 int image_variants_setup(void) _must_check_;
 /* 0, or -E_BAD_IMAGE with libvips's words. */
-int image_variants_make(struct str bytes, struct image_variant ret[IMAGE_VARIANT_COUNT]) _must_check_;
+int image_variants_make(struct str bytes, struct image_variant ret[IMAGE_VARIANT_COUNT])
+	_must_check_;
 void image_variants_free(struct image_variant made[IMAGE_VARIANT_COUNT]);
 
 #endif

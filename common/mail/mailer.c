@@ -11,10 +11,10 @@
 #include "base/error.h"
 #include "loop/offload.h"
 
-#define TRANSFERS_MOST 32
-#define CONNECT_SECONDS 10L
+#define TRANSFERS_MOST   32
+#define CONNECT_SECONDS  10L
 #define TRANSFER_SECONDS 60L
-#define MAILER_MAGIC UINT32_C(0x4d41494c)
+#define MAILER_MAGIC     UINT32_C(0x4d41494c)
 
 struct mailer {
 	uint32_t magic;
@@ -23,7 +23,8 @@ struct mailer {
 	const char *folder; /* NULL: by SMTP */
 	CURLM *multi;
 	uv_timer_t timer;
-	unsigned open_handles; /* libuv handles that are not closed yet: the timer and one per socket */
+	unsigned open_handles; /* libuv handles that are not closed yet: the timer and one per
+				  socket */
 	struct semaphore places;
 	void (*on_closed)(void *arg);
 	void *on_closed_arg;
@@ -36,7 +37,8 @@ struct watch {
 	curl_socket_t fd;
 };
 
-/* One mail on its way.  On the heap: libcurl holds it until the transfer was taken out of the multi. */
+/* One mail on its way.  On the heap: libcurl holds it until the transfer was taken out of the
+ * multi. */
 struct transfer {
 	CURL *easy;
 	struct curl_slist *to;
@@ -175,7 +177,8 @@ int mailer_new(struct loop *loop, const char *url, const char *from, struct mail
 	bool is_file = strncmp(url, file_scheme, strlen(file_scheme)) == 0;
 
 	if (!is_file && strncmp(url, "smtp://", 7) != 0 && strncmp(url, "smtps://", 8) != 0)
-		return fail(-E_BAD_SETTING, "APIUM_MAIL_URL must begin with smtp://, smtps:// or file://");
+		return fail(-E_BAD_SETTING,
+			    "APIUM_MAIL_URL must begin with smtp://, smtps:// or file://");
 	struct mailer *m = calloc(1, sizeof(*m));
 	must(m != NULL);
 	m->magic = MAILER_MAGIC;
@@ -236,7 +239,8 @@ static struct transfer *transfer_new(struct mailer *m, struct arena *arena, cons
 	must(t->easy != NULL);
 	t->rest = bytes;
 	for (size_t i = 0; i < mail->to_count; i++)
-		t->to = curl_slist_append(t->to, arena_printf(arena, "<%.*s>", STR_ARG(mail->to[i])).at);
+		t->to = curl_slist_append(t->to,
+					  arena_printf(arena, "<%.*s>", STR_ARG(mail->to[i])).at);
 	curl_easy_setopt(t->easy, CURLOPT_URL, m->url);
 	curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
 	curl_easy_setopt(t->easy, CURLOPT_MAIL_FROM, arena_printf(arena, "<%s>", m->from).at);
@@ -263,7 +267,8 @@ static int outcome(const struct transfer *t)
 	return fail(-E_UNAVAILABLE, "mail: %s", words);
 }
 
-static int send_by_smtp(struct mailer *m, struct arena *arena, const struct mail *mail, struct str bytes)
+static int send_by_smtp(struct mailer *m, struct arena *arena, const struct mail *mail,
+			struct str bytes)
 {
 	_cleanup_(transfer_freep) struct transfer *t = NULL;
 	struct waiter waiter;
@@ -319,18 +324,23 @@ static int write_on_thread(void *arg)
 	return r;
 }
 
-static int send_by_file(struct mailer *m, struct arena *arena, const struct mail *mail, struct str bytes)
+static int send_by_file(struct mailer *m, struct arena *arena, const struct mail *mail,
+			struct str bytes)
 {
 	struct writing *w = arena_new(arena, struct writing);
 	struct str id = arena_str(arena, mail->id);
 
-	/* The id may be any text that a client chose: only harmless characters reach the file's name. */
+	/* The id may be any text that a client chose: only harmless characters reach the file's
+	 * name. */
 	for (size_t i = 0; i < id.len; i++) {
-		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", id.at[i]) == NULL)
+		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+			   id.at[i]) == NULL)
 			((char *) id.at)[i] = '_';
 	}
 	id = str_slice(id, 0, 100);
-	w->name = arena_printf(arena, "%s/%lld-%.*s.eml", m->folder, (long long) mail->date, STR_ARG(id)).at;
+	w->name = arena_printf(arena, "%s/%lld-%.*s.eml", m->folder, (long long) mail->date,
+			       STR_ARG(id))
+			  .at;
 	w->aside = arena_printf(arena, "%s.part", w->name).at;
 	w->bytes = bytes;
 	int r = offload(offload_files(), write_on_thread, w);

@@ -5,10 +5,11 @@
 #include "base/datetime.h"
 #include "base/error.h"
 
-#define LINE_MOST 76       /* RFC 2045 §6.7: quoted-printable lines */
+#define LINE_MOST       76 /* RFC 2045 §6.7: quoted-printable lines */
 #define PLAIN_LINE_MOST 78 /* RFC 5322 §2.1.1: what a line should not exceed */
-/* Bytes of UTF-8 in one encoded word: "Subject: =?utf-8?b?" + base64 of 42 + "?=" is a line of 77. */
-#define WORD_BYTES 42
+/* Bytes of UTF-8 in one encoded word: "Subject: =?utf-8?b?" + base64 of 42 + "?=" is a line of 77.
+ */
+#define WORD_BYTES      42
 
 static bool is_ascii(struct str s)
 {
@@ -23,8 +24,9 @@ static bool is_ascii(struct str s)
 
 static bool has_break(struct str s)
 {
-	return s.len > 0 && (memchr(s.at, '\n', s.len) != NULL || memchr(s.at, '\r', s.len) != NULL ||
-			     memchr(s.at, '\0', s.len) != NULL);
+	return s.len > 0 &&
+	       (memchr(s.at, '\n', s.len) != NULL || memchr(s.at, '\r', s.len) != NULL ||
+		memchr(s.at, '\0', s.len) != NULL);
 }
 
 static bool has_short_lines(struct str s)
@@ -80,7 +82,8 @@ static void add_quoted_line(struct buf *out, struct str line)
 	for (size_t i = 0; i < line.len; i++) {
 		unsigned char c = (unsigned char) line.at[i];
 		bool is_last = i + 1 == line.len;
-		bool is_plain = (c > 0x20 && c < 0x7f && c != '=') || ((c == ' ' || c == '\t') && !is_last);
+		bool is_plain = (c > 0x20 && c < 0x7f && c != '=') ||
+				((c == ' ' || c == '\t') && !is_last);
 		size_t width = is_plain ? 1 : 3;
 
 		if (column + width > LINE_MOST - 1) {
@@ -125,7 +128,8 @@ static int check_address(struct str address)
 		return fail(-E_DROPPED, "not an address: %.*s", STR_ARG(str_slice(address, 0, 80)));
 	for (size_t i = 0; i < address.len; i++) {
 		if (strchr(" <>,;\"\t", address.at[i]) != NULL)
-			return fail(-E_DROPPED, "not a bare address: %.*s", STR_ARG(str_slice(address, 0, 80)));
+			return fail(-E_DROPPED, "not a bare address: %.*s",
+				    STR_ARG(str_slice(address, 0, 80)));
 	}
 	return 0;
 }
@@ -167,11 +171,13 @@ int mail_compose(struct arena *arena, const struct mail *m, struct str *ret_byte
 	add_header_text(&out, m->subject);
 	buf_add_c(&out, "\r\nDate: ");
 	datetime_add_rfc5322(&out, m->date);
-	buf_printf(&out, "\r\nMessage-ID: <%.*s@%.*s>\r\nMIME-Version: 1.0\r\n", STR_ARG(m->id), STR_ARG(domain));
+	buf_printf(&out, "\r\nMessage-ID: <%.*s@%.*s>\r\nMIME-Version: 1.0\r\n", STR_ARG(m->id),
+		   STR_ARG(domain));
 	if (str_is_null(m->html)) {
 		add_part(&out, "text/plain", m->text);
 	} else {
-		/* The boundary cannot stand in a part: "=_" is no quoted-printable text, and the id is ours. */
+		/* The boundary cannot stand in a part: "=_" is no quoted-printable text, and the id
+		 * is ours. */
 		buf_printf(&out, "Content-Type: multipart/alternative; boundary=\"=_%.*s\"\r\n\r\n",
 			   STR_ARG(m->id));
 		buf_printf(&out, "--=_%.*s\r\n", STR_ARG(m->id));

@@ -1,9 +1,10 @@
 /*
  * message.h - a mail as bytes: RFC 5322 headers, RFC 2047 encoded words, MIME (RFC 2045) bodies.
  *
- * Text, or text and HTML as multipart/alternative.  A body travels as it is when it is ASCII with short
- * lines, else quoted-printable.  Lines end in CRLF.  Addresses are bare (local@domain), at most 50; a
- * subject or an address with a line break or a NUL is refused, so that nobody can add headers.
+ * Text, or text and HTML as multipart/alternative.  A body travels as it is when it is ASCII with
+ * short lines, else quoted-printable.  Lines end in CRLF.  Addresses are bare (local@domain), at
+ * most 50; a subject or an address with a line break or a NUL is refused, so that nobody can add
+ * headers.
  */
 #ifndef MAIL_MESSAGE_H
 #define MAIL_MESSAGE_H

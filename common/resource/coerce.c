@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/uuid.h"
 
-#define NUMBER_TEXT_MOST 1000 /* DRF's MAX_STRING_LENGTH */
+#define NUMBER_TEXT_MOST    1000 /* DRF's MAX_STRING_LENGTH */
 #define DECIMAL_DIGITS_MOST 1200
 
 struct coercion {
@@ -47,8 +47,9 @@ const char *python_type_name(const struct json *json)
 
 static bool is_space(uint32_t c)
 {
-	return (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 || c == 0x1680 ||
-	       (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
+	return (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 ||
+	       c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
+	       c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
 struct str python_strip(struct str s)
@@ -122,7 +123,9 @@ static bool plain_text(struct coercion *c, struct str *ret)
 	return true;
 }
 
-/* --- text ---------------------------------------------------------------------------------------------------- */
+/* --- text
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static bool has_surrogate(struct str text, unsigned *ret)
 {
@@ -158,13 +161,15 @@ static bool check_text(struct coercion *c, struct str text)
 		is_right = is_right && count == 0;
 	}
 	if (f->most_length > 0 && utf8_length(valid) > f->most_length) {
-		errors_add(c->errors, f->name, "Ensure this field has no more than %u characters.", f->most_length);
+		errors_add(c->errors, f->name, "Ensure this field has no more than %u characters.",
+			   f->most_length);
 		is_right = false;
 	}
 	if (text.len > 0 && memchr(text.at, '\0', text.len) != NULL)
 		is_right = blame(c, "Null characters are not allowed.");
 	if (is_broken) {
-		errors_add(c->errors, f->name, "Surrogate characters are not allowed: U+%04X.", surrogate);
+		errors_add(c->errors, f->name, "Surrogate characters are not allowed: U+%04X.",
+			   surrogate);
 		is_right = false;
 	}
 	return is_right;
@@ -213,7 +218,9 @@ static bool coerce_email(struct coercion *c, struct str *ret)
 	return is_right;
 }
 
-/* --- numbers ------------------------------------------------------------------------------------------------- */
+/* --- numbers
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static bool check_bounds(struct coercion *c, double number, const char *least, const char *most)
 {
@@ -222,13 +229,15 @@ static bool check_bounds(struct coercion *c, double number, const char *least, c
 	if (most != NULL && number > strtod(most, NULL)) {
 		if (f->most_words != NULL)
 			return blame(c, f->most_words);
-		errors_add(c->errors, f->name, "Ensure this value is less than or equal to %s.", most);
+		errors_add(c->errors, f->name, "Ensure this value is less than or equal to %s.",
+			   most);
 		return false;
 	}
 	if (least != NULL && number < strtod(least, NULL)) {
 		if (f->least_words != NULL)
 			return blame(c, f->least_words);
-		errors_add(c->errors, f->name, "Ensure this value is greater than or equal to %s.", least);
+		errors_add(c->errors, f->name, "Ensure this value is greater than or equal to %s.",
+			   least);
 		return false;
 	}
 	return true;
@@ -278,11 +287,13 @@ static bool coerce_integer(struct coercion *c, struct str *ret)
 	text = without_zero_fraction(str_trim(text));
 	if (!whole_number(text, &digits, &is_negative))
 		return blame(c, "A valid integer is required.");
-	*ret = arena_printf(c->arena, "%s%.*s", is_negative && !str_eq_c(digits, "0") ? "-" : "", STR_ARG(digits));
+	*ret = arena_printf(c->arena, "%s%.*s", is_negative && !str_eq_c(digits, "0") ? "-" : "",
+			    STR_ARG(digits));
 	return check_bounds(c, strtod(ret->at, NULL), least, most);
 }
 
-/* A decimal number taken apart as Python's Decimal.as_tuple() does: digits without leading zeros, and an exponent. */
+/* A decimal number taken apart as Python's Decimal.as_tuple() does: digits without leading zeros,
+ * and an exponent. */
 struct decimal {
 	bool is_negative;
 	char digits[DECIMAL_DIGITS_MOST];
@@ -359,11 +370,14 @@ static bool check_precision(struct coercion *c, const struct decimal *d)
 		whole = 0;
 	}
 	if (total > f->digits)
-		errors_add(c->errors, f->name, "Ensure that there are no more than %u digits in total.", f->digits);
+		errors_add(c->errors, f->name,
+			   "Ensure that there are no more than %u digits in total.", f->digits);
 	else if (places > f->places)
-		errors_add(c->errors, f->name, "Ensure that there are no more than %u decimal places.", f->places);
+		errors_add(c->errors, f->name,
+			   "Ensure that there are no more than %u decimal places.", f->places);
 	else if (whole > f->digits - f->places)
-		errors_add(c->errors, f->name, "Ensure that there are no more than %u digits before the decimal point.",
+		errors_add(c->errors, f->name,
+			   "Ensure that there are no more than %u digits before the decimal point.",
 			   f->digits - f->places);
 	else
 		return true;
@@ -384,11 +398,13 @@ static bool coerce_decimal(struct coercion *c, struct str *ret)
 		return blame(c, "A valid number is required.");
 	if (!check_precision(c, &d))
 		return false;
-	*ret = arena_printf(c->arena, "%s%.*se%" PRId64, d.is_negative ? "-" : "", (int) d.count, d.digits, d.exponent);
+	*ret = arena_printf(c->arena, "%s%.*se%" PRId64, d.is_negative ? "-" : "", (int) d.count,
+			    d.digits, d.exponent);
 	return check_bounds(c, strtod(ret->at, NULL), c->field->least, c->field->most);
 }
 
-/* --- the others ---------------------------------------------------------------------------------------------- */
+/* --- the others
+ * ---------------------------------------------------------------------------------------------- */
 
 static bool coerce_boolean(struct coercion *c, struct str *ret)
 {
@@ -529,10 +545,13 @@ static bool coerce_upload(struct coercion *c, struct str *ret)
 	const struct field *f = c->field;
 
 	if (c->in->upload == NULL)
-		return blame(c, "The submitted data was not a file. Check the encoding type on the form.");
+		return blame(
+			c,
+			"The submitted data was not a file. Check the encoding type on the form.");
 	size_t length = utf8_length(c->in->upload->filename);
 	if (f->most_length > 0 && length > f->most_length) {
-		errors_add(c->errors, f->name, "Ensure this filename has at most %u characters (it has %zu).",
+		errors_add(c->errors, f->name,
+			   "Ensure this filename has at most %u characters (it has %zu).",
 			   f->most_length, length);
 		return false;
 	}
@@ -546,16 +565,22 @@ static bool coerce_upload(struct coercion *c, struct str *ret)
 }
 
 static bool (*const readers[FIELD_TYPES])(struct coercion *, struct str *) = {
-	[FIELD_TEXT] = coerce_text,	  [FIELD_EMAIL] = coerce_email,		[FIELD_INTEGER] = coerce_integer,
-	[FIELD_DECIMAL] = coerce_decimal, [FIELD_BOOLEAN] = coerce_boolean,	[FIELD_TIME] = coerce_time,
-	[FIELD_CHOICE] = coerce_choice,	  [FIELD_REFERENCE] = coerce_reference, [FIELD_UUID] = coerce_uuid,
-	[FIELD_JSON] = coerce_json,	  [FIELD_UPLOAD] = coerce_upload,
+	[FIELD_TEXT] = coerce_text,       [FIELD_EMAIL] = coerce_email,
+	[FIELD_INTEGER] = coerce_integer, [FIELD_DECIMAL] = coerce_decimal,
+	[FIELD_BOOLEAN] = coerce_boolean, [FIELD_TIME] = coerce_time,
+	[FIELD_CHOICE] = coerce_choice,   [FIELD_REFERENCE] = coerce_reference,
+	[FIELD_UUID] = coerce_uuid,       [FIELD_JSON] = coerce_json,
+	[FIELD_UPLOAD] = coerce_upload,
 };
 
-bool coerce(struct errors *errors, const struct field *field, const struct input *in, struct str *ret_text)
+bool coerce(struct errors *errors, const struct field *field, const struct input *in,
+	    struct str *ret_text)
 {
-	struct coercion c = { .errors = errors, .field = field, .in = in, .arena = &errors->rq->arena };
+	struct coercion c = {
+		.errors = errors, .field = field, .in = in, .arena = &errors->rq->arena
+	};
 
-	must(readers[field->type] != NULL); /* field_table_check: keys and lists are never written */
+	must(readers[field->type] !=
+	     NULL); /* field_table_check: keys and lists are never written */
 	return readers[field->type](&c, ret_text);
 }

@@ -1,18 +1,19 @@
 /*
- * email_address.c - what Django's EmailValidator takes: a dot-atom or quoted local part, a host name with a top-level
- * domain of two letters or more, "localhost", or an address in brackets.
+ * email_address.c - what Django's EmailValidator takes: a dot-atom or quoted local part, a host
+ * name with a top-level domain of two letters or more, "localhost", or an address in brackets.
  */
 #include <arpa/inet.h>
 
 #include "resource/coerce.h"
 
 #define ADDRESS_MOST 320
-#define LABEL_MOST 63
+#define LABEL_MOST   63
 
 static bool is_alphanumeric(unsigned char c)
 {
 	/* Every byte of a character beyond ASCII counts as a letter, as U+00A1..U+FFFF do there. */
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80;
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       c >= 0x80;
 }
 
 static bool is_atom(struct str s)
@@ -20,7 +21,8 @@ static bool is_atom(struct str s)
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char) s.at[i];
 
-		if (c >= 0x80 || (!is_alphanumeric(c) && (c == 0 || strchr("-!#$%&'*+/=?^_`{}|~", c) == NULL)))
+		if (c >= 0x80 ||
+		    (!is_alphanumeric(c) && (c == 0 || strchr("-!#$%&'*+/=?^_`{}|~", c) == NULL)))
 			return false;
 	}
 	return s.len > 0;
@@ -112,5 +114,6 @@ bool is_email_address(struct str s)
 		return false;
 	while (at > 0 && s.at[at - 1] != '@')
 		at--;
-	return at > 1 && is_local_part(str_slice(s, 0, at - 1)) && is_domain(str_slice(s, at, s.len));
+	return at > 1 && is_local_part(str_slice(s, 0, at - 1)) &&
+	       is_domain(str_slice(s, at, s.len));
 }

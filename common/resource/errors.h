@@ -1,8 +1,8 @@
 /*
  * errors.h - what is wrong with an input: messages per field, as DRF groups them.
  *
- * Fields stand in the order in which they were first blamed, messages in the order in which they were added.  Everything
- * lies in the request's arena.
+ * Fields stand in the order in which they were first blamed, messages in the order in which they
+ * were added.  Everything lies in the request's arena.
  */
 #ifndef RESOURCE_ERRORS_H
 #define RESOURCE_ERRORS_H

@@ -44,17 +44,21 @@ static bool is_computed_and_a_column(const struct field *f)
 
 static bool is_blank_number(const struct field *f)
 {
-	return f->may_be_blank && f->type != FIELD_TEXT && f->type != FIELD_EMAIL && f->type != FIELD_CHOICE;
+	return f->may_be_blank && f->type != FIELD_TEXT && f->type != FIELD_EMAIL &&
+	       f->type != FIELD_CHOICE;
 }
 
 static bool is_nowhere_filled(const struct field *f)
 {
-	bool is_column = f->sql == NULL && !f->is_not_a_column && f->type != FIELD_MANY && f->type != FIELD_KEY;
-	bool is_written = !f->is_read_only && !f->is_hidden && (f->is_required || f->is_required_once);
-	bool is_set = f->usual != NULL || f->is_nullable || f->is_now_at_creation || f->is_now_at_save;
+	bool is_column = f->sql == NULL && !f->is_not_a_column && f->type != FIELD_MANY &&
+			 f->type != FIELD_KEY;
+	bool is_written = !f->is_read_only && !f->is_hidden &&
+			  (f->is_required || f->is_required_once);
+	bool is_set = f->usual != NULL || f->is_nullable || f->is_now_at_creation ||
+		      f->is_now_at_save;
 	/* Text that clients may leave out becomes ""; what is read-only may be set by a hook. */
-	return is_column && !is_written && !is_set && !f->is_read_only && !f->may_be_blank && f->type != FIELD_TEXT &&
-	       f->type != FIELD_INTEGER && f->type != FIELD_BOOLEAN;
+	return is_column && !is_written && !is_set && !f->is_read_only && !f->may_be_blank &&
+	       f->type != FIELD_TEXT && f->type != FIELD_INTEGER && f->type != FIELD_BOOLEAN;
 }
 
 static bool is_pattern_without_words(const struct field *f)
@@ -82,12 +86,14 @@ int field_table_check(const char *resource, const struct field *fields, size_t c
 
 		for (size_t k = 0; k < ARRAY_SIZE(contradictions); k++) {
 			if (contradictions[k].is_there(f))
-				return fail(-EINVAL, "%s: field %s %s", resource, f->name == NULL ? "?" : f->name,
+				return fail(-EINVAL, "%s: field %s %s", resource,
+					    f->name == NULL ? "?" : f->name,
 					    contradictions[k].sentence);
 		}
 		for (size_t k = 0; k < i; k++) {
 			if (strcmp(fields[k].name, f->name) == 0)
-				return fail(-EINVAL, "%s: field %s stands there twice", resource, f->name);
+				return fail(-EINVAL, "%s: field %s stands there twice", resource,
+					    f->name);
 		}
 	}
 	return 0;

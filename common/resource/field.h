@@ -1,11 +1,13 @@
 /*
  * field.h - one row of a resource's table: a name on the wire, a type, and rules as words.
  *
- *     FIELD("price",  DECIMAL,  REQUIRED, DIGITS(10, 2), AT_LEAST("0", "Price cannot be negative")),
+ *     FIELD("price",  DECIMAL,  REQUIRED, DIGITS(10, 2), AT_LEAST("0", "Price cannot be
+ * negative")),
  *
- * The words only describe: each is a designated initialiser, so an unknown word does not compile, and field_table_check
- * refuses at start what contradicts itself, with a sentence.  Values travel between validation, hooks, SQL and rendering
- * as PostgreSQL's own text form (struct str, absent = NULL).
+ * The words only describe: each is a designated initialiser, so an unknown word does not compile,
+ * and field_table_check refuses at start what contradicts itself, with a sentence.  Values travel
+ * between validation, hooks, SQL and rendering as PostgreSQL's own text form (struct str, absent =
+ * NULL).
  *
  * Input coercion and messages are DRF's (drf-wire §5, §6), output forms too (§7).
  */
@@ -19,19 +21,20 @@ struct resource;
 struct row;
 
 enum field_type {
-	FIELD_KEY,       /* the primary key: uuid, or bigint by the resource's word; never written by clients */
-	FIELD_TEXT,      /* CharField: trimmed unless KEEP_SPACES */
-	FIELD_EMAIL,     /* the domain is lower-cased before anything else looks (T-25) */
+	FIELD_KEY,   /* the primary key: uuid, or bigint by the resource's word; never written by
+			clients */
+	FIELD_TEXT,  /* CharField: trimmed unless KEEP_SPACES */
+	FIELD_EMAIL, /* the domain is lower-cased before anything else looks (T-25) */
 	FIELD_INTEGER,
-	FIELD_DECIMAL,   /* fixed places; text on the wire */
+	FIELD_DECIMAL, /* fixed places; text on the wire */
 	FIELD_BOOLEAN,
-	FIELD_TIME,      /* timestamptz */
+	FIELD_TIME, /* timestamptz */
 	FIELD_CHOICE,
 	FIELD_REFERENCE, /* a key of another resource, shown as the key */
 	FIELD_UUID,
-	FIELD_JSON,      /* jsonb; shown as it is */
-	FIELD_UPLOAD,    /* a file of a multipart body; the column holds its path */
-	FIELD_MANY,      /* rows of another resource that point here: one more statement a page */
+	FIELD_JSON,   /* jsonb; shown as it is */
+	FIELD_UPLOAD, /* a file of a multipart body; the column holds its path */
+	FIELD_MANY,   /* rows of another resource that point here: one more statement a page */
 	FIELD_TYPES,
 };
 
@@ -41,29 +44,31 @@ enum field_type {
 struct field {
 	const char *name;
 	enum field_type type;
-	const char *column;  /* NULL: the name */
-	const char *sql;     /* COMPUTED: an expression over the row, alias t; never written */
-	bool is_required;    /* in POST and PUT */
+	const char *column;    /* NULL: the name */
+	const char *sql;       /* COMPUTED: an expression over the row, alias t; never written */
+	bool is_required;      /* in POST and PUT */
 	bool is_required_once; /* in POST only */
 	bool is_read_only;
-	bool is_write_only;  /* never shown: passwords */
-	bool is_hidden;      /* a column that hooks set and read; not on the wire at all */
+	bool is_write_only; /* never shown: passwords */
+	bool is_hidden;     /* a column that hooks set and read; not on the wire at all */
 	bool is_nullable;
 	bool may_be_blank;
 	bool keeps_spaces;
-	bool is_fixed;       /* taken at creation, ignored afterwards */
-	bool is_in_detail;   /* shown by retrieve, create and update, not in lists */
+	bool is_fixed;        /* taken at creation, ignored afterwards */
+	bool is_in_detail;    /* shown by retrieve, create and update, not in lists */
 	bool is_not_a_column; /* input that only hooks use (password_confirm, name) */
 	unsigned most_length;
 	unsigned digits, places;
-	const char *least, *most;             /* numbers, as text */
-	const char *least_words, *most_words; /* NULL: DRF's */
+	const char *least, *most;                /* numbers, as text */
+	const char *least_words, *most_words;    /* NULL: DRF's */
 	bool is_now_at_creation, is_now_at_save; /* TIME: set by the server */
-	const char *usual;   /* value at creation when absent, as SQL text; NULL: "" for blank text, NULL if nullable */
+	const char *usual; /* value at creation when absent, as SQL text; NULL: "" for blank text,
+			      NULL if nullable */
 	const char *const *choices; /* NULL-terminated */
 	const char *pattern_words;  /* with has_pattern: the message */
 	bool (*has_pattern)(struct str value);
-	/* More rules of a text: fills the sentences that it breaks (at most FIELD_RULES), returns how many. */
+	/* More rules of a text: fills the sentences that it breaks (at most FIELD_RULES), returns
+	 * how many. */
 	size_t (*rules)(struct str value, struct str *ret_sentences);
 	/* UPLOAD: 0, or a negative error whose reason is the message.  Must not yield. */
 	int (*file_rule)(const struct upload *);

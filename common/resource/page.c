@@ -63,7 +63,8 @@ static struct str page_link(struct request *rq, int64_t page)
 			pairs[count++] = pair;
 	}
 	if (page > 1)
-		pairs[count++] = (struct form_field){ STR("page"), arena_printf(&rq->arena, "%" PRId64, page) };
+		pairs[count++] = (struct form_field){ STR("page"),
+						      arena_printf(&rq->arena, "%" PRId64, page) };
 	qsort(pairs, count, sizeof(pairs[0]), by_name);
 	for (size_t i = 0; i < count; i++)
 		add_pair(&query, pairs[i].name, pairs[i].value);
@@ -87,7 +88,8 @@ static int choose_page(struct request *rq, int64_t pages, int64_t *ret)
 	return 0;
 }
 
-static void put_link(struct json_writer *w, struct request *rq, const char *name, bool exists, int64_t page)
+static void put_link(struct json_writer *w, struct request *rq, const char *name, bool exists,
+		     int64_t page)
 {
 	json_put_key(w, str_c(name));
 	if (exists)

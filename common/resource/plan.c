@@ -88,8 +88,8 @@ static void build_insert(struct plan *p)
 		number++;
 		buf_printf(&values, "%s$%u", number == 1 ? "" : ", ", number);
 	}
-	p->insert = statement(DB_EXCLUSIVE, "INSERT INTO %s AS t (%s) VALUES (%s) RETURNING %.*s", res->table, names.at,
-			      values.at, STR_ARG(p->columns));
+	p->insert = statement(DB_EXCLUSIVE, "INSERT INTO %s AS t (%s) VALUES (%s) RETURNING %.*s",
+			      res->table, names.at, values.at, STR_ARG(p->columns));
 }
 
 /* The other resource's select list as one array of texts. */
@@ -126,12 +126,12 @@ static void build_detail(struct plan *p)
 			continue;
 		buf_add_c(&columns, ", (SELECT json_agg(");
 		add_text_array(&columns, plan_of(f->refers));
-		buf_printf(&columns, " ORDER BY %s) FROM %s t WHERE t.%s = $1 AND %s)", f->refers->order,
-			   f->refers->table, f->through, rows_of(f->refers));
+		buf_printf(&columns, " ORDER BY %s) FROM %s t WHERE t.%s = $1 AND %s)",
+			   f->refers->order, f->refers->table, f->through, rows_of(f->refers));
 	}
 	p->has_many = columns.len > 0;
-	p->find_in_detail = statement(DB_SHARED, "SELECT %.*s%s FROM %s t WHERE t.id = $1 AND %s", STR_ARG(p->columns),
-				      columns.at, res->table, rows_of(res));
+	p->find_in_detail = statement(DB_SHARED, "SELECT %.*s%s FROM %s t WHERE t.id = $1 AND %s",
+				      STR_ARG(p->columns), columns.at, res->table, rows_of(res));
 }
 
 const struct plan *plan_of(const struct resource *res)
@@ -146,15 +146,18 @@ static int check_resource(const struct resource *res)
 {
 	bool has_key = false;
 
-	if (res->name == NULL || res->model == NULL || res->path == NULL || res->table == NULL || res->order == NULL ||
-	    res->help == NULL)
+	if (res->name == NULL || res->model == NULL || res->path == NULL || res->table == NULL ||
+	    res->order == NULL || res->help == NULL)
 		return fail(-EINVAL, "resource %s needs a name, model, path, table, order and help",
 			    res->name == NULL ? "?" : res->name);
 	if (res->permission_count == 0)
-		return fail(-EINVAL, "resource %s has no permissions: nobody could use it", res->name);
+		return fail(-EINVAL, "resource %s has no permissions: nobody could use it",
+			    res->name);
 	for (size_t i = 0; i < res->permission_count; i++) {
 		if ((res->permissions[i].who == WHO_OWNER) != (res->permissions[i].owner != NULL))
-			return fail(-EINVAL, "resource %s: permission %zu must name an owner, or none", res->name, i + 1);
+			return fail(-EINVAL,
+				    "resource %s: permission %zu must name an owner, or none",
+				    res->name, i + 1);
 	}
 	for (size_t i = 0; i < res->field_count; i++)
 		has_key = has_key || res->fields[i].type == FIELD_KEY;
@@ -185,13 +188,16 @@ int plan_build(const struct resource *res)
 	p->many_column_of = arena_array(&plans_arena, int, res->field_count);
 	build_columns(p, &columns);
 	p->columns = arena_str(&plans_arena, buf_str(&columns));
-	p->find = statement(DB_SHARED, "SELECT %s FROM %s t WHERE t.id = $1 AND %s", columns.at, res->table, rows);
+	p->find = statement(DB_SHARED, "SELECT %s FROM %s t WHERE t.id = $1 AND %s", columns.at,
+			    res->table, rows);
 	p->find_for_update = statement(DB_EXCLUSIVE, "%.*s FOR UPDATE OF t", STR_ARG(p->find.sql));
 	p->count = statement(DB_EXCLUSIVE, "SELECT count(*) FROM %s t WHERE %s", res->table, rows);
-	p->page = statement(DB_EXCLUSIVE, "SELECT %s FROM %s t WHERE %s ORDER BY %s LIMIT %u OFFSET $1", columns.at,
-			    res->table, rows, res->order, page);
+	p->page = statement(DB_EXCLUSIVE,
+			    "SELECT %s FROM %s t WHERE %s ORDER BY %s LIMIT %u OFFSET $1",
+			    columns.at, res->table, rows, res->order, page);
 	if (res->remove != NULL)
-		p->remove = statement(DB_EXCLUSIVE, "UPDATE %s t SET %s WHERE t.id = $1", res->table, res->remove);
+		p->remove = statement(DB_EXCLUSIVE, "UPDATE %s t SET %s WHERE t.id = $1",
+				      res->table, res->remove);
 	else
 		p->remove = statement(DB_EXCLUSIVE, "DELETE FROM %s t WHERE t.id = $1", res->table);
 	build_insert(p);
@@ -206,8 +212,8 @@ int plan_build(const struct resource *res)
 	return r;
 }
 
-struct db_statement plan_update(const struct plan *p, struct arena *arena, const struct values *values,
-				struct str *params, size_t *ret_count)
+struct db_statement plan_update(const struct plan *p, struct arena *arena,
+				const struct values *values, struct str *params, size_t *ret_count)
 {
 	_cleanup_(buf_fini) struct buf sets = BUF_INIT;
 	const struct resource *res = p->resource;
@@ -217,20 +223,23 @@ struct db_statement plan_update(const struct plan *p, struct arena *arena, const
 		if (!is_stored(&res->fields[i]) || !values->is_given[i])
 			continue;
 		params[count++] = values->text[i];
-		buf_printf(&sets, "%s%s = $%zu", sets.len == 0 ? "" : ", ", column_name(&res->fields[i]), count);
+		buf_printf(&sets, "%s%s = $%zu", sets.len == 0 ? "" : ", ",
+			   column_name(&res->fields[i]), count);
 	}
 	*ret_count = count;
 	return (struct db_statement){
-		.sql = arena_printf(arena, "UPDATE %s AS t SET %s WHERE t.id = $1 RETURNING %.*s", res->table, sets.at,
-				    STR_ARG(p->columns)),
+		.sql = arena_printf(arena, "UPDATE %s AS t SET %s WHERE t.id = $1 RETURNING %.*s",
+				    res->table, sets.at, STR_ARG(p->columns)),
 		.is_varying = true,
 	};
 }
 
-struct row row_read(const struct plan *p, struct arena *arena, const struct db_rows *rows, int number, bool in_detail)
+struct row row_read(const struct plan *p, struct arena *arena, const struct db_rows *rows,
+		    int number, bool in_detail)
 {
 	size_t count = p->resource->field_count;
-	struct row row = { .resource = p->resource, .text = arena_array(arena, struct str, count),
+	struct row row = { .resource = p->resource,
+			   .text = arena_array(arena, struct str, count),
 			   .is_in_detail = in_detail };
 
 	for (size_t i = 0; i < count; i++) {

@@ -10,7 +10,8 @@ static void put_time(struct json_writer *w, struct str text)
 	usec_t at;
 
 	if (datetime_parse_pg(text, &at) < 0)
-		must_not_reach("PostgreSQL's timestamptz in a form that it does not have with TimeZone UTC");
+		must_not_reach(
+			"PostgreSQL's timestamptz in a form that it does not have with TimeZone UTC");
 	datetime_add_drf(&out, at);
 	json_put_str(w, buf_str(&out));
 }
@@ -26,8 +27,8 @@ static void put_json(struct request *rq, struct json_writer *w, struct str text)
 	json_put_tree(w, tree);
 }
 
-static void put_value(struct request *rq, struct json_writer *w, const struct resource *res, const struct field *f,
-		      struct str text)
+static void put_value(struct request *rq, struct json_writer *w, const struct resource *res,
+		      const struct field *f, struct str text)
 {
 	if (str_is_null(text)) {
 		json_put_null(w);
@@ -58,7 +59,8 @@ static void put_value(struct request *rq, struct json_writer *w, const struct re
 	}
 }
 
-static void put_many(struct request *rq, struct json_writer *w, const struct field *f, struct str rows)
+static void put_many(struct request *rq, struct json_writer *w, const struct field *f,
+		     struct str rows)
 {
 	const struct plan *other = plan_of(f->refers);
 	struct json_error error;
@@ -77,7 +79,8 @@ static void put_many(struct request *rq, struct json_writer *w, const struct fie
 	json_end_array(w);
 }
 
-void row_render(struct request *rq, const struct plan *p, const struct row *row, bool in_detail, struct json_writer *w)
+void row_render(struct request *rq, const struct plan *p, const struct row *row, bool in_detail,
+		struct json_writer *w)
 {
 	const struct resource *res = p->resource;
 
@@ -99,8 +102,8 @@ void row_render(struct request *rq, const struct plan *p, const struct row *row,
 	json_end_object(w);
 }
 
-int resource_render(struct request *rq, struct db_at at, const struct resource *res, const struct row *row,
-		    bool in_detail, struct json_writer *w)
+int resource_render(struct request *rq, struct db_at at, const struct resource *res,
+		    const struct row *row, bool in_detail, struct json_writer *w)
 {
 	const struct plan *p = plan_of(res);
 	struct row detailed;

@@ -10,7 +10,9 @@
 #include "base/uuid.h"
 #include "resource/resource-internal.h"
 
-/* --- who may --------------------------------------------------------------------------------------------------- */
+/* --- who may
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static bool is_met(const struct permission *p, const struct identity *caller)
 {
@@ -43,7 +45,8 @@ static int permit(struct request *rq, unsigned may)
 	return refusal(rq->caller);
 }
 
-int resource_allow(const struct request *rq, const struct resource *res, const struct row *row, unsigned may)
+int resource_allow(const struct request *rq, const struct resource *res, const struct row *row,
+		   unsigned may)
 {
 	for (size_t i = 0; i < res->permission_count; i++) {
 		const struct permission *p = &res->permissions[i];
@@ -81,7 +84,9 @@ static int permit_delete(struct request *rq)
 	return permit(rq, MAY_DELETE);
 }
 
-/* --- one row --------------------------------------------------------------------------------------------------- */
+/* --- one row
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 /* The key as PostgreSQL reads it; what can be no key is DRF's plain "Not found.". */
 static int read_key(struct request *rq, const struct resource *res, struct str *ret)
@@ -108,7 +113,8 @@ static int read_key(struct request *rq, const struct resource *res, struct str *
 	return 0;
 }
 
-int resource_find(struct request *rq, struct db_at at, const struct resource *res, struct str key, struct row *ret)
+int resource_find(struct request *rq, struct db_at at, const struct resource *res, struct str key,
+		  struct row *ret)
 {
 	const struct plan *p = plan_of(res);
 	struct db_rows rows;
@@ -123,7 +129,8 @@ int resource_find(struct request *rq, struct db_at at, const struct resource *re
 	return 0;
 }
 
-static int reply_row(struct request *rq, int status, const struct resource *res, const struct row *row)
+static int reply_row(struct request *rq, int status, const struct resource *res,
+		     const struct row *row)
 {
 	_cleanup_(buf_fini) struct buf body = BUF_INIT;
 	struct json_writer w;
@@ -134,7 +141,9 @@ static int reply_row(struct request *rq, int status, const struct resource *res,
 	return r < 0 ? r : reply_json(rq, status, buf_str(&body));
 }
 
-/* --- the routes ------------------------------------------------------------------------------------------------- */
+/* --- the routes
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static int list(struct request *rq)
 {
@@ -189,7 +198,7 @@ static int change(struct request *rq)
 	return save(rq, VALIDATE_CHANGE);
 }
 
-static int delete(struct request *rq)
+static int delete (struct request *rq)
 {
 	struct str key;
 	int r;
@@ -235,7 +244,9 @@ static void add_routes(struct route_table *table, const struct resource *res)
 		rows[count++] = (struct route){
 			.mount = ROUTE_API,
 			.method = a->method,
-			.pattern = arena_printf(&routes_arena, "%s%s", res->path, a->on_one ? "{id}/" : "").at,
+			.pattern = arena_printf(&routes_arena, "%s%s", res->path,
+						a->on_one ? "{id}/" : "")
+					   .at,
 			.handle = a->handle,
 			.permit = a->permit,
 			.name = arena_printf(&routes_arena, "%s-%s", res->name, a->suffix).at,
@@ -247,7 +258,8 @@ static void add_routes(struct route_table *table, const struct resource *res)
 	route_table_add(table, rows, count);
 }
 
-int resource_routes(struct route_table *table, const struct resource *const *resources, size_t count)
+int resource_routes(struct route_table *table, const struct resource *const *resources,
+		    size_t count)
 {
 	if (!has_arena) {
 		arena_init(&routes_arena);

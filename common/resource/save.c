@@ -8,7 +8,8 @@
 #include "base/world.h"
 #include "resource/resource-internal.h"
 
-/* How often a save is tried again when a value that a hook made (a slug) was taken by somebody else meanwhile. */
+/* How often a save is tried again when a value that a hook made (a slug) was taken by somebody else
+ * meanwhile. */
 #define RACES_MOST 5
 
 int change_enqueue(struct change *c, const struct task *task, const void *arguments)
@@ -16,7 +17,8 @@ int change_enqueue(struct change *c, const struct task *task, const void *argume
 	struct enqueued *job;
 	int r;
 
-	r = enqueue_args(c->rq->thread->producer, c->tx, &c->rq->arena, task, arguments, NULL, &job);
+	r = enqueue_args(c->rq->thread->producer, c->tx, &c->rq->arena, task, arguments, NULL,
+			 &job);
 	if (r < 0)
 		return r;
 	job->next = c->enqueued;
@@ -29,22 +31,24 @@ static struct db_at change_at(const struct change *c)
 	return (struct db_at){ .db = c->rq->thread->db, .tx = c->tx };
 }
 
-/* --- what only the database can say --------------------------------------------------------------------------- */
+/* --- what only the database can say
+ * --------------------------------------------------------------------------- */
 
 static int check_reference(struct change *c, const struct field *f, struct str key, struct str sent)
 {
 	struct arena *arena = &c->rq->arena;
 	const struct resource *other = f->refers;
 	const struct db_statement exists = {
-		.sql = arena_printf(arena, "SELECT 1 FROM %s t WHERE t.id = $1 AND %s", other->table,
-				    other->rows == NULL ? "true" : other->rows),
+		.sql = arena_printf(arena, "SELECT 1 FROM %s t WHERE t.id = $1 AND %s",
+				    other->table, other->rows == NULL ? "true" : other->rows),
 	};
 	struct db_rows rows;
 	int r;
 
 	r = db_at_query(change_at(c), arena, &exists, DB_VALUES(key), &rows);
 	if (r == 0 && rows.count == 0)
-		errors_add(&c->errors, f->name, "Invalid pk \"%.*s\" - object does not exist.", STR_ARG(sent));
+		errors_add(&c->errors, f->name, "Invalid pk \"%.*s\" - object does not exist.",
+			   STR_ARG(sent));
 	return r;
 }
 
@@ -74,9 +78,11 @@ static int check_unique(struct change *c, const struct field *f, struct str valu
 	/* NULL is distinct from every key, so at creation no row is left out. */
 	struct str self = c->old == NULL ? STR_NULL : row_get(c->old, "id");
 	const struct db_statement is_taken = {
-		.sql = arena_printf(arena, "SELECT 1 FROM %s t WHERE t.%s = $1 AND t.id IS DISTINCT FROM $2 AND %s",
-				    res->table, f->column == NULL ? f->name : f->column,
-				    res->rows == NULL ? "true" : res->rows),
+		.sql = arena_printf(
+			arena,
+			"SELECT 1 FROM %s t WHERE t.%s = $1 AND t.id IS DISTINCT FROM $2 AND %s",
+			res->table, f->column == NULL ? f->name : f->column,
+			res->rows == NULL ? "true" : res->rows),
 	};
 	struct db_rows rows;
 	int r;
@@ -122,7 +128,9 @@ static int check(struct change *c)
 	return r;
 }
 
-/* --- writing -------------------------------------------------------------------------------------------------- */
+/* --- writing
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static struct str usual_value(const struct field *f)
 {
@@ -220,7 +228,8 @@ static int blame_violation(struct change *c)
 	for (size_t i = 0; i < c->resource->field_count; i++) {
 		const struct field *f = &c->resource->fields[i];
 
-		if (f->is_unique && !str_is_null(c->values.sent[i]) && strcmp(f->unique_constraint, constraint) == 0) {
+		if (f->is_unique && !str_is_null(c->values.sent[i]) &&
+		    strcmp(f->unique_constraint, constraint) == 0) {
 			blame_duplicate(c, f);
 			return 0;
 		}
@@ -305,7 +314,8 @@ static int create(struct change *c, struct row *ret)
 		return reply_invalid(c);
 	const struct values sent = c->values;
 	for (unsigned tries = 0; tries < RACES_MOST; tries++) {
-		c->values = values_copy(&c->rq->arena, &sent); /* hooks begin anew: they made what was taken */
+		c->values = values_copy(&c->rq->arena,
+					&sent); /* hooks begin anew: they made what was taken */
 		r = create_once(c, ret);
 		if (r != -E_UNIQUE)
 			break;
@@ -314,8 +324,8 @@ static int create(struct change *c, struct row *ret)
 }
 
 /* One row of the API, locked until the transaction ends. */
-static int find_locked(struct request *rq, struct db_tx *tx, const struct resource *res, struct str key,
-		       struct row *ret)
+static int find_locked(struct request *rq, struct db_tx *tx, const struct resource *res,
+		       struct str key, struct row *ret)
 {
 	const struct plan *p = plan_of(res);
 	struct db_rows rows;
@@ -356,8 +366,8 @@ static int change_row(struct change *c, struct str key, struct row *ret)
 	return r < 0 ? r : finish(c);
 }
 
-int resource_save(struct request *rq, const struct resource *res, enum validate_mode mode, struct str key,
-		  struct row *ret)
+int resource_save(struct request *rq, const struct resource *res, enum validate_mode mode,
+		  struct str key, struct row *ret)
 {
 	struct change *c = arena_new(&rq->arena, struct change);
 
@@ -389,7 +399,8 @@ static int remove_row(struct change *c, struct str key)
 	if (hooks->deleting != NULL)
 		r = hooks->deleting(c);
 	if (r == 0)
-		r = db_tx_query(&tx, &c->rq->arena, &plan_of(c->resource)->remove, DB_VALUES(key), &rows);
+		r = db_tx_query(&tx, &c->rq->arena, &plan_of(c->resource)->remove, DB_VALUES(key),
+				&rows);
 	if (r == 0)
 		r = db_commit(&tx);
 	c->tx = NULL;

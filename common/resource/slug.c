@@ -1,8 +1,9 @@
 /*
  * slug.c - Django's slugify and a slug that no other row has.
  *
- * Only what slugify(allow_unicode=False) does after NFKD and dropping what is not ASCII; of NFKD the letters of Latin-1 and
- * Latin Extended-A with a base letter are known here, everything else beyond ASCII is dropped as there.
+ * Only what slugify(allow_unicode=False) does after NFKD and dropping what is not ASCII; of NFKD
+ * the letters of Latin-1 and Latin Extended-A with a base letter are known here, everything else
+ * beyond ASCII is dropped as there.
  */
 #include <assert.h>
 
@@ -10,9 +11,10 @@
 #include "resource/resource.h"
 
 /* U+00C0..U+017F: the ASCII letter left of each after decomposition, ' ' where none is. */
-static const char latin_bases[] = "AAAAAA CEEEEIIII NOOOOO  UUUUY  aaaaaa ceeeeiiii nooooo  uuuuy y"
-				  "AaAaAaCcCcCcCcDd  EeEeEeEeEeGgGgGgGgHh  IiIiIiIiI   JjKk LlLlLlL"
-				  "l  NnNnNnn  OoOoOo  RrRrRrSsSsSsSsTtTt  UuUuUuUuUuUuWwYyYZzZzZzs";
+static const char latin_bases[] =
+	"AAAAAA CEEEEIIII NOOOOO  UUUUY  aaaaaa ceeeeiiii nooooo  uuuuy y"
+	"AaAaAaCcCcCcCcDd  EeEeEeEeEeGgGgGgGgHh  IiIiIiIiI   JjKk LlLlLlL"
+	"l  NnNnNnn  OoOoOo  RrRrRrSsSsSsSsTtTt  UuUuUuUuUuUuWwYyYZzZzZzs";
 #define LATIN_FIRST 0xc0
 static_assert(sizeof(latin_bases) - 1 == 0x180 - LATIN_FIRST, "one letter per code point");
 
@@ -37,7 +39,8 @@ struct str slugify(struct arena *arena, struct str text)
 		if (c >= 'A' && c <= 'Z')
 			c = (char) (c + ('a' - 'A'));
 		bool is_word = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
-		bool is_gap = c == '-' || c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1c && c <= 0x1f);
+		bool is_gap = c == '-' || c == ' ' || (c >= '\t' && c <= '\r') ||
+			      (c >= 0x1c && c <= 0x1f);
 		if (is_word)
 			slug[len++] = c;
 		else if (is_gap && (len == 0 || slug[len - 1] != '-'))
@@ -58,11 +61,12 @@ static struct str strip_hyphens(struct str s)
 	return s;
 }
 
-int slug_make(struct db_tx *tx, struct arena *arena, const char *table, const char *condition, struct str text,
-	      const char *fallback, size_t most, struct str *ret)
+int slug_make(struct db_tx *tx, struct arena *arena, const char *table, const char *condition,
+	      struct str text, const char *fallback, size_t most, struct str *ret)
 {
 	const struct db_statement is_taken = {
-		.sql = arena_printf(arena, "SELECT 1 FROM %s WHERE slug = $1 AND %s", table, condition),
+		.sql = arena_printf(arena, "SELECT 1 FROM %s WHERE slug = $1 AND %s", table,
+				    condition),
 	};
 	struct str base = strip_hyphens(str_slice(slugify(arena, text), 0, most));
 	struct db_rows rows;
@@ -78,7 +82,9 @@ int slug_make(struct db_tx *tx, struct arena *arena, const char *table, const ch
 		if (rows.count == 0)
 			break;
 		struct str number = arena_printf(arena, "-%u", n);
-		slug = arena_printf(arena, "%.*s%.*s", STR_ARG(str_slice(base, 0, most - number.len)), STR_ARG(number));
+		slug = arena_printf(arena, "%.*s%.*s",
+				    STR_ARG(str_slice(base, 0, most - number.len)),
+				    STR_ARG(number));
 	}
 	*ret = slug;
 	return 0;

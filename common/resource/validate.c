@@ -2,7 +2,8 @@
 
 #include "resource/coerce.h"
 
-static void values_init(struct values *v, struct arena *arena, const struct field *fields, size_t count)
+static void values_init(struct values *v, struct arena *arena, const struct field *fields,
+			size_t count)
 {
 	*v = (struct values){
 		.fields = fields,
@@ -107,20 +108,22 @@ static bool is_writable(const struct field *f, enum validate_mode mode)
 	       (!f->is_fixed || mode == VALIDATE_CREATE);
 }
 
-static void validate_field(struct errors *errors, const struct body *body, struct values *v, size_t place,
-			   enum validate_mode mode)
+static void validate_field(struct errors *errors, const struct body *body, struct values *v,
+			   size_t place, enum validate_mode mode)
 {
 	const struct field *f = &v->fields[place];
 	struct input in = find_input(body, f->name);
-	enum presence presence =
-		body->kind == BODY_JSON ? json_presence(f, &in) : form_presence(f, &in, mode);
+	enum presence presence = body->kind == BODY_JSON ? json_presence(f, &in)
+							 : form_presence(f, &in, mode);
 
 	if (presence == ABSENT) {
-		bool is_required = f->is_required || (f->is_required_once && mode == VALIDATE_CREATE);
+		bool is_required = f->is_required ||
+				   (f->is_required_once && mode == VALIDATE_CREATE);
 
 		if (is_required && mode != VALIDATE_CHANGE)
-			errors_add(errors, f->name, f->type == FIELD_UPLOAD ? "No file was submitted."
-									     : "This field is required.");
+			errors_add(errors, f->name,
+				   f->type == FIELD_UPLOAD ? "No file was submitted."
+							   : "This field is required.");
 		return;
 	}
 	if (presence == IS_NULL) {
@@ -139,8 +142,9 @@ static void validate_field(struct errors *errors, const struct body *body, struc
 	v->is_given[place] = true;
 }
 
-int validate_body(struct request *rq, const struct field *fields, size_t count, enum validate_mode mode,
-		  unsigned accepts, struct errors *errors, struct values *ret_values)
+int validate_body(struct request *rq, const struct field *fields, size_t count,
+		  enum validate_mode mode, unsigned accepts, struct errors *errors,
+		  struct values *ret_values)
 {
 	const struct body *body;
 	int r;

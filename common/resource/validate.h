@@ -11,7 +11,8 @@
 
 enum validate_mode {
 	VALIDATE_CREATE,  /* POST: required fields, defaults for the absent */
-	VALIDATE_REPLACE, /* PUT: required fields; absent ones stay (an absent boolean of a form is false) */
+	VALIDATE_REPLACE, /* PUT: required fields; absent ones stay (an absent boolean of a form is
+			     false) */
 	VALIDATE_CHANGE,  /* PATCH: only what is given */
 };
 
@@ -19,19 +20,19 @@ enum validate_mode {
 struct values {
 	const struct field *fields;
 	size_t count;
-	struct str *text;   /* SQL text; absent: NULL or not given */
-	struct str *sent;           /* as it stood in the body, for messages that quote it */
+	struct str *text; /* SQL text; absent: NULL or not given */
+	struct str *sent; /* as it stood in the body, for messages that quote it */
 	bool *is_given;
 	const struct upload **uploads; /* FIELD_UPLOAD: the file */
 };
 
 /*
- * Reads the body by the fields' own rules; what needs the database (references, uniqueness) is not asked here.
- * 0 with *ret_values, messages in `errors`; or an error of request_body (415, 400 parse).  A JSON body that is no
- * object: the message DRF has for it under non_field_errors.
+ * Reads the body by the fields' own rules; what needs the database (references, uniqueness) is not
+ * asked here. 0 with *ret_values, messages in `errors`; or an error of request_body (415, 400
+ * parse).  A JSON body that is no object: the message DRF has for it under non_field_errors.
  */
-int validate_body(struct request *, const struct field *, size_t count, enum validate_mode, unsigned accepts,
-		  struct errors *, struct values *ret_values) _must_check_;
+int validate_body(struct request *, const struct field *, size_t count, enum validate_mode,
+		  unsigned accepts, struct errors *, struct values *ret_values) _must_check_;
 
 /* By name; the name must exist (a bug otherwise). */
 size_t values_place(const struct values *, const char *field);

@@ -120,8 +120,9 @@ static int make_root(const struct job *job)
 }
 
 /*
- * The folder that holds the file, made if `makes`, and the file's name in it.  mkdirat follows links in the
- * middle of a path, so the folder is made part by part, each beneath the one that was opened before.
+ * The folder that holds the file, made if `makes`, and the file's name in it.  mkdirat follows
+ * links in the middle of a path, so the folder is made part by part, each beneath the one that was
+ * opened before.
  */
 static int open_parent(const struct job *job, bool makes, const char **ret_name)
 {

@@ -24,7 +24,8 @@ static const struct db_statement verify_address = {
 
 static struct str greeting(struct arena *arena, const struct row *row)
 {
-	struct str name = str_trim(arena_printf(arena, "%.*s %.*s", STR_ARG(row_get(row, "first_name")),
+	struct str name = str_trim(arena_printf(arena, "%.*s %.*s",
+						STR_ARG(row_get(row, "first_name")),
 						STR_ARG(row_get(row, "last_name"))));
 
 	return name.len > 0 ? name : row_get(row, "username");
@@ -111,7 +112,8 @@ static const struct field verify_fields[] = {
 /* clang-format on */
 
 /* 1 with the user's key, 0 when address, password or state do not fit; all three cost one hash. */
-static int check_credentials(struct request *rq, struct str email, struct str password, struct str *ret_id)
+static int check_credentials(struct request *rq, struct str email, struct str password,
+			     struct str *ret_id)
 {
 	struct str encoded = STR_NULL;
 	struct db_rows rows;
@@ -142,12 +144,14 @@ int auth_login(struct request *rq)
 	int r;
 
 	errors_init(&errors, rq);
-	r = validate_body(rq, login_fields, ARRAY_SIZE(login_fields), VALIDATE_CREATE, BODY_ANY, &errors, &values);
+	r = validate_body(rq, login_fields, ARRAY_SIZE(login_fields), VALIDATE_CREATE, BODY_ANY,
+			  &errors, &values);
 	if (r < 0)
 		return r;
 	if (errors_any(&errors))
 		return reply_errors(rq, &errors);
-	r = check_credentials(rq, values_get(&values, "email"), values_get(&values, "password"), &id);
+	r = check_credentials(rq, values_get(&values, "email"), values_get(&values, "password"),
+			      &id);
 	if (r < 0)
 		return r;
 	if (r == 0) {
@@ -171,11 +175,13 @@ int auth_verify(struct request *rq)
 	int r;
 
 	errors_init(&errors, rq);
-	r = validate_body(rq, verify_fields, ARRAY_SIZE(verify_fields), VALIDATE_CREATE, BODY_ANY, &errors, &values);
+	r = validate_body(rq, verify_fields, ARRAY_SIZE(verify_fields), VALIDATE_CREATE, BODY_ANY,
+			  &errors, &values);
 	if (r < 0)
 		return r;
 	if (!errors_any(&errors)) {
-		r = db_query(rq->thread->db, &rq->arena, &verify_address, DB_VALUES(values_get(&values, "token")), &rows);
+		r = db_query(rq->thread->db, &rq->arena, &verify_address,
+			     DB_VALUES(values_get(&values, "token")), &rows);
 		if (r < 0)
 			return r;
 		if (rows.affected == 0)

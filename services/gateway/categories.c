@@ -30,8 +30,8 @@ static int saving(struct change *c)
 
 	if (c->old != NULL)
 		return 0; /* links to a category outlive its renaming */
-	r = slug_make(c->tx, &c->rq->arena, "categories", "true", values_get(&c->values, "name"), "category",
-		      SLUG_MOST, &slug);
+	r = slug_make(c->tx, &c->rq->arena, "categories", "true", values_get(&c->values, "name"),
+		      "category", SLUG_MOST, &slug);
 	if (r == 0)
 		values_set(&c->values, "slug", slug);
 	return r;

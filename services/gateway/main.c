@@ -1,6 +1,7 @@
 /*
- * main.c - apium-gateway: N threads, each with an event loop, a server and stores of its own; nothing shared but
- * counters.  The first thread only waits for signals: SIGTERM or SIGINT drains all, a second one ends at once.
+ * main.c - apium-gateway: N threads, each with an event loop, a server and stores of its own;
+ * nothing shared but counters.  The first thread only waits for signals: SIGTERM or SIGINT drains
+ * all, a second one ends at once.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@
 #include "shop.h"
 #include "storage/storage.h"
 
-#define LISTEN_MOST 8
+#define LISTEN_MOST  8
 #define THREADS_MOST 64
 
 /* One event loop of the gateway. */
@@ -46,7 +47,8 @@ static uv_sem_t door_is_open;
 
 static const char version_text[] = "apium-gateway " APIUM_VERSION "\n";
 
-/* --- the end of a thread: server, then producer, then stores ------------------------------------------------ */
+/* --- the end of a thread: server, then producer, then stores
+ * ------------------------------------------------ */
 
 static void on_store_closed(void *arg)
 {
@@ -84,15 +86,19 @@ static void start_drain(struct post *post)
 	http_server_drain(d->server, settings.grace, on_drained, d);
 }
 
-/* --- the start ---------------------------------------------------------------------------------------------- */
+/* --- the start
+ * ---------------------------------------------------------------------------------------------- */
 
 static int open_stores(struct door *d)
 {
-	struct db_options db = { .url = settings.database_url, .shared = (unsigned) settings.db_shared,
-				       .exclusive = (unsigned) settings.db_exclusive,
-				       .is_prepared = settings.db_prepare, .application = "apium-gateway",
-				       .channel = IDENTITY_CHANNEL, .on_listening = identity_cache_on_listening,
-				       .on_notice = identity_cache_on_notice };
+	struct db_options db = { .url = settings.database_url,
+				 .shared = (unsigned) settings.db_shared,
+				 .exclusive = (unsigned) settings.db_exclusive,
+				 .is_prepared = settings.db_prepare,
+				 .application = "apium-gateway",
+				 .channel = IDENTITY_CHANNEL,
+				 .on_listening = identity_cache_on_listening,
+				 .on_notice = identity_cache_on_notice };
 	const struct redis_options redis = { .url = settings.redis_url, .name = "apium-gateway" };
 	int r;
 
@@ -104,8 +110,10 @@ static int open_stores(struct door *d)
 	r = redis_open(d->thread.loop, &redis, &d->thread.redis);
 	if (r < 0)
 		return r;
-	const struct producer_options producer = { .loop = d->thread.loop, .db = d->thread.db,
-						   .redis = d->thread.redis, .has_relay = d == &doors[0] };
+	const struct producer_options producer = { .loop = d->thread.loop,
+						   .db = d->thread.db,
+						   .redis = d->thread.redis,
+						   .has_relay = d == &doors[0] };
 	r = producer_new(&producer, &d->thread.producer);
 	if (r < 0)
 		return r;
@@ -135,6 +143,26 @@ static int open_server(struct door *d)
 	return r;
 }
 
+/* All that this process may open, beside what the server allows: for whoever scales it. */
+static int say_connections(void *arg)
+{
+	static const struct db_statement max_connections = {
+		.sql = STR_INIT("SHOW max_connections"),
+	};
+	struct door *d = arg;
+	_cleanup_(arena_fini) struct arena arena;
+	unsigned each = (unsigned) (settings.db_shared + settings.db_exclusive);
+	struct db_rows rows;
+
+	arena_init(&arena);
+	int r = db_query(d->thread.db, &arena, &max_connections, DB_NO_VALUES, &rows);
+	log_info("up to %zu database connections (%zu loops of %u); the server allows %.*s",
+		 door_count * each, door_count, each,
+		 STR_ARG(r < 0 ? STR("an unknown number: it does not answer")
+			       : db_get(&rows, 0, 0)));
+	return 0;
+}
+
 static void run_door(void *arg)
 {
 	struct door *d = arg;
@@ -147,7 +175,16 @@ static void run_door(void *arg)
 		r = open_server(d);
 	if (r < 0) {
 		log_error("the gateway cannot start: %s", fail_reason(r));
-		_exit(1); /* nothing is served yet, and the other threads would wait for this one for ever */
+		_exit(1); /* nothing is served yet, and the other threads would wait for this one
+			     for ever */
+	}
+	if (d == &doors[0]) {
+		struct fiber *f = fiber_start(d->thread.loop, "connections",
+					      loop_now(d->thread.loop) + 10 * SEC, say_connections,
+					      d);
+
+		must(f != NULL);
+		fiber_detach(f, NULL, NULL);
 	}
 	d->closing = 2;
 	uv_sem_post(&door_is_open);
@@ -172,7 +209,9 @@ static int bind_addresses(void)
 			struct door *d = &doors[i];
 
 			if (d->fd_count == LISTEN_MOST)
-				return fail(-E_BAD_SETTING, "APIUM_LISTEN names more than %d addresses", LISTEN_MOST);
+				return fail(-E_BAD_SETTING,
+					    "APIUM_LISTEN names more than %d addresses",
+					    LISTEN_MOST);
 			int fd = http_bind(text, &port);
 			if (fd < 0)
 				return fail_in(fd, "APIUM_LISTEN=%s", text);
@@ -206,7 +245,8 @@ static int prepare(void)
 	r = settings_load();
 	if (r < 0)
 		return r;
-	log_setup(log_level_from_name(settings.log_level), strcmp(settings.log_format, "json") == 0, "apium-gateway");
+	log_setup(log_level_from_name(settings.log_level), strcmp(settings.log_format, "json") == 0,
+		  "apium-gateway");
 	r = settings_check_secret();
 	if (r == 0)
 		r = check_urls();
@@ -256,8 +296,10 @@ int main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "--version") == 0)
 		return write(STDOUT_FILENO, version_text, sizeof(version_text) - 1) < 0;
 	if (argc > 1) {
-		fprintf(stderr, "apium-gateway: takes no argument but --version; its settings are environment variables "
-				"(`apium settings`), not %s\n", argv[1]);
+		fprintf(stderr,
+			"apium-gateway: takes no argument but --version; its settings are environment variables "
+			"(`apium settings`), not %s\n",
+			argv[1]);
 		return 2;
 	}
 	crash_setup("apium-gateway");

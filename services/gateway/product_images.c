@@ -1,6 +1,6 @@
 /*
- * product_images.c - the pictures of a product: uploaded, checked by their header, kept, and handed to a worker that makes
- * the variants.
+ * product_images.c - the pictures of a product: uploaded, checked by their header, kept, and handed
+ * to a worker that makes the variants.
  */
 #include <openssl/evp.h>
 
@@ -17,13 +17,15 @@
 #include "shop.h"
 #include "storage/storage.h"
 
-#define MEDIA "/media/"
+#define MEDIA       "/media/"
 #define UPLOAD_MOST (IMAGE_BYTES_MOST + MIB) /* the file and what multipart puts around it */
-#define STEM_MOST 100
+#define STEM_MOST   100
 
 static const char *const statuses[] = { "pending", "ready", "failed", NULL };
 
-/* --- as JSON ---------------------------------------------------------------------------------------------------- */
+/* --- as JSON
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static struct str media_url(struct request *rq, struct str path)
 {
@@ -39,7 +41,8 @@ static void render_image(struct request *rq, struct json_writer *w, const struct
 	json_put_str(w, media_url(rq, row_get(row, "image")));
 }
 
-/* The variants that were made; NULL before the task ran.  jsonb does not keep their order, so they are asked by name. */
+/* The variants that were made; NULL before the task ran.  jsonb does not keep their order, so they
+ * are asked by name. */
 static const struct json *read_variants(struct request *rq, const struct row *row)
 {
 	struct json_error error;
@@ -105,7 +108,8 @@ static struct str srcset(struct request *rq, const struct json *made, bool is_we
 
 		if (variant == NULL || image_variant_kinds[i].is_webp != is_webp)
 			continue;
-		struct str url = media_url(rq, json_text(&rq->arena, json_get(variant, STR("path"))));
+		struct str url = media_url(rq,
+					   json_text(&rq->arena, json_get(variant, STR("path"))));
 		buf_printf(&set, "%s%.*s %.*sw", set.len == 0 ? "" : ", ", STR_ARG(url),
 			   STR_ARG(json_get(variant, STR("width"))->text));
 	}
@@ -137,7 +141,9 @@ static int is_picture(const struct upload *upload)
 	return image_check(upload->bytes, &header);
 }
 
-/* --- the tables --------------------------------------------------------------------------------------------------- */
+/* --- the tables
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 /* clang-format off */
 static const struct field fields[] = {
@@ -168,9 +174,11 @@ static const struct permission permissions[] = {
 };
 /* clang-format on */
 
-/* --- taking an upload --------------------------------------------------------------------------------------------- */
+/* --- taking an upload
+ * --------------------------------------------------------------------------------------------- */
 
-/* Letters, digits, space, hyphen and underscore of any script stay; then spaces become underscores. */
+/* Letters, digits, space, hyphen and underscore of any script stay (X-05); then spaces become
+ * underscores. */
 static struct str clean_stem(struct arena *arena, struct str stem)
 {
 	_cleanup_(buf_fini) struct buf clean = BUF_INIT;
@@ -178,8 +186,8 @@ static struct str clean_stem(struct arena *arena, struct str stem)
 
 	while (stem.len > 0 && characters < STEM_MOST) {
 		uint32_t c = utf8_next(&stem);
-		bool is_ascii_word = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-				     c == '-' || c == '_';
+		bool is_ascii_word = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+				     (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
 
 		if (!is_ascii_word && c != ' ' && c < 0xaa)
 			continue;
@@ -224,9 +232,10 @@ static struct str upload_path(struct arena *arena, struct str filename)
 	}
 	civil_from_realtime(now_realtime(), &now);
 	random_bytes(&random, sizeof(random));
-	return arena_printf(arena, "products/%04d/%02d/%.*s_%04d%02d%02d_%02d%02d%02d_%08x%.*s", now.year, now.month,
-			    STR_ARG(clean_stem(arena, stem)), now.year, now.month, now.day, now.hour, now.minute,
-			    now.second, random, STR_ARG(clean_extension(arena, extension)));
+	return arena_printf(arena, "products/%04d/%02d/%.*s_%04d%02d%02d_%02d%02d%02d_%08x%.*s",
+			    now.year, now.month, STR_ARG(clean_stem(arena, stem)), now.year,
+			    now.month, now.day, now.hour, now.minute, now.second, random,
+			    STR_ARG(clean_extension(arena, extension)));
 }
 
 static struct str describe(struct arena *arena, struct str bytes, const struct image_header *header)
@@ -240,7 +249,8 @@ static struct str describe(struct arena *arena, struct str bytes, const struct i
 		format[i] = (char) (header->name[i] + ('a' - 'A'));
 	must(EVP_Digest(bytes.at, bytes.len, digest, &len, EVP_sha256(), NULL) == 1);
 	hex_encode(&hex, str_make(digest, len));
-	return arena_printf(arena, "{\"bytes\":%zu,\"format\":\"%s\",\"sha256\":\"%s\"}", bytes.len, format, hex.at);
+	return arena_printf(arena, "{\"bytes\":%zu,\"format\":\"%s\",\"sha256\":\"%s\"}", bytes.len,
+			    format, hex.at);
 }
 
 static const struct db_statement find_product_owner = {
@@ -257,7 +267,8 @@ static int check_product(struct change *c)
 
 	if (c->old != NULL || caller->is_staff)
 		return 0;
-	r = db_at_query(at, &c->rq->arena, &find_product_owner, DB_VALUES(values_get(&c->values, "product")), &rows);
+	r = db_at_query(at, &c->rq->arena, &find_product_owner,
+			DB_VALUES(values_get(&c->values, "product")), &rows);
 	if (r < 0)
 		return r;
 	return rows.count == 1 && str_eq(db_get(&rows, 0, 0), caller->id) ? 0 : -E_FORBIDDEN;
@@ -297,9 +308,11 @@ static int check(struct change *c)
 	return new_upload(c) == NULL ? 0 : take_upload(c, new_upload(c));
 }
 
-/* --- the primary picture and the order ---------------------------------------------------------------------------- */
+/* --- the primary picture and the order
+ * ---------------------------------------------------------------------------- */
 
-/* Writers of one product's pictures wait for each other here, so that two firsts cannot both become primary. */
+/* Writers of one product's pictures wait for each other here, so that two firsts cannot both become
+ * primary. */
 static const struct db_statement lock_product = {
 	.sql = STR_INIT("SELECT 1 FROM products WHERE id = $1 FOR UPDATE"),
 };
@@ -307,12 +320,14 @@ static const struct db_statement find_last = {
 	.sql = STR_INIT("SELECT max(sort_order) + 1 FROM product_images WHERE product_id = $1"),
 };
 static const struct db_statement clear_primary = {
-	.sql = STR_INIT("UPDATE product_images SET is_primary = false WHERE product_id = $1 AND is_primary"),
+	.sql = STR_INIT(
+		"UPDATE product_images SET is_primary = false WHERE product_id = $1 AND is_primary"),
 };
 static const struct db_statement choose_heir = {
-	.sql = STR_INIT("UPDATE product_images SET is_primary = true, updated_at = now() WHERE id = ("
-			"SELECT id FROM product_images WHERE product_id = $1 AND id <> $2 "
-			"ORDER BY sort_order, id LIMIT 1)"),
+	.sql = STR_INIT(
+		"UPDATE product_images SET is_primary = true, updated_at = now() WHERE id = ("
+		"SELECT id FROM product_images WHERE product_id = $1 AND id <> $2 "
+		"ORDER BY sort_order, id LIMIT 1)"),
 };
 
 static int place_new(struct change *c, struct str product)
@@ -333,7 +348,8 @@ static int place_new(struct change *c, struct str product)
 
 static int saving(struct change *c)
 {
-	struct str product = c->old == NULL ? values_get(&c->values, "product") : row_get(c->old, "product");
+	struct str product = c->old == NULL ? values_get(&c->values, "product")
+					    : row_get(c->old, "product");
 	struct db_rows rows;
 	int r;
 
@@ -347,9 +363,12 @@ static int saving(struct change *c)
 
 static int saved(struct change *c)
 {
-	const struct images_generate_variants_arguments arguments = { .image_id = row_get(c->row, "id") };
+	const struct images_generate_variants_arguments arguments = { .image_id = row_get(c->row,
+											  "id") };
 
-	return new_upload(c) == NULL ? 0 : change_enqueue(c, &images_generate_variants_task, &arguments);
+	return new_upload(c) == NULL
+		       ? 0
+		       : change_enqueue(c, &images_generate_variants_task, &arguments);
 }
 
 static int deleting(struct change *c)
@@ -362,7 +381,8 @@ static int deleting(struct change *c)
 		return 0;
 	r = db_tx_query(c->tx, &c->rq->arena, &clear_primary, DB_VALUES(product), &rows);
 	if (r == 0)
-		r = db_tx_query(c->tx, &c->rq->arena, &choose_heir, DB_VALUES(product, row_get(c->old, "id")), &rows);
+		r = db_tx_query(c->tx, &c->rq->arena, &choose_heir,
+				DB_VALUES(product, row_get(c->old, "id")), &rows);
 	return r;
 }
 
@@ -413,5 +433,10 @@ const struct resource product_image_resource = {
 	.accepts = 1u << BODY_MULTIPART | 1u << BODY_FORM,
 	.max_body = UPLOAD_MOST,
 	.deadline = 2 * MINUTE,
-	.hooks = { .check = check, .saving = saving, .saved = saved, .done = done, .deleting = deleting, .deleted = deleted },
+	.hooks = { .check = check,
+		   .saving = saving,
+		   .saved = saved,
+		   .done = done,
+		   .deleting = deleting,
+		   .deleted = deleted },
 };

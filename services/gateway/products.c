@@ -4,7 +4,7 @@
 #include "auth/identity.h"
 #include "shop.h"
 
-#define SLUG_MOST 120
+#define SLUG_MOST    120
 #define NOT_NEGATIVE "Price cannot be negative"
 
 static const char *const statuses[] = { "active", "draft", "archived", NULL };
@@ -57,8 +57,8 @@ static int saving(struct change *c)
 	if (c->old != NULL)
 		return 0; /* slug and owner never change */
 	values_set(&c->values, "owner", c->rq->caller->id);
-	r = slug_make(c->tx, &c->rq->arena, "products", "NOT is_deleted", values_get(&c->values, "name"), "product",
-		      SLUG_MOST, &slug);
+	r = slug_make(c->tx, &c->rq->arena, "products", "NOT is_deleted",
+		      values_get(&c->values, "name"), "product", SLUG_MOST, &slug);
 	if (r == 0)
 		values_set(&c->values, "slug", slug);
 	return r;

@@ -12,9 +12,14 @@ static const struct resource *const resources[] = {
 
 static const struct route routes[] = {
 #define RESOURCE(name)
-#define ROUTE(method_, mount_, pattern_, handler_, permission_, flags_)                                                \
-	{ .method = HTTP_##method_, .mount = ROUTE_##mount_, .pattern = (pattern_), .handle = (handler_),              \
-	  .permit = (permission_), .flags = (flags_), .name = #handler_ },
+#define ROUTE(method_, mount_, pattern_, handler_, permission_, flags_)                            \
+	{ .method = HTTP_##method_,                                                                \
+	  .mount = ROUTE_##mount_,                                                                 \
+	  .pattern = (pattern_),                                                                   \
+	  .handle = (handler_),                                                                    \
+	  .permit = (permission_),                                                                 \
+	  .flags = (flags_),                                                                       \
+	  .name = #handler_ },
 #include "routes.def"
 #undef RESOURCE
 #undef ROUTE

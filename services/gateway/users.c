@@ -8,12 +8,12 @@
 #include "base/codec.h"
 #include "base/uuid.h"
 
-#define USERNAME_MOST 150
+#define USERNAME_MOST      150
 /* A name made from an address is cut shorter, so that "-2" still fits (SHAPES §1). */
 #define USERNAME_MADE_MOST 140
 
-/* Python's \w is any letter, digit or underscore of any script; beyond ASCII everything that is no control or space
- * character of Latin-1 is taken as one. */
+/* Python's \w is any letter, digit or underscore of any script; beyond ASCII everything that is no
+ * control or space character of Latin-1 is taken as one. */
 static bool is_username_character(uint32_t c)
 {
 	if (c < 0x80)
@@ -35,7 +35,8 @@ static void render_full_name(struct request *rq, struct json_writer *w, const st
 {
 	struct str first = row_get(row, "first_name"), last = row_get(row, "last_name");
 
-	json_put_str(w, str_trim(arena_printf(&rq->arena, "%.*s %.*s", STR_ARG(first), STR_ARG(last))));
+	json_put_str(
+		w, str_trim(arena_printf(&rq->arena, "%.*s %.*s", STR_ARG(first), STR_ARG(last))));
 }
 
 /* clang-format off */
@@ -160,8 +161,9 @@ static void renew_token(struct change *c)
 /* True at creation too. */
 static bool has_new_address(const struct change *c)
 {
-	return c->old == NULL || (values_given(&c->values, "email") &&
-				  !str_eq(values_get(&c->values, "email"), row_get(c->old, "email")));
+	return c->old == NULL ||
+	       (values_given(&c->values, "email") &&
+		!str_eq(values_get(&c->values, "email"), row_get(c->old, "email")));
 }
 
 static int saving(struct change *c)

@@ -1,9 +1,9 @@
 /*
- * images.c - images.generate_variants: reads the upload, has the sandbox decode it once, stores eight files, and writes
- * the row together with the job's receipt.
+ * images.c - images.generate_variants: reads the upload, has the sandbox decode it once, stores
+ * eight files, and writes the row together with the job's receipt.
  *
- * The files are written before the row names them, under names that follow from the original's: doing it twice leaves the
- * same files.
+ * The files are written before the row names them, under names that follow from the original's:
+ * doing it twice leaves the same files.
  */
 #include <inttypes.h>
 #include <openssl/evp.h>
@@ -21,12 +21,14 @@ static const struct db_statement find_image = {
 };
 /* A new upload may have replaced the file meanwhile; then its own job writes the row. */
 static const struct db_statement write_ready = {
-	.sql = STR_INIT("UPDATE product_images SET variants = $3, status = 'ready', error = '', updated_at = now() "
-			"WHERE id = $1 AND image = $2"),
+	.sql = STR_INIT(
+		"UPDATE product_images SET variants = $3, status = 'ready', error = '', updated_at = now() "
+		"WHERE id = $1 AND image = $2"),
 };
 static const struct db_statement write_failed = {
-	.sql = STR_INIT("UPDATE product_images SET variants = '{}', status = 'failed', error = $3, updated_at = now() "
-			"WHERE id = $1 AND image = $2"),
+	.sql = STR_INIT(
+		"UPDATE product_images SET variants = '{}', status = 'failed', error = $3, updated_at = now() "
+		"WHERE id = $1 AND image = $2"),
 };
 
 static struct str sha256_hex(struct arena *arena, struct str bytes)
@@ -41,7 +43,8 @@ static struct str sha256_hex(struct arena *arena, struct str bytes)
 }
 
 /* products/2026/01/name_….jpg -> products/2026/01/name_…_thumb.webp */
-static struct str variant_path(struct arena *arena, struct str original, const struct image_variant_kind *kind)
+static struct str variant_path(struct arena *arena, struct str original,
+			       const struct image_variant_kind *kind)
 {
 	size_t end = original.len;
 
@@ -49,12 +52,13 @@ static struct str variant_path(struct arena *arena, struct str original, const s
 		end--;
 	if (end > 0 && original.at[end - 1] == '.')
 		original = str_slice(original, 0, end - 1);
-	return arena_printf(arena, "%.*s_%s.%s", STR_ARG(original), kind->name, kind->is_webp ? "webp" : "jpg");
+	return arena_printf(arena, "%.*s_%s.%s", STR_ARG(original), kind->name,
+			    kind->is_webp ? "webp" : "jpg");
 }
 
 /* Stores the files and describes them as the row's `variants`. */
-static int store(struct job *job, struct str original, const struct sandbox_variant made[IMAGE_VARIANT_COUNT],
-		 struct buf *variants)
+static int store(struct job *job, struct str original,
+		 const struct sandbox_variant made[IMAGE_VARIANT_COUNT], struct buf *variants)
 {
 	const struct shop_host *host = job->application;
 	struct json_writer w;
@@ -102,8 +106,8 @@ static struct str error_result(struct job *job, const char *message)
 	return arena_str(&job->arena, buf_str(&out));
 }
 
-static int write_row(struct job *job, const struct db_statement *statement, struct str id, struct str original,
-		     struct str value)
+static int write_row(struct job *job, const struct db_statement *statement, struct str id,
+		     struct str original, struct str value)
 {
 	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
 	struct db_rows rows;
@@ -144,11 +148,13 @@ int images_generate_variants_body(struct job *job, const void *arguments)
 	if (r < 0)
 		return r;
 	if (rows.count == 0)
-		return job_drop(job, error_result(job, "Image not found"), "image %.*s is gone", STR_ARG(args->image_id));
+		return job_drop(job, error_result(job, "Image not found"), "image %.*s is gone",
+				STR_ARG(args->image_id));
 	original = db_get(&rows, 0, 0);
 	r = storage_read(&host->storage, &job->arena, original, IMAGE_BYTES_MOST, &bytes);
 	if (r == -ENOENT)
-		return fail_image(job, args->image_id, original, "Invalid image file: the file is gone");
+		return fail_image(job, args->image_id, original,
+				  "Invalid image file: the file is gone");
 	if (r < 0)
 		return r;
 	r = sandbox_make_variants(host->sandboxes, &job->arena, bytes, made);

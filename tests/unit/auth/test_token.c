@@ -8,8 +8,8 @@
 #include "base/error.h"
 #include "base/world.h"
 
-#define USER "0190a0a0-0000-7000-8000-000000000001"
-#define NOW ((usec_t) 1700000000 * SEC)
+#define USER   "0190a0a0-0000-7000-8000-000000000001"
+#define NOW    ((usec_t) 1700000000 * SEC)
 #define SECRET "a secret of some length for the tests"
 
 static struct arena arena;
@@ -42,7 +42,8 @@ static struct str forge(const char *header, const char *payload, const char *sec
 	base64url_encode(&text, str_c(header));
 	buf_add_byte(&text, '.');
 	base64url_encode(&text, str_c(payload));
-	HMAC(EVP_sha256(), secret, (int) strlen(secret), (const unsigned char *) text.at, text.len, mac, &len);
+	HMAC(EVP_sha256(), secret, (int) strlen(secret), (const unsigned char *) text.at, text.len,
+	     mac, &len);
 	buf_add_byte(&text, '.');
 	if (secret[0] != '\0')
 		base64url_encode(&text, str_make(mac, len));
@@ -84,22 +85,26 @@ Test(token, refuses_the_wrong_kind_and_the_wrong_time)
 	cr_assert_eq(token_issue(&arena, STR(USER), &pair), 0);
 	struct token_claims claims;
 	expect_refused(pair.refresh, "Token has wrong type");
-	cr_assert_eq(token_verify(&arena, pair.access, TOKEN_ACCESS, &claims), 0); /* remembered from here on */
+	cr_assert_eq(token_verify(&arena, pair.access, TOKEN_ACCESS, &claims),
+		     0);                  /* remembered from here on */
 	fake_world_advance(&world, HOUR); /* exp <= now is expired */
 	expect_refused(pair.access, "Token is expired");
 }
 
 Test(token, refuses_forgeries)
 {
-	static const char claims[] = "{\"token_type\":\"access\",\"exp\":1700003600,\"iat\":1700000000,\"jti\":\"x\","
-				     "\"user_id\":\"" USER "\"}";
+	static const char claims[] =
+		"{\"token_type\":\"access\",\"exp\":1700003600,\"iat\":1700000000,\"jti\":\"x\","
+		"\"user_id\":\"" USER "\"}";
 	struct token_claims got;
 
 	cr_expect_eq(token_verify(&arena, forge(HS256, claims, SECRET), TOKEN_ACCESS, &got), 0);
 	expect_refused(forge(HS256, claims, "another secret"), "Token is invalid");
 	expect_refused(forge("{\"alg\":\"none\",\"typ\":\"JWT\"}", claims, ""), "Token is invalid");
-	expect_refused(forge("{\"alg\":\"HS512\",\"typ\":\"JWT\"}", claims, SECRET), "Token is invalid");
-	expect_refused(forge("{\"alg\":\"RS256\",\"typ\":\"JWT\"}", claims, SECRET), "Token is invalid");
+	expect_refused(forge("{\"alg\":\"HS512\",\"typ\":\"JWT\"}", claims, SECRET),
+		       "Token is invalid");
+	expect_refused(forge("{\"alg\":\"RS256\",\"typ\":\"JWT\"}", claims, SECRET),
+		       "Token is invalid");
 	expect_refused(STR("a.b.c"), "Token is invalid");
 	expect_refused(STR(""), "Token is invalid");
 	expect_refused(STR("a\0b"), "Token is invalid");
@@ -113,11 +118,15 @@ Test(token, asks_for_every_claim)
 		{ "{\"token_type\":\"access\",\"jti\":\"x\"}", "Token has no 'exp' claim" },
 		{ "{\"token_type\":\"access\",\"exp\":1700003600}", "Token has no id" },
 		{ "{\"exp\":1700003600,\"jti\":\"x\"}", "Token has no type" },
-		{ "{\"token_type\":\"access\",\"exp\":\"soon\",\"jti\":\"x\"}", "Token is invalid" },
+		{ "{\"token_type\":\"access\",\"exp\":\"soon\",\"jti\":\"x\"}",
+		  "Token is invalid" },
 		{ "{\"token_type\":\"access\",\"exp\":1700003600,\"jti\":5}", "Token is invalid" },
-		{ "{\"token_type\":\"access\",\"exp\":1700003600,\"jti\":\"x\",\"nbf\":1700000001}", "Token is invalid" },
-		{ "{\"token_type\":\"access\",\"exp\":1700003600,\"jti\":\"x\",\"iat\":1700000001}", "Token is invalid" },
-		{ "{\"token_type\":\"access\",\"exp\":1700000000,\"jti\":\"x\"}", "Token is expired" },
+		{ "{\"token_type\":\"access\",\"exp\":1700003600,\"jti\":\"x\",\"nbf\":1700000001}",
+		  "Token is invalid" },
+		{ "{\"token_type\":\"access\",\"exp\":1700003600,\"jti\":\"x\",\"iat\":1700000001}",
+		  "Token is invalid" },
+		{ "{\"token_type\":\"access\",\"exp\":1700000000,\"jti\":\"x\"}",
+		  "Token is expired" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
@@ -127,9 +136,12 @@ Test(token, asks_for_every_claim)
 Test(token, tells_an_absent_user_from_a_null_one)
 {
 	struct token_claims claims;
-	struct str none = forge(HS256, "{\"token_type\":\"access\",\"exp\":1700003600,\"jti\":\"x\"}", SECRET);
-	struct str null = forge(HS256, "{\"token_type\":\"access\",\"exp\":1700003600,\"jti\":\"x\",\"user_id\":null}",
-				SECRET);
+	struct str none = forge(
+		HS256, "{\"token_type\":\"access\",\"exp\":1700003600,\"jti\":\"x\"}", SECRET);
+	struct str null = forge(
+		HS256,
+		"{\"token_type\":\"access\",\"exp\":1700003600,\"jti\":\"x\",\"user_id\":null}",
+		SECRET);
 
 	cr_assert_eq(token_verify(&arena, none, TOKEN_ACCESS, &claims), 0);
 	cr_expect(str_is_null(claims.user_id));

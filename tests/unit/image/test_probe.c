@@ -3,10 +3,10 @@
 #include "base/error.h"
 #include "image/probe.h"
 
-#define PNG_HEAD "\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR"
-#define PNG_TAIL "\x08\x02\0\0\0\0\0\0\0"
+#define PNG_HEAD    "\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR"
+#define PNG_TAIL    "\x08\x02\0\0\0\0\0\0\0"
 #define WEBP(chunk) "RIFF\x64\0\0\0WEBP" chunk "\x20\0\0\0"
-#define PADDING "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+#define PADDING     "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 
 /* clang-format off */
 static const struct {
@@ -47,7 +47,8 @@ Test(probe, knows_formats_and_sizes_by_the_header)
 	}
 }
 
-/* No prefix of a picture may be read beyond its end: under ASan a heap copy of just that length tells. */
+/* No prefix of a picture may be read beyond its end: under ASan a heap copy of just that length
+ * tells. */
 Test(probe, reads_no_byte_behind_a_cut)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -76,7 +77,8 @@ Test(probe, refuses_with_the_words_of_the_replaced_stack)
 
 	expect_refusal(str_make(huge, IMAGE_BYTES_MOST + 1), "Image file too large (maximum 10MB)");
 	expect_refusal(STR("hello"), "Invalid image file: cannot identify image file");
-	expect_refusal(STR("BM\x36\x10\0\0\0\0\0\0\x36\0\0\0"), "Invalid image file: unsupported format BMP");
+	expect_refusal(STR("BM\x36\x10\0\0\0\0\0\0\x36\0\0\0"),
+		       "Invalid image file: unsupported format BMP");
 	expect_refusal(STR(PNG_HEAD "\0\0\x23\x28\0\0\0\x64" PNG_TAIL),
 		       "Image dimensions too large (9000x100). Maximum: 8000x8000");
 	expect_refusal(STR(PNG_HEAD "\0\0\0\x32\0\0\0\x32" PNG_TAIL),

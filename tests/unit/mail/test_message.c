@@ -21,8 +21,13 @@ static struct mail usual(void)
 {
 	static const struct str to[] = { STR_INIT("ann@example.com") };
 
-	return (struct mail){ .from = STR("from@example.com"), .to = to, .to_count = 1, .subject = STR("Hello"),
-			      .text = STR("one\ntwo\n"), .id = STR("key-1"), .date = 1000000000 * SEC };
+	return (struct mail){ .from = STR("from@example.com"),
+			      .to = to,
+			      .to_count = 1,
+			      .subject = STR("Hello"),
+			      .text = STR("one\ntwo\n"),
+			      .id = STR("key-1"),
+			      .date = 1000000000 * SEC };
 }
 
 Test(message, writes_headers_and_a_plain_body_with_crlf)
@@ -31,11 +36,14 @@ Test(message, writes_headers_and_a_plain_body_with_crlf)
 	struct str bytes;
 
 	cr_assert_eq(mail_compose(&arena, &mail, &bytes), 0);
-	cr_expect(str_eq_c(bytes, "From: from@example.com\r\nTo: ann@example.com\r\nSubject: Hello\r\n"
-				  "Date: Sun, 09 Sep 2001 01:46:40 +0000\r\nMessage-ID: <key-1@example.com>\r\n"
-				  "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=\"utf-8\"\r\n"
-				  "Content-Transfer-Encoding: 7bit\r\n\r\none\r\ntwo\r\n\r\n"),
-		  "%.*s", STR_ARG(bytes));
+	cr_expect(
+		str_eq_c(
+			bytes,
+			"From: from@example.com\r\nTo: ann@example.com\r\nSubject: Hello\r\n"
+			"Date: Sun, 09 Sep 2001 01:46:40 +0000\r\nMessage-ID: <key-1@example.com>\r\n"
+			"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=\"utf-8\"\r\n"
+			"Content-Transfer-Encoding: 7bit\r\n\r\none\r\ntwo\r\n\r\n"),
+		"%.*s", STR_ARG(bytes));
 }
 
 Test(message, encodes_what_is_not_ascii)
@@ -71,7 +79,8 @@ Test(message, sends_text_and_html_as_alternatives)
 
 	mail.html = STR("<p>one</p>");
 	cr_assert_eq(mail_compose(&arena, &mail, &bytes), 0);
-	ptrdiff_t plain = str_find(bytes, STR("text/plain")), html = str_find(bytes, STR("text/html"));
+	ptrdiff_t plain = str_find(bytes, STR("text/plain")),
+		  html = str_find(bytes, STR("text/html"));
 	cr_expect(plain > 0 && html > plain);
 	cr_expect(str_ends(bytes, STR("--=_key-1--\r\n")));
 }

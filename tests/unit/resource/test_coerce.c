@@ -2,8 +2,8 @@
 
 #include "resource/coerce.h"
 
-/* Fields by a short name, and for each JSON text what comes out: a value, or "!" and the first message.  The messages and
- * values were read off Django REST Framework 3.16. */
+/* Fields by a short name, and for each JSON text what comes out: a value, or "!" and the first
+ * message.  The messages and values were read off Django REST Framework 3.16. */
 static const char *const colours[] = { "red", "green", NULL };
 /* clang-format off */
 static const struct field text       = FIELD("f", TEXT, LENGTH(5));
@@ -96,14 +96,15 @@ Test(coerce, takes_and_refuses_what_drf_does)
 
 		arena_init(&rq.arena);
 		errors_init(&errors, &rq);
-		cr_assert_eq(json_parse(&rq.arena, str_c(cases[i].json), JSON_STRICT, 8, &parsed, &error), 0, "%s",
-			     cases[i].json);
+		cr_assert_eq(json_parse(&rq.arena, str_c(cases[i].json), JSON_STRICT, 8, &parsed,
+					&error),
+			     0, "%s", cases[i].json);
 		struct input in = { .json = parsed };
 		bool is_right = coerce(&errors, cases[i].field, &in, &got);
 		if (!is_right)
 			got = arena_printf(&rq.arena, "!%.*s", STR_ARG(errors_first(&errors)));
-		cr_expect(str_eq_c(got, cases[i].result), "%s gave %.*s, not %s", cases[i].json, STR_ARG(got),
-			  cases[i].result);
+		cr_expect(str_eq_c(got, cases[i].result), "%s gave %.*s, not %s", cases[i].json,
+			  STR_ARG(got), cases[i].result);
 		cr_expect_eq(is_right, !errors_any(&errors), "%s", cases[i].json);
 		arena_fini(&rq.arena);
 	}

@@ -12,13 +12,18 @@ Test(field, a_contradiction_is_refused_with_a_sentence)
 		const char *sentence;
 	} cases[] = {
 		{ FIELD("", TEXT), "x: field  has no name" },
-		{ FIELD("a", DECIMAL, REQUIRED), "x: field a is a DECIMAL without DIGITS(most, places)" },
-		{ FIELD("a", CHOICE, REQUIRED, ONE_OF(no_choices)), "x: field a is a CHOICE without ONE_OF" },
+		{ FIELD("a", DECIMAL, REQUIRED),
+		  "x: field a is a DECIMAL without DIGITS(most, places)" },
+		{ FIELD("a", CHOICE, REQUIRED, ONE_OF(no_choices)),
+		  "x: field a is a CHOICE without ONE_OF" },
 		{ FIELD("a", REFERENCE, NULLABLE), "x: field a REFERS to nothing" },
-		{ FIELD("a", TEXT, REQUIRED, READ_ONLY), "x: field a is required and cannot be written" },
-		{ FIELD("a", TEXT, COLUMN("b"), COMPUTED("1")), "x: field a is COMPUTED and a COLUMN at once" },
+		{ FIELD("a", TEXT, REQUIRED, READ_ONLY),
+		  "x: field a is required and cannot be written" },
+		{ FIELD("a", TEXT, COLUMN("b"), COMPUTED("1")),
+		  "x: field a is COMPUTED and a COLUMN at once" },
 		{ FIELD("a", INTEGER, BLANK), "x: field a is BLANK but no text" },
-		{ FIELD("a", TIME), "x: field a may be left out but has no USUALLY and is not NULLABLE" },
+		{ FIELD("a", TIME),
+		  "x: field a may be left out but has no USUALLY and is not NULLABLE" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

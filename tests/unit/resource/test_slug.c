@@ -24,7 +24,8 @@ Test(slug, slugify_is_djangos)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct str got = slugify(&arena, str_c(cases[i].text));
 
-		cr_expect(str_eq_c(got, cases[i].slug), "%s gave %.*s", cases[i].text, STR_ARG(got));
+		cr_expect(str_eq_c(got, cases[i].slug), "%s gave %.*s", cases[i].text,
+			  STR_ARG(got));
 	}
 	arena_fini(&arena);
 }
