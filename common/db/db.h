@@ -110,13 +110,8 @@ struct db_failure {
 };
 const struct db_failure *db_failure(struct db *);
 
-<<<<<<< HEAD
 /* A transaction on a borrowed connection.  READ COMMITTED.  BEGIN leaves together with the first
  * statement. Stays where it is from db_begin to its end: the connection points back at it. */
-=======
-/* A transaction on a borrowed connection.  READ COMMITTED.  BEGIN leaves together with the first statement.
- * Stays where it is from db_begin to its end: the connection points back at it. */
->>>>>>> tests
 struct db_tx {
 	struct db *db;
 	struct db_connection *_connection; /* NULL: not open */
