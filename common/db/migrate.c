@@ -247,8 +247,8 @@ static void work_close(struct work *w)
 }
 
 /*
- * Asked for again and again instead of waited for: a session that waits in a statement holds a snapshot,
- * which a CREATE INDEX CONCURRENTLY of the lock's holder would wait for in turn.
+ * Asked for again and again instead of waited for: a session that waits in a statement holds a
+ * snapshot, which a CREATE INDEX CONCURRENTLY of the lock's holder would wait for in turn.
  */
 static int take_lock(struct work *w)
 {
