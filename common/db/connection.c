@@ -251,7 +251,7 @@ static void greet(struct db_connection *c)
 static void connect_step(struct db_connection *c)
 {
 	PostgresPollingStatusType status;
-	int e = 0;
+	int e;
 
 	wire_drop(c);
 	status = PQconnectPoll(c->pg);
