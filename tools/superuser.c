@@ -51,7 +51,7 @@ static int insert(const char *email, const char *password)
 		connection,
 		"INSERT INTO users (id, password, is_superuser, email, username, first_name, "
 		"last_name, is_active, is_staff, email_verified, email_verification_token, "
-		"date_joined, updated_at) VALUES ($1, $2, true, $3, left($3, 150), '', '', true, "
+		"date_joined, updated_at) VALUES ($1, $2, true, $3::text, left($3::text, 150), '', '', true, "
 		"true, true, $4, now(), now())",
 		ARRAY_SIZE(values), NULL, values, NULL, NULL, 0);
 	bool is_done = PQresultStatus(result) == PGRES_COMMAND_OK;

@@ -168,7 +168,10 @@ void json_double_add(struct buf *b, double x)
 			digits[count++] = *at;
 	while (count > 1 && digits[count - 1] == '0')
 		count--;
-	point = (int) strtol(strchr(text, 'e') + 1, NULL, 10) + 1; /* digits before the point */
+	int64_t exponent = 0;
+	const char *after = strchr(text, 'e') + 1;
+	must(str_to_i64(str_c(*after == '+' ? after + 1 : after), &exponent) == 0); /* printf's own */
+	point = (int) exponent + 1; /* digits before the point */
 	if (point > 16 || point < -3) {
 		buf_add(b, digits, 1);
 		if (count > 1)

@@ -1,5 +1,6 @@
 #include "image/variants.h"
 
+#include <math.h>
 #include <vips/vips.h>
 
 #include "base/error.h"
@@ -72,8 +73,7 @@ static int load(struct str bytes, int width, VipsImage **ret)
 	_cleanup_(unrefp) VipsImage *eight = NULL;
 	VipsImage *kept;
 
-	/* As an option of the loader: the operation's own fail_on does not reach it in
-	 * libvips 8.14. */
+	/* As an option of the loader: the operation's own fail_on does not reach it in libvips 8.14. */
 	if (vips_thumbnail_buffer((void *) bytes.at, bytes.len, &shrunk, width, "height",
 				  ANY_HEIGHT, "size", VIPS_SIZE_DOWN, "option_string",
 				  "fail_on=truncated", NULL) != 0)
@@ -113,8 +113,22 @@ static int encode(VipsImage *image, bool is_webp, struct image_variant *ret)
 	return 0;
 }
 
+/* Height over width of the picture as it is seen, turned by its EXIF tag. */
+static int read_aspect(struct str bytes, double *ret)
+{
+	_cleanup_(unrefp)
+		VipsImage *header = vips_image_new_from_buffer(bytes.at, bytes.len, "", NULL);
+
+	if (header == NULL)
+		return vips_complaint();
+	*ret = (double) vips_image_get_height(header) / vips_image_get_width(header);
+	if (vips_image_get_orientation_swap(header))
+		*ret = 1 / *ret;
+	return 0;
+}
+
 /* `from` made `width` wide, in memory. */
-static int shrink(VipsImage *from, int width, VipsImage **ret)
+static int shrink(VipsImage *from, int width, double aspect, VipsImage **ret)
 {
 	_cleanup_(unrefp) VipsImage *smaller = NULL;
 	VipsImage *kept;
@@ -124,9 +138,10 @@ static int shrink(VipsImage *from, int width, VipsImage **ret)
 		*ret = from;
 		return 0;
 	}
-	double height = (double) vips_image_get_height(from) * width / vips_image_get_width(from);
-	if (vips_thumbnail_image(from, &smaller, width, "height", MAX(1, (int) (height + 0.5)),
-				 "size", VIPS_SIZE_FORCE, "no_rotate", TRUE, NULL) != 0)
+	/* A half goes to the even side, as Python's round has it. */
+	int height = MAX(1, (int) rint(width * aspect));
+	if (vips_thumbnail_image(from, &smaller, width, "height", height, "size", VIPS_SIZE_FORCE,
+				 "no_rotate", TRUE, NULL) != 0)
 		return vips_complaint();
 	kept = vips_image_copy_memory(smaller);
 	if (kept == NULL)
@@ -140,9 +155,12 @@ int image_variants_make(struct str bytes, struct image_variant ret[IMAGE_VARIANT
 	struct image_variant made[IMAGE_VARIANT_COUNT] = { 0 };
 	_cleanup_(unrefp) VipsImage *current = NULL;
 	int width = image_variant_kinds[IMAGE_VARIANT_COUNT - 1].width;
+	double aspect = 1;
 	int r;
 
-	r = load(bytes, width, &current);
+	r = read_aspect(bytes, &aspect);
+	if (r == 0)
+		r = load(bytes, width, &current);
 	/* From the widest down, each from the one above it. */
 	for (size_t i = IMAGE_VARIANT_COUNT; r == 0 && i-- > 0;) {
 		const struct image_variant_kind *kind = &image_variant_kinds[i];
@@ -150,7 +168,7 @@ int image_variants_make(struct str bytes, struct image_variant ret[IMAGE_VARIANT
 		if (kind->width != width) {
 			VipsImage *smaller = NULL;
 
-			r = shrink(current, kind->width, &smaller);
+			r = shrink(current, kind->width, aspect, &smaller);
 			if (r < 0)
 				break;
 			g_object_unref(current);

@@ -220,7 +220,8 @@ static int write_row(struct change *c, struct row *ret)
 	return 0;
 }
 
-/* A violation of a field's own constraint is the client's; -E_UNIQUE stays for what a hook made. */
+/* A violation by a value that the client sent is the client's; -E_UNIQUE stays for what a hook made.
+ */
 static int blame_violation(struct change *c)
 {
 	const char *constraint = db_failure(c->rq->thread->db)->constraint;
@@ -228,7 +229,8 @@ static int blame_violation(struct change *c)
 	for (size_t i = 0; i < c->resource->field_count; i++) {
 		const struct field *f = &c->resource->fields[i];
 
-		if (f->is_unique && strcmp(f->unique_constraint, constraint) == 0) {
+		if (f->is_unique && !str_is_null(c->values.sent[i]) &&
+		    strcmp(f->unique_constraint, constraint) == 0) {
 			blame_duplicate(c, f);
 			return 0;
 		}
@@ -299,7 +301,10 @@ static int create(struct change *c, struct row *ret)
 		return r;
 	if (errors_any(&c->errors))
 		return reply_invalid(c);
+	const struct values checked = values_copy(&c->values, &c->rq->arena);
 	for (unsigned tries = 0; tries < RACES_MOST; tries++) {
+		/* What the hooks of a lost race had set must not look like the client's. */
+		c->values = values_copy(&checked, &c->rq->arena);
 		r = create_once(c, ret);
 		if (r != -E_UNIQUE)
 			break;

@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "db/conninfo.h"
 #include "db/db.h"
 #include "http/server.h"
 #include "queue/enqueue.h"
@@ -142,6 +143,26 @@ static int open_server(struct door *d)
 	return r;
 }
 
+/* All that this process may open, beside what the server allows: for whoever scales it. */
+static int say_connections(void *arg)
+{
+	static const struct db_statement max_connections = {
+		.sql = STR_INIT("SHOW max_connections"),
+	};
+	struct door *d = arg;
+	_cleanup_(arena_fini) struct arena arena;
+	unsigned each = (unsigned) (settings.db_shared + settings.db_exclusive);
+	struct db_rows rows;
+
+	arena_init(&arena);
+	int r = db_query(d->thread.db, &arena, &max_connections, DB_NO_VALUES, &rows);
+	log_info("up to %zu database connections (%zu loops of %u); the server allows %.*s",
+		 door_count * each, door_count, each,
+		 STR_ARG(r < 0 ? STR("an unknown number: it does not answer")
+			       : db_get(&rows, 0, 0)));
+	return 0;
+}
+
 static void run_door(void *arg)
 {
 	struct door *d = arg;
@@ -156,6 +177,14 @@ static void run_door(void *arg)
 		log_error("the gateway cannot start: %s", fail_reason(r));
 		_exit(1); /* nothing is served yet, and the other threads would wait for this one
 			     for ever */
+	}
+	if (d == &doors[0]) {
+		struct fiber *f = fiber_start(d->thread.loop, "connections",
+					      loop_now(d->thread.loop) + 10 * SEC, say_connections,
+					      d);
+
+		must(f != NULL);
+		fiber_detach(f, NULL, NULL);
 	}
 	d->closing = 2;
 	uv_sem_post(&door_is_open);
@@ -193,6 +222,22 @@ static int bind_addresses(void)
 	return doors[0].fd_count > 0 ? 0 : fail(-E_BAD_SETTING, "APIUM_LISTEN is empty");
 }
 
+/* The loops would find out one by one, each with the same complaint, when some of them listen already. */
+static int check_urls(void)
+{
+	_cleanup_(arena_fini) struct arena arena;
+	struct redis_address address;
+	struct db_conninfo info;
+	int r;
+
+	arena_init(&arena);
+	r = db_conninfo_parse(&arena, settings.database_url, "apium-gateway", &info);
+	if (r < 0)
+		return fail_in(r, "DATABASE_URL");
+	r = redis_address_parse(&arena, settings.redis_url, &address);
+	return r < 0 ? fail_in(r, "REDIS_URL") : 0;
+}
+
 static int prepare(void)
 {
 	int r;
@@ -203,6 +248,8 @@ static int prepare(void)
 	log_setup(log_level_from_name(settings.log_level), strcmp(settings.log_format, "json") == 0,
 		  "apium-gateway");
 	r = settings_check_secret();
+	if (r == 0)
+		r = check_urls();
 	if (r == 0)
 		r = password_setup((unsigned) settings.password_threads);
 	if (r == 0)

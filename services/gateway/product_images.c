@@ -394,15 +394,27 @@ static void delete_file(struct request *rq, struct str path)
 		log_warn("%.*s stays behind: %s, ignoring", STR_ARG(path), fail_reason(r));
 }
 
-/* The row is gone for good; a file that cannot be deleted is a file too many, not a failure of the
- * request. */
+/* The picture and its variants, which no row names any more; one that cannot be deleted is a file
+ * too many, not a failure of the request. */
+static void delete_files(struct request *rq, const struct row *row)
+{
+	const struct json *made = read_variants(rq, row);
+
+	delete_file(rq, row_get(row, "image"));
+	for (const struct json *v = made == NULL ? NULL : made->first; v != NULL; v = v->next)
+		delete_file(rq, json_text(&rq->arena, json_get(v, STR("path"))));
+}
+
+static int done(struct change *c)
+{
+	if (c->old != NULL && new_upload(c) != NULL)
+		delete_files(c->rq, c->old);
+	return 0;
+}
+
 static int deleted(struct change *c)
 {
-	const struct json *made = read_variants(c->rq, c->old);
-
-	delete_file(c->rq, row_get(c->old, "image"));
-	for (const struct json *v = made == NULL ? NULL : made->first; v != NULL; v = v->next)
-		delete_file(c->rq, json_text(&c->rq->arena, json_get(v, STR("path"))));
+	delete_files(c->rq, c->old);
 	return 0;
 }
 
@@ -424,6 +436,7 @@ const struct resource product_image_resource = {
 	.hooks = { .check = check,
 		   .saving = saving,
 		   .saved = saved,
+		   .done = done,
 		   .deleting = deleting,
 		   .deleted = deleted },
 };

@@ -66,6 +66,74 @@ Test(db_drain, cancelled_at_every_wait_the_pool_stays_whole)
 	fibers_run(everywhere, NULL);
 }
 
+/* Holds a connection until told to let go. */
+struct hold {
+	struct db *db;
+	bool *is_over;
+};
+
+static int hold_body(void *arg)
+{
+	struct hold *hold = arg;
+	struct db_tx tx _cleanup_(db_tx_end) = DB_TX_INIT;
+	int r = db_begin(hold->db, &tx);
+
+	while (r == 0 && !*hold->is_over)
+		r = fiber_sleep(1 * MSEC);
+	return r;
+}
+
+static bool all_are_lent(void *arg)
+{
+	struct db_stats stats;
+
+	db_stats(arg, &stats);
+	return stats.lent == 4;
+}
+
+/* Cancelled in the line for a connection, and at the moment in which it gets one. */
+static int in_line(void *arg)
+{
+	struct db *db = client_open();
+	bool is_over = false;
+	struct hold hold = { db, &is_over };
+	struct fiber *holders[4], *waiting[2];
+	int result;
+
+	run(db, "CREATE TABLE IF NOT EXISTS in_line (n int)");
+	for (int i = 0; i < 4; i++)
+		holders[i] = fiber_start(fiber_loop(fiber_current()), "holder", fiber_deadline(),
+					 hold_body, &hold);
+	fibers_until(all_are_lent, db, "all connections are lent");
+	for (int i = 0; i < 2; i++)
+		waiting[i] = fiber_start(fiber_loop(fiber_current()), "waiting", fiber_deadline(),
+					 i == 0 ? write_body : tx_body, db);
+	cr_assert_eq(fiber_yield(), 0);
+	cr_assert_eq(fiber_yield(), 0);
+	fiber_cancel(waiting[0]);
+	is_over = true;
+	/* The holders end in the next turn; the connection is given on in its flush. */
+	while (fiber_park_count(waiting[1]) < 2 && fiber_count(fiber_loop(fiber_current())) > 3)
+		cr_assert_eq(fiber_yield(), 0);
+	fiber_cancel(waiting[1]);
+	for (int i = 0; i < 2; i++) {
+		fiber_join(waiting[i], &result);
+		cr_assert_eq(result, -ECANCELED, "%d: %s", i, error_name(result));
+	}
+	for (int i = 0; i < 4; i++) {
+		fiber_join(holders[i], &result);
+		cr_assert_eq(result, 0);
+	}
+	run(db, "DROP TABLE in_line");
+	client_close(db);
+	return 0;
+}
+
+Test(db_drain, cancelled_in_the_line_for_a_connection_the_pool_stays_whole)
+{
+	fibers_run(in_line, NULL);
+}
+
 static int late_body(void *arg)
 {
 	FIBER_DEADLINE(100 * MSEC);
@@ -154,8 +222,8 @@ static int neighbour_body(void *arg)
 	return try(arg, &quick);
 }
 
-/* The lane's only connection is held by a read whose fiber has left: it is cancelled, and its neighbours,
- * before and behind the same sync, get their answers. */
+/* The lane's only connection is held by a read whose fiber has left: it is cancelled, and its
+ * neighbours, before and behind the same sync, get their answers. */
 static int stuck_lane(void *arg)
 {
 	struct db *db = client_open();

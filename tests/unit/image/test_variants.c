@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <math.h>
 #include <vips/vips.h>
 
 #include "base/error.h"
@@ -42,8 +43,8 @@ static void expect_widths(struct str picture, const unsigned widths[4], unsigned
 	cr_assert_eq(image_variants_make(picture, made), 0, "%s", fail_reason(-E_BAD_IMAGE));
 	for (size_t i = 0; i < IMAGE_VARIANT_COUNT; i++) {
 		struct image_header h = image_probe(str_make(made[i].bytes, made[i].len));
-		unsigned height =
-			(unsigned) ((double) source_height * widths[i / 2] / source_width + 0.5);
+		unsigned height = (unsigned) rint((double) source_height * widths[i / 2] /
+						  source_width);
 
 		cr_expect_eq(h.format, image_variant_kinds[i].is_webp ? IMAGE_WEBP : IMAGE_JPEG);
 		cr_expect_eq(h.width, widths[i / 2], "%s is %u wide", image_variant_kinds[i].name,
@@ -74,6 +75,18 @@ Test(variants, never_enlarges, .init = setup)
 
 	expect_widths(picture, (const unsigned[]){ 150, 300, 400, 400 }, 400, 120);
 	g_free((void *) picture.at);
+}
+
+/* 112.5 rows are 112, as in the replaced stack; and each height follows from the picture's, not from the next larger one's. */
+Test(variants, rounds_a_half_to_the_even_side, .init = setup)
+{
+	struct str picture = make_picture(800, 600, ".png", 0),
+		   other = make_picture(1999, 1331, ".png", 0);
+
+	expect_widths(picture, (const unsigned[]){ 150, 300, 600, 800 }, 800, 600);
+	expect_widths(other, (const unsigned[]){ 150, 300, 600, 1200 }, 1999, 1331);
+	g_free((void *) picture.at);
+	g_free((void *) other.at);
 }
 
 /* Orientation 6: shown turned by 90 degrees, so width and height change places. */

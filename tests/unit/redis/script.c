@@ -59,6 +59,49 @@ Test(redis_script, is_loaded_once_and_then_named)
 	fibers_run(eval, NULL);
 }
 
+static int eval_twice(void *arg)
+{
+	struct redis_reply *reply;
+	struct arena a;
+	int e;
+
+	arena_init(&a);
+	/* The first time it is unknown: two commands, two waits. */
+	(void) direct(servers_redis(), "SCRIPT FLUSH");
+	e = redis_eval(arg, &a, &add_script, 1, REDIS_WORDS(STR("script:c"), STR("1")), &reply);
+	if (e == 0)
+		e = redis_eval(arg, &a, &add_script, 1, REDIS_WORDS(STR("script:c"), STR("1")),
+			       &reply);
+	arena_fini(&a);
+	return e;
+}
+
+/* What a cancelled run has sent is done before the next one begins. */
+static void settle(void *arg)
+{
+	struct arena a;
+
+	arena_init(&a);
+	(void) call_ok(arg, &a, REDIS_WORDS(STR("PING")));
+	arena_fini(&a);
+}
+
+static int eval_cancelled(void *arg)
+{
+	struct redis *r = client_open(servers_redis(), NULL);
+
+	cr_assert_eq(fibers_cancel_everywhere(eval_twice, r, settle), 3);
+	cr_assert_gt(eval_add(r, STR("script:c"), STR("0")), 2);
+	client_close(r);
+	return 0;
+}
+
+Test(redis_script, can_be_cancelled_at_every_wait)
+{
+	servers_private();
+	fibers_run(eval_cancelled, NULL);
+}
+
 struct answers {
 	int64_t values[8];
 	int errors[8];

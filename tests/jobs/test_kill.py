@@ -1,0 +1,213 @@
+"""Processes and servers die in the middle of work; every job ends, and counts once."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from jobs_stack import Stack, wait_for
+
+JOBS = 100
+
+
+@pytest.fixture
+def apium():
+    with Stack(worker=True) as stack:
+        stack.final(stack.push("diag.noop"))  # a host is ready
+        yield stack
+
+
+def counts(apium):
+    return {key: int(count) for key, count in apium.postgres.sql(
+        "SELECT key, count FROM diag_counter")}
+
+
+def push_counts(apium, n=JOBS, **headers):
+    return apium.push_many("diag.count", n, lambda i: {"key": f"k{i}"}, **headers)
+
+
+def assert_counted(apium, n=JOBS):
+    assert counts(apium) == {f"k{i}": 1 for i in range(n)}
+
+
+def sleepers(apium, n=20, seconds=0.4):
+    return apium.push_many("diag.sleep", n, lambda i: {"seconds": seconds})
+
+
+def succeeded(apium, jobs):
+    return all(apium.final(job)["status"] == "SUCCESS" for job in jobs)
+
+
+def test_shared_host_is_killed(apium):
+    jobs = sleepers(apium) + push_counts(apium)
+    wait_for(lambda: len(counts(apium)) > 10, "some counts")
+    os.kill(apium.hosts()[0], signal.SIGKILL)
+    assert succeeded(apium, jobs)
+    assert_counted(apium)
+    assert apium.letters() == []
+    apium.wait_empty()
+
+
+def test_jobs_of_a_killed_host_are_back_at_once(apium):
+    jobs = sleepers(apium, 5, 0.3)
+    wait_for(lambda: sum(len(m) for m in apium.in_flight().values()) == 5, "jobs in flight")
+    start = time.monotonic()
+    os.kill(apium.hosts()[0], signal.SIGKILL)
+    assert succeeded(apium, jobs)
+    # Two alone hosts run the five suspects: about a second of sleeping.
+    assert time.monotonic() - start < 4
+
+
+def test_alone_host_is_killed(apium):
+    burns = apium.push_many("diag.burn", 4, lambda i: {"seconds": 0.5})
+    jobs = push_counts(apium)
+    victim = wait_for(lambda: apium.hosts(alone=True), "an alone host")[0]
+    wait_for(lambda: len(counts(apium)) > 10, "some counts")
+    os.kill(victim, signal.SIGKILL)
+    assert succeeded(apium, burns + jobs)
+    assert_counted(apium)
+    assert apium.letters() == []
+
+
+def test_supervisor_is_killed_and_started_again(apium):
+    jobs = sleepers(apium) + push_counts(apium)
+    wait_for(lambda: len(counts(apium)) > 10, "some counts")
+    hosts = apium.worker.children()
+    apium.worker.kill()
+    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in hosts), "the hosts to end")
+    start = time.monotonic()
+    apium.start_worker()
+    assert succeeded(apium, jobs)
+    assert time.monotonic() - start < 10  # not the 15 s of a lost machine: it is known to be gone
+    assert_counted(apium)
+    apium.wait_empty()
+
+
+def test_supervisor_is_killed_beside_another(apium):
+    other = apium.start_worker()
+    jobs = sleepers(apium) + push_counts(apium)
+    wait_for(lambda: len(counts(apium)) > 10, "some counts")
+    apium.workers[0].kill()
+    killed = time.monotonic()
+    token = lambda: [t for t in apium.in_flight() if f".{apium.workers[0].pid}." in t]
+    wait_for(lambda: not token(), "the dead worker's lists to be taken")
+    assert time.monotonic() - killed < 2.5
+    assert succeeded(apium, jobs)
+    assert_counted(apium)
+    assert other.is_running()
+
+
+def test_everything_is_killed_again_and_again(apium):
+    jobs = push_counts(apium, 400)
+    for round_ in range(4):
+        goal = 80 * (round_ + 1)
+        wait_for(lambda: len(counts(apium)) >= goal, "some counts")
+        apium.worker.kill()
+        apium.start_worker()
+    assert succeeded(apium, jobs)
+    assert_counted(apium, 400)
+
+
+def test_redis_is_killed_under_load(apium):
+    jobs = sleepers(apium) + push_counts(apium, 300)
+    wait_for(lambda: len(counts(apium)) > 20, "some counts")
+    time.sleep(0)  # nothing to wait for: anywhere is fine
+    apium.redis.restart()
+    assert succeeded(apium, [job for job in jobs if apium.result(job)])
+    wait_for(lambda: len(counts(apium)) == 300, "all counts")
+    apium.wait_empty()
+    assert_counted(apium, 300)
+    assert apium.worker.is_running()
+
+
+def test_redis_is_stopped_and_started_again_and_again(apium):
+    jobs = push_counts(apium, 300)
+    for _ in range(3):
+        apium.redis.restart(signal.SIGTERM)
+    assert succeeded(apium, jobs)
+    apium.wait_empty()
+    assert_counted(apium, 300)
+
+
+def test_postgres_is_restarted(apium):
+    jobs = push_counts(apium, 300)
+    wait_for(lambda: len(counts(apium)) > 20, "some counts")
+    apium.postgres.restart()
+    assert succeeded(apium, jobs)
+    assert_counted(apium, 300)
+
+
+def test_postgres_is_killed(apium):
+    jobs = push_counts(apium, 200)
+    wait_for(lambda: len(counts(apium)) > 20, "some counts")
+    apium.postgres.restart(signal.SIGQUIT)  # as a crash: recovery from the log
+    assert succeeded(apium, jobs)
+    assert_counted(apium, 200)
+
+
+def test_scripts_are_flushed_under_load(apium):
+    jobs = push_counts(apium, 200)
+    wait_for(lambda: len(counts(apium)) > 10, "some counts")
+    apium.redis.call("SCRIPT", "FLUSH")
+    assert succeeded(apium, jobs)
+    assert_counted(apium, 200)
+    apium.wait_empty()
+
+
+def test_connections_are_cut_under_load(apium):
+    jobs = push_counts(apium, 300)
+    for _ in range(5):
+        apium.redis.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        done = len(counts(apium))
+        wait_for(lambda: len(counts(apium)) > min(done + 5, 299), "some progress")
+    assert succeeded(apium, jobs)
+    assert_counted(apium, 300)
+    apium.wait_empty()
+
+
+def test_same_key_counts_once(apium):
+    jobs = [apium.push("diag.count", (), {"key": "one"}, apium_key="order-17") for _ in range(20)]
+    assert succeeded(apium, jobs)
+    assert counts(apium) == {"one": 1}
+    assert {apium.result(job)["result"] for job in jobs} == {1}
+
+
+def test_same_message_twice_counts_once(apium):
+    jobs = [apium.push("diag.count", (), {"key": "one"}, job="the-same") for _ in range(20)]
+    assert succeeded(apium, jobs)
+    apium.wait_empty()
+    assert counts(apium) == {"one": 1}
+
+
+def test_a_lost_machine_is_swept(apium):
+    """SIGSTOP of the whole group: nobody can say that it is gone."""
+    jobs = apium.push_many("diag.sleep", 10, lambda i: {"seconds": 1.0}) + push_counts(apium, 50)
+    wait_for(lambda: len(apium.in_flight()) > 0, "jobs in flight")
+    stopped = apium.worker
+    os.killpg(stopped.pid, signal.SIGSTOP)
+    start = time.monotonic()
+    apium.start_worker()
+    assert all(apium.final(job, 40)["status"] == "SUCCESS" for job in jobs)
+    assert 14 < time.monotonic() - start < 25
+    # It comes back: its acknowledgements are refused, and it works on under a new lease.
+    os.killpg(stopped.pid, signal.SIGCONT)
+    wait_for(lambda: "its lease was taken away" in stopped.log, "the refusal")
+    more = [apium.push("diag.noop") for _ in range(20)]
+    assert succeeded(apium, more)
+    apium.wait_empty()
+    assert_counted(apium, 50)
+
+
+def test_redis_away_makes_nobody_dead(apium):
+    other = apium.start_worker()
+    jobs = apium.push_many("diag.sleep", 4, lambda i: {"seconds": 1.0})
+    wait_for(lambda: sum(len(m) for m in apium.in_flight().values()) == 4, "jobs in flight")
+    apium.redis.process.send_signal(signal.SIGSTOP)
+    # Longer than a gap that the sweep forgives, shorter than a test may take.
+    deadline = time.monotonic() + 7
+    wait_for(lambda: time.monotonic() > deadline, "a while", 20)
+    apium.redis.process.send_signal(signal.SIGCONT)
+    assert succeeded(apium, jobs)
+    assert "gave back" not in other.log and "gave back" not in apium.workers[0].log
+    apium.wait_empty()
