@@ -14,7 +14,8 @@
  *
  * A fiber holds at most one connection (asserted).  Statements with a constant text are prepared
  * once per connection (off behind a pooler in transaction mode: APIUM_DB_PREPARE).  Values travel
- * as text.  Sessions run with TimeZone UTC; a transaction that is idle for ten seconds is ended by the server.
+ * as text.  Sessions run with TimeZone UTC; a transaction that is idle for ten seconds is ended by
+ * the server.
  *
  * A connection is a state machine (drawn in db-internal.h): lost ones come back with backoff and
  * full jitter.  A fiber that is cancelled or out of time leaves at once; its connection drains (a
