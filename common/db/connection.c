@@ -33,7 +33,8 @@ struct db_wire {
 	int events;
 };
 
-/* Looks the names of one attempt up, one after the other.  Outlives a connection that is closed meanwhile. */
+/* Looks the names of one attempt up, one after the other.  Outlives a connection that is closed
+ * meanwhile. */
 struct db_lookup {
 	uv_getaddrinfo_t req;
 	struct db_connection *connection;
@@ -119,8 +120,8 @@ static void wire_watch(struct db_wire *w, int events)
 	     0); /* fails only on a closing handle */
 }
 
-/* libpq may have another socket after every step of connecting, even under the same number; so each step
- * gets a watcher of its own. */
+/* libpq may have another socket after every step of connecting, even under the same number; so
+ * each step gets a watcher of its own. */
 static int wire_open(struct db_connection *c, int events)
 {
 	struct db_wire *w = calloc(1, sizeof(*w));
@@ -225,8 +226,8 @@ static void ignore_notice(void *arg, const char *text)
 }
 
 /*
- * One statement sets what the rest of the program relies on.  Reads of the shared lane must not write: the
- * server holds them to it, unless a pooler could hand the session to somebody else.
+ * One statement sets what the rest of the program relies on.  Reads of the shared lane must not
+ * write: the server holds them to it, unless a pooler could hand the session to somebody else.
  */
 static void greet(struct db_connection *c)
 {
@@ -250,7 +251,7 @@ static void greet(struct db_connection *c)
 static void connect_step(struct db_connection *c)
 {
 	PostgresPollingStatusType status;
-	int e = 0;
+	int e;
 
 	wire_drop(c);
 	status = PQconnectPoll(c->pg);

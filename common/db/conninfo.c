@@ -7,8 +7,8 @@
 #include "base/error.h"
 
 /*
- * What a session of ours has unless the url says otherwise.  gssencmode: Kerberos would look names up and
- * block.  The rest notices a peer that vanished without a word.
+ * What a session of ours has unless the url says otherwise.  gssencmode: Kerberos would look names
+ * up and block.  The rest notices a peer that vanished without a word.
  */
 static const struct {
 	const char *keyword, *value;

@@ -1,9 +1,10 @@
 /*
  * conninfo.h - a connection url as libpq wants it, its names looked up by us.
  *
- * libpq resolves host names itself, blocking.  So the hosts of the url are taken apart here; a caller that
- * connects looks each name up (uv_getaddrinfo) and hands the addresses back, which become libpq's `hostaddr`
- * beside the `host` that certificates and password files are matched with.
+ * libpq resolves host names itself, blocking.  So the hosts of the url are taken apart here; a
+ * caller that connects looks each name up (uv_getaddrinfo) and hands the addresses back, which
+ * become libpq's `hostaddr` beside the `host` that certificates and password files are matched
+ * with.
  */
 #ifndef DB_CONNINFO_H
 #define DB_CONNINFO_H
@@ -44,8 +45,8 @@ void db_addresses_init(struct db_addresses *, struct arena *);
 void db_addresses_add(struct db_addresses *, const struct db_host *, const struct addrinfo *found);
 
 /*
- * The arrays for PQconnectStartParams, in the arena of the addresses.  The list begins with another address
- * at each `turn`: an attempt that hangs at one does not hang there for ever.
+ * The arrays for PQconnectStartParams, in the arena of the addresses.  The list begins with another
+ * address at each `turn`: an attempt that hangs at one does not hang there for ever.
  */
 void db_conninfo_params(const struct db_conninfo *, const struct db_addresses *, unsigned turn,
 			const char *const **ret_keywords, const char *const **ret_values);

@@ -10,8 +10,9 @@
  *   failure.c     what the server said, mapped to our errors
  *   query.c, tx.c the fibers' side
  *
- * Crossing is by value: a fiber leaves a `struct db_call` on its stack in the hands of a pool or a connection
- * and parks; libpq is called from the loop's own stack only (flushes, socket callbacks, timers).
+ * Crossing is by value: a fiber leaves a `struct db_call` on its stack in the hands of a pool or a
+ * connection and parks; libpq is called from the loop's own stack only (flushes, socket callbacks,
+ * timers).
  */
 #ifndef DB_DB_INTERNAL_H
 #define DB_DB_INTERNAL_H
@@ -89,9 +90,10 @@ struct db_prepared_set {
  *                          +-------------+-------------+-------------+---------+-----------+
  *   any of them --db_close--> CLOSING, in which the handles end
  *
- * READY of the exclusive lane means: in the lane's idle list, nothing under way, no transaction.  READY of
- * the shared lane: takes any number of reads; it is never lent.  LENT: a statement or a transaction has it.
- * DRAINING: its borrower left early; what is under way is cancelled, awaited and rolled back.
+ * READY of the exclusive lane means: in the lane's idle list, nothing under way, no transaction.
+ * READY of the shared lane: takes any number of reads; it is never lent.  LENT: a statement or a
+ * transaction has it.  DRAINING: its borrower left early; what is under way is cancelled, awaited
+ * and rolled back.
  */
 enum db_connection_state {
 	DB_WAITING,
@@ -119,16 +121,15 @@ struct db_connection {
 	PGconn *pg;               /* from CONNECTING on */
 	struct db_wire *wire;     /* watches its socket */
 	struct db_lookup *lookup; /* RESOLVING */
-	struct timer
-		timer; /* WAITING: next attempt; until READY: its end; DRAINING: the end of patience;
-				 READY, shared: the watch over statements whose fiber left */
+	/* WAITING: the next attempt.  Until READY: the attempt's end.  DRAINING: the end of patience.
+	 * READY, shared: the watch over statements whose fiber has left. */
+	struct timer timer;
 	unsigned failures;
 	usec_t ready_since;
 	bool has_been_ready;
 
 	struct list steps; /* sent, oldest first */
 	unsigned step_count;
-	unsigned unsynced; /* steps behind the last sync */
 	struct db_prepared_set prepared;
 
 	struct db_call *current; /* LENT: what its borrower waits for */
@@ -172,8 +173,7 @@ struct db {
 	unsigned failure_count;
 	struct db_stats stats;
 	unsigned closings; /* handles, look-ups and cancels whose end db_close awaits */
-	uv_idle_t *
-		anchor; /* never started: its close callback is the least that db_close waits for */
+	uv_idle_t *anchor; /* never started: db_close waits at least for its closing */
 	void (*on_closed)(void *);
 	void *on_closed_arg;
 };
@@ -244,12 +244,13 @@ void db_failure_fini(struct db *);
 /* 0; or an error when the values cannot be sent, or the fiber is cancelled or late. */
 int db_call_init(struct db *, struct db_call *, const struct db_statement *,
 		 const struct str *values, size_t count) _must_check_;
-/* Hands the call to a lane and parks until it is done.  Nothing points at it afterwards.  Yields. */
+/* Hands the call to a pool and parks until it is done.  Nothing points at it then.  Yields. */
 int db_call_run(struct db_pool *, struct db_call *, const char *why) may_yield _must_check_;
 /* The same on the connection that the fiber has borrowed.  Yields. */
 int db_call_run_current(struct db_connection *, struct db_call *, const char *why)
 	may_yield _must_check_;
-/* What a call that is done gives its fiber: the rows, tied to the arena, or the error with its reason. */
+/* What a call that is done gives its fiber: the rows, tied to the arena, or the error with its
+ * reason. */
 int db_call_result(struct db *, struct db_call *, struct arena *, struct db_rows *ret_rows)
 	_must_check_;
 

@@ -1,23 +1,26 @@
 /*
  * db.h - PostgreSQL for fibers: two lanes of connections per event loop.
  *
- * Why two lanes.  In libpq's pipeline mode everything between two syncs is one implicit transaction: an
- * error in a neighbour's statement would undo an INSERT that had already reported COMMAND_OK.  So:
+ * Why two lanes.  In libpq's pipeline mode everything between two syncs is one implicit
+ * transaction: an error in a neighbour's statement would undo an INSERT that had already reported
+ * COMMAND_OK.  So:
  *
- *   shared lane     read-only statements marked DB_SHARED.  Few connections, many fibers: what a loop
- *                   turn asks for goes out under one sync and one send, and comes back together.  When
- *                   one fails, those that were aborted with it are sent again, each alone.
+ *   shared lane     read-only statements marked DB_SHARED.  Few connections, many fibers: what a
+ *                   loop turn asks for goes out under one sync and one send, and comes back
+ *                   together.  When one fails, those that were aborted with it are sent again,
+ *                   each alone.
  *   exclusive lane  everything else, on a connection borrowed for the statement or the transaction.
  *                   Nothing is reported as done before its own sync or COMMIT came back.
  *
- * A fiber holds at most one connection (asserted).  Statements with a constant text are prepared once per
- * connection (off behind a pooler in transaction mode: APIUM_DB_PREPARE).  Values travel as text.
- * Sessions run with TimeZone UTC, and standard_conforming_strings as PostgreSQL has it.
+ * A fiber holds at most one connection (asserted).  Statements with a constant text are prepared
+ * once per connection (off behind a pooler in transaction mode: APIUM_DB_PREPARE).  Values travel
+ * as text.  Sessions run with TimeZone UTC, and standard_conforming_strings as PostgreSQL has it.
  *
- * A connection is a state machine (drawn in db-internal.h): lost ones come back with backoff and full
- * jitter.  A fiber that is cancelled or out of time leaves at once; its connection drains (a cancel request
- * is sent from a thread) and returns to the pool when idle.  While PostgreSQL is away, calls wait within
- * their deadline, at most two seconds, for a connection and then fail with -E_UNAVAILABLE.
+ * A connection is a state machine (drawn in db-internal.h): lost ones come back with backoff and
+ * full jitter.  A fiber that is cancelled or out of time leaves at once; its connection drains (a
+ * cancel request is sent from a thread) and returns to the pool when idle.  While PostgreSQL is
+ * away, calls wait within their deadline, at most two seconds, for a connection and then fail with
+ * -E_UNAVAILABLE.
  *
  * Names are resolved by uv_getaddrinfo and passed as hostaddr: libpq's own resolver would block.
  */
@@ -45,9 +48,9 @@ void db_close(struct db *, void (*on_closed)(void *arg), void *arg);
 enum db_lane { DB_EXCLUSIVE, DB_SHARED };
 
 /*
- * A statement, usually `static const`.  Unless `is_varying` it is prepared, and found again by the place of
- * its text: the same bytes must stay there.  DB_SHARED promises: one SELECT, cheap, no side effects (the
- * server refuses writes there).  COPY is refused.
+ * A statement, usually `static const`.  Unless `is_varying` it is prepared, and found again by the
+ * place of its text: the same bytes must stay there.  DB_SHARED promises: one SELECT, cheap, no
+ * side effects (the server refuses writes there).  COPY is refused.
  */
 struct db_statement {
 	struct str sql;
@@ -77,10 +80,11 @@ const char *db_column_name(const struct db_rows *, int column);
 #define DB_NO_VALUES NULL, 0
 
 /*
- * One statement, alone.  0 with *ret_rows (which may be NULL); -E_UNIQUE, -E_FOREIGN_KEY, -E_SERIALIZATION
- * (also deadlock), -E_SQL (any other complaint; the SQLSTATE and message are the reason), -E_UNAVAILABLE (no
- * connection; or it broke while the statement was under way, so that the outcome is unknown; or the server
- * is short of something), -ECANCELED, -ETIMEDOUT.  After the last two it may have run all the same.  Yields.
+ * One statement, alone.  0 with *ret_rows (which may be NULL); -E_UNIQUE, -E_FOREIGN_KEY,
+ * -E_SERIALIZATION (also deadlock), -E_SQL (any other complaint; the SQLSTATE and message are the
+ * reason), -E_UNAVAILABLE (no connection; or it broke while the statement was under way, so that
+ * the outcome is unknown; or the server is short of something), -ECANCELED, -ETIMEDOUT.  After the
+ * last two it may have run all the same.  Yields.
  */
 int db_query(struct db *, struct arena *, const struct db_statement *, const struct str *values, size_t count,
 	     struct db_rows *ret_rows) may_yield _must_check_;
@@ -94,8 +98,8 @@ struct db_failure {
 };
 const struct db_failure *db_failure(struct db *);
 
-/* A transaction on a borrowed connection.  READ COMMITTED.  BEGIN leaves together with the first statement.
- * Stays where it is from db_begin to its end: the connection points back at it. */
+/* A transaction on a borrowed connection.  READ COMMITTED.  BEGIN leaves together with the first
+ * statement.  Stays where it is from db_begin to its end: the connection points back at it. */
 struct db_tx {
 	struct db *db;
 	struct db_connection *_connection; /* NULL: not open */
@@ -107,9 +111,9 @@ struct db_tx {
 int db_begin(struct db *, struct db_tx *ret) may_yield _must_check_;
 int db_tx_query(struct db_tx *, struct arena *, const struct db_statement *, const struct str *values,
 		size_t count, struct db_rows *ret_rows) may_yield _must_check_;
-/* Shielded for a bounded time: once COMMIT was sent its outcome is awaited (five seconds; so not to be called
- * inside of a shield).  -E_UNAVAILABLE: unknown.  The transaction is over on success; a transaction without a
- * statement costs nothing. */
+/* Shielded for a bounded time: once COMMIT was sent its outcome is awaited (five seconds; so not
+ * to be called inside of a shield).  -E_UNAVAILABLE: unknown.  The transaction is over on
+ * success; a transaction without a statement costs nothing. */
 int db_commit(struct db_tx *) may_yield _must_check_;
 /* Rolls back what was not committed and gives the connection back; the cleanup of a struct db_tx.
  * Does not yield: the connection drains behind. */

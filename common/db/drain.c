@@ -5,9 +5,10 @@
 #include "loop/offload.h"
 
 /*
- * libpq 15 can cancel only by a blocking connection of its own, so a thread sends it.  A cancel that is late
- * would hit the next statement; so the connection is given back only when the cancel has been sent and all
- * that was under way has ended.  (A cancel that reaches an idle session does nothing.)
+ * libpq 15 can cancel only by a blocking connection of its own, so a thread sends it.  A cancel
+ * that is late would hit the next statement; so the connection is given back only when the cancel
+ * has been sent and all that was under way has ended.  (A cancel that reaches an idle session does
+ * nothing.)
  */
 
 #define DRAIN_PATIENCE  (10 * SEC)
@@ -141,9 +142,10 @@ static bool has_abandoned(const struct db_connection *c, bool is_next_sync)
 }
 
 /*
- * The server keeps the answers of a turn's reads back until their sync.  When nothing has come between two
- * looks, and one of those reads is nobody's any more, it is taken for the one that holds up the lane.  If it
- * was another one, that one is sent again, as are those that are aborted with it.
+ * The server keeps the answers of a turn's reads back until their sync.  When nothing has come
+ * between two looks, and one of those reads is nobody's any more, it is taken for the one that
+ * holds up the lane.  If it was another one, that one is sent again, as are those that are aborted
+ * with it.
  */
 static void watch(struct timer *t)
 {

@@ -1,19 +1,19 @@
 /*
  * migrate.h - numbered SQL files, applied once each, in order, by one process at a time.
  *
- * Files: YYYYMMDDHHMM_name.up.sql and .down.sql.  Each runs in one transaction together with its row in
- * `apium_migrations`; so it must not contain BEGIN or COMMIT of its own.  A file whose first line is
- * "-- no-transaction" (CREATE INDEX CONCURRENTLY) runs statement by statement instead (sql.h) and is recorded
- * as started and then as done.  If it fails in between it is run again by the next migrate_up: write its
- * statements so that they can be repeated (DROP INDEX IF EXISTS before CREATE INDEX CONCURRENTLY, which leaves
- * an invalid index when it fails).
+ * Files: YYYYMMDDHHMM_name.up.sql and .down.sql.  Each runs in one transaction together with its
+ * row in `apium_migrations`; so it must not contain BEGIN or COMMIT of its own.  A file whose first
+ * line is "-- no-transaction" (CREATE INDEX CONCURRENTLY) runs statement by statement instead
+ * (sql.h) and is recorded as started and then as done.  If it fails in between it is run again by
+ * the next migrate_up: write its statements so that they can be repeated (DROP INDEX IF EXISTS
+ * before CREATE INDEX CONCURRENTLY, which leaves an invalid index when it fails).
  *
- * An advisory lock keeps others out; who comes second waits, and then finds nothing left to do.  In a
- * transaction `lock_timeout` is short and tried again, so that a migration never queues up traffic behind
- * itself.
+ * An advisory lock keeps others out; who comes second waits, and then finds nothing left to do.  In
+ * a transaction `lock_timeout` is short and tried again, so that a migration never queues up
+ * traffic behind itself.
  *
- * Uses a blocking connection of its own: this is a command's work, not a server's.  It must go to PostgreSQL
- * itself, not through a pooler in transaction mode (DATABASE_DIRECT_URL).
+ * Uses a blocking connection of its own: this is a command's work, not a server's.  It must go to
+ * PostgreSQL itself, not through a pooler in transaction mode (DATABASE_DIRECT_URL).
  */
 #ifndef DB_MIGRATE_H
 #define DB_MIGRATE_H
@@ -30,8 +30,9 @@ struct migrate_options {
 };
 
 /*
- * Negative: -E_BAD_SETTING (the folder or a file's name), -E_UNAVAILABLE (no connection, or the locks were
- * not to be had), -E_SQL (a statement failed; file, line and the server's words are the reason), -errno.
+ * Negative: -E_BAD_SETTING (the folder or a file's name), -E_UNAVAILABLE (no connection, or the
+ * locks were not to be had), -E_SQL (a statement failed; file, line and the server's words are the
+ * reason), -errno.
  */
 
 /* All that are not applied yet, or up to `count` of them (0: all).  Number applied, or negative. */

@@ -1,5 +1,6 @@
 /*
- * migration.h - the list that migrate.c works on: the files of the folder, met with the rows of the table.
+ * migration.h - the list that migrate.c works on: the files of the folder, met with the rows of the
+ * table.
  */
 #ifndef DB_MIGRATION_H
 #define DB_MIGRATION_H

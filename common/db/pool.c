@@ -104,8 +104,8 @@ static struct db_call *pop_call(struct list *calls)
 	return l == NULL ? NULL : list_entry(l, struct db_call, link);
 }
 
-/* Everything that was asked for in this turn leaves under one sync; what a neighbour has aborted before, each
- * under one of its own. */
+/* Everything that was asked for in this turn leaves under one sync; what a neighbour has aborted
+ * before, each under one of its own. */
 static void shared_flush(struct flush *f)
 {
 	struct db_pool *pool = container_of(f, struct db_pool, flush);

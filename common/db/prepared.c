@@ -4,11 +4,12 @@
 #include "db/db-internal.h"
 
 /*
- * Found by the place of the text, which is much faster than by the text and the same thing for constants;
- * the text is compared all the same, so that a caller that breaks the promise (memory used again for another
- * text) gets a new name and not another statement's rows.
+ * Found by the place of the text, which is much faster than by the text and the same thing for
+ * constants; the text is compared all the same, so that a caller that breaks the promise (memory
+ * used again for another text) gets a new name and not another statement's rows.
  *
- * A server keeps every prepared statement's plan in memory; beyond this many, texts go without a name.
+ * A server keeps every prepared statement's plan in memory; beyond this many, texts go without a
+ * name.
  */
 #define MOST_PREPARED 1000
 

@@ -35,7 +35,8 @@ static int failed(struct db_tx *tx, int error)
 	return error;
 }
 
-/* Runs one statement on the transaction's connection.  A fiber that leaves early leaves it for good. */
+/* Runs one statement on the transaction's connection.  A fiber that leaves early leaves it for
+ * good. */
 static int run(struct db_tx *tx, struct db_call *call, const char *why)
 {
 	struct db_connection *c = tx->_connection;

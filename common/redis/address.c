@@ -7,8 +7,8 @@
 
 /*
  * The grammar is the one that Python's redis client reads, so that one REDIS_URL serves both:
- * scheme://[user[:password]@]host[:port][/database][?db=…&username=…&password=…], and for unix:// a path
- * in the place of host and database.  The reasons never quote the url: it holds the password.
+ * scheme://[user[:password]@]host[:port][/database][?db=…&username=…&password=…], and for unix:// a
+ * path in the place of host and database.  The reasons never quote the url: it holds the password.
  */
 
 #define USUAL_PORT 6379

@@ -1,13 +1,13 @@
 /*
  * reader.h - bytes from Redis in, replies out; hiredis does the parsing.
  *
- * hiredis hands every piece over through object functions; ours build `struct redis_reply` in memory that
- * is used again for the next reply, so that a stream of small replies costs no allocation.  A reply is
- * valid until redis_reader_next is called again.
+ * hiredis hands every piece over through object functions; ours build `struct redis_reply` in
+ * memory that is used again for the next reply, so that a stream of small replies costs no
+ * allocation.  A reply is valid until redis_reader_next is called again.
  *
- * The bytes are fed in pieces of READER_PIECE: hiredis moves the rest of its buffer for every reply, which
- * costs more the longer that rest is.  Refused as a broken protocol: arrays of more than READER_ELEMENTS,
- * more than seven levels of arrays (hiredis's limit), RESP3.
+ * The bytes are fed in pieces of READER_PIECE: hiredis moves the rest of its buffer for every
+ * reply, which costs more the longer that rest is.  Refused as a broken protocol: arrays of more
+ * than READER_ELEMENTS, more than seven levels of arrays (hiredis's limit), RESP3.
  */
 #ifndef REDIS_READER_H
 #define REDIS_READER_H

@@ -8,9 +8,9 @@
 #define MOST_SPARE   256
 
 /*
- * Error replies that speak of the server's state and not of the command.  `is_wrong` ones also say that
- * this connection leads to a server that cannot serve us for a while: it is left, and found again with
- * backoff.
+ * Error replies that speak of the server's state and not of the command.  `is_wrong` ones also say
+ * that this connection leads to a server that cannot serve us for a while: it is left, and found
+ * again with backoff.
  */
 static const struct {
 	struct str prefix;
@@ -113,7 +113,8 @@ void redis_stats(const struct redis *r, struct redis_stats *ret)
 
 /* Commands in. */
 
-/* hiredis's own formatter allocates and copies each command; these bytes go where they are sent from. */
+/* hiredis's own formatter allocates and copies each command; these bytes go where they are sent
+ * from. */
 void redis_command_format_head(struct buf *out, size_t words)
 {
 	buf_add_byte(out, '*');
@@ -145,7 +146,7 @@ int redis_command_begin(struct redis *r, struct buf **ret_out)
 	if (r->out.len - r->out_at >= r->most_pending)
 		return fail(-E_UNAVAILABLE, "redis %s: %zu bytes wait to be sent", r->label,
 			    r->out.len - r->out_at);
-	/* What is written of a buffer that never runs empty is dropped when it is the larger part. */
+	/* A buffer that never runs empty drops what is written when that is the larger part. */
 	if (r->out_at > r->out.len / 2 && r->out_at > MIB) {
 		buf_drop_front(&r->out, r->out_at);
 		r->out_at = 0;

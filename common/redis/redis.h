@@ -1,16 +1,17 @@
 /*
  * redis.h - one connection to Redis, pipelined without being asked to.
  *
- * Everything that a loop turn sends leaves in one write(2); replies come back in order.  hiredis reads the
- * replies (RESP2), the socket is ours, and commands are formatted straight into the send buffer.  Redis
- * failing is a state, not a crash (drawn in redis-internal.h): resolving -> connecting -> greeting (AUTH,
- * SELECT, CLIENT SETNAME, PING) -> ready; lost -> waiting with backoff and full jitter.  -LOADING, -READONLY,
- * -MASTERDOWN, -OOM and their like (the table in redis.c) are reported to the caller as -E_UNAVAILABLE; the
- * first three also put the connection into waiting, because it talks to the wrong or a starting server:
- * what is pending behind such a reply fails as when the connection is lost.
+ * Everything that a loop turn sends leaves in one write(2); replies come back in order.  hiredis
+ * reads the replies (RESP2), the socket is ours, and commands are formatted straight into the send
+ * buffer.  Redis failing is a state, not a crash (drawn in redis-internal.h): resolving ->
+ * connecting -> greeting (AUTH, SELECT, CLIENT SETNAME, PING) -> ready; lost -> waiting with
+ * backoff and full jitter.  -LOADING, -READONLY, -MASTERDOWN, -OOM and their like (the table in
+ * redis.c) are reported to the caller as -E_UNAVAILABLE; the first three also put the connection
+ * into waiting, because it talks to the wrong or a starting server: what is pending behind such a
+ * reply fails as when the connection is lost.
  *
- * A command is never sent twice by itself: whether a lost one ran is not known, and only the caller knows
- * whether it may be repeated.
+ * A command is never sent twice by itself: whether a lost one ran is not known, and only the caller
+ * knows whether it may be repeated.
  *
  * Two ways in: redis_call for fibers, redis_send with a callback for what lives below the waterline
  * (the supervisor's fetch).  Blocking commands (BLMOVE, SUBSCRIBE) need a connection of their own.
@@ -37,8 +38,8 @@ struct redis_reply {
 struct redis_options {
 	const char *url;  /* redis://[user[:password]@]host[:port][/db], unix:///path[?db=n&password=…&user=…] */
 	const char *name; /* CLIENT SETNAME */
-	/* Told on the loop's stack whenever the connection becomes ready (with a number that grows with each
-	 * connection) or is lost (0).  May be NULL. */
+	/* Told on the loop's stack whenever the connection becomes ready (with a number that
+	 * grows with each connection) or is lost (0).  May be NULL. */
 	void (*on_state)(void *arg, uint64_t generation);
 	void *arg;
 	size_t most_pending; /* bytes not yet taken by Redis before calls fail with -E_UNAVAILABLE; 0: 64 MiB */
@@ -46,26 +47,26 @@ struct redis_options {
 
 /* Returns at once.  0 or -E_BAD_SETTING. */
 int redis_open(struct loop *, const struct redis_options *, struct redis **ret) _must_check_;
-/* Pending callbacks get -ECANCELED first.  All fibers that use it must have ended; may be called from any of its
- * callbacks. */
+/* Pending callbacks get -ECANCELED first.  All fibers that use it must have ended; may be called
+ * from any of its callbacks. */
 void redis_close(struct redis *, void (*on_closed)(void *arg), void *arg);
 
 bool redis_is_ready(const struct redis *);
 uint64_t redis_generation(const struct redis *); /* 0: not ready */
 
 /*
- * A command and its arguments.  The words are copied before the call returns.
- * on_reply: error 0 with a reply, valid during the call only; or -E_UNAVAILABLE (not connected, lost before
- * the answer, loading …) or -ECANCELED (closing) with reply NULL.  An error reply of the server is a reply
- * (type REDIS_ERROR) for callbacks.  Never called from within redis_send.
- * Returns 0, or -E_UNAVAILABLE when not ready or too much is pending; then on_reply is not called.
+ * A command and its arguments.  The words are copied before the call returns. on_reply: error 0
+ * with a reply, valid during the call only; or -E_UNAVAILABLE (not connected, lost before the
+ * answer, loading …) or -ECANCELED (closing) with reply NULL.  An error reply of the server is a
+ * reply (type REDIS_ERROR) for callbacks.  Never called from within redis_send. Returns 0, or
+ * -E_UNAVAILABLE when not ready or too much is pending; then on_reply is not called.
  */
 typedef void redis_on_reply(void *arg, int error, const struct redis_reply *);
 int redis_send(struct redis *, const struct str *words, size_t count, redis_on_reply *, void *arg) _must_check_;
 /*
- * Already formatted RESP holding `commands` commands; `on_reply` is called once for each of them, in order.
- * REDIS_ENDLESS: it gets every reply from then on, until the connection is lost (once, with the error): what
- * SUBSCRIBE and MONITOR need.
+ * Already formatted RESP holding `commands` commands; `on_reply` is called once for each of them,
+ * in order. REDIS_ENDLESS: it gets every reply from then on, until the connection is lost (once,
+ * with the error): what SUBSCRIBE and MONITOR need.
  */
 #define REDIS_ENDLESS SIZE_MAX
 int redis_send_raw(struct redis *, struct str resp, size_t commands, redis_on_reply *, void *arg) _must_check_;
@@ -80,9 +81,10 @@ void redis_format(struct buf *, const struct str *words, size_t count);
 #define REDIS_WORDS(...) (const struct str[]){ __VA_ARGS__ }, ARRAY_SIZE(((const struct str[]){ __VA_ARGS__ }))
 
 /*
- * For fibers.  0 with the reply copied into the arena; an error reply is -E_REDIS (-E_REDIS_TYPE for
- * WRONGTYPE) with its text as the reason; -E_UNAVAILABLE, -ECANCELED, -ETIMEDOUT.  While the connection is
- * not ready, waits for it within the deadline, at most `redis_patience` (one second).  Yields.
+ * For fibers.  0 with the reply copied into the arena; an error reply is -E_REDIS (-E_REDIS_TYPE
+ * for WRONGTYPE) with its text as the reason; -E_UNAVAILABLE, -ECANCELED, -ETIMEDOUT.  While the
+ * connection is not ready, waits for it within the deadline, at most `redis_patience` (one
+ * second).  Yields.
  */
 extern usec_t redis_patience;
 int redis_call(struct redis *, struct arena *, const struct str *words, size_t count,
@@ -97,8 +99,8 @@ struct redis_script {
 /* `words`: keys first, then arguments. */
 int redis_eval(struct redis *, struct arena *, struct redis_script *, size_t keys, const struct str *words,
 	       size_t count, struct redis_reply **ret_reply) may_yield _must_check_;
-/* The same with a callback; NOSCRIPT is answered by sending the text once more, in order with nothing else
- * guaranteed. */
+/* The same with a callback; NOSCRIPT is answered by sending the text once more, in order with
+ * nothing else guaranteed. */
 int redis_send_script(struct redis *, struct redis_script *, size_t keys, const struct str *words, size_t count,
 		      redis_on_reply *, void *arg) _must_check_;
 

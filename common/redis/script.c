@@ -9,8 +9,8 @@
 #include "base/error.h"
 
 /*
- * The hash is made on first use, by whichever thread comes first.  Its first byte is written last and read
- * first, so that a set one means that all of it is there.
+ * The hash is made on first use, by whichever thread comes first.  Its first byte is written last
+ * and read first, so that a set one means that all of it is there.
  */
 static const char *script_sha(struct redis_script *s)
 {
