@@ -239,6 +239,8 @@ void lane_refused(struct lane *l, int error, const struct redis_reply *reply)
 {
 	struct str text;
 
+	if (l->is_closing)
+		return; /* the shared connection may be gone already */
 	if (error < 0) {
 		/* A lost connection says so itself, after its last answer. */
 		if (l->has_acks && redis_is_ready(l->o.acks) && redis_is_ready(l->fetch))

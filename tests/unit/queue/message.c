@@ -158,9 +158,11 @@ Test(message, torn_anywhere)
 Test(message, depth_costs_nothing)
 {
 	enum { DEPTH = 200000 };
-	char *text = malloc(2 * DEPTH + 64);
+	char *text = calloc(2 * DEPTH + 64, 1);
 	struct message m;
 	size_t n = 0;
+
+	cr_assert_not_null(text);
 
 	n += (size_t) sprintf(text, "{\"x\":");
 	memset(text + n, '[', DEPTH);
