@@ -27,8 +27,9 @@ int crashpage_make(struct crashpage *, uint32_t flights) _must_check_;
 int crashpage_map(struct crashpage *) _must_check_;
 void crashpage_fini(struct crashpage *);
 
-void crashpage_clear(struct crashpage *, uint32_t number);  /* the supervisor, before it sends the job */
-void crashpage_start(struct crashpage *, uint32_t number);  /* the host */
+void crashpage_clear(struct crashpage *,
+		     uint32_t number); /* the supervisor, before it sends the job */
+void crashpage_start(struct crashpage *, uint32_t number); /* the host */
 bool crashpage_has_started(const struct crashpage *, uint32_t number);
 uint64_t crashpage_beats(const struct crashpage *);
 uint64_t *crashpage_beat(struct crashpage *); /* where the host counts */

@@ -45,8 +45,8 @@ struct crew_callbacks {
 struct crew_options {
 	struct loop *loop;
 	struct flights *flights;
-	unsigned shared, alone;      /* how many hosts */
-	unsigned slots;              /* of a shared one */
+	unsigned shared, alone; /* how many hosts */
+	unsigned slots;         /* of a shared one */
 	const struct crew_callbacks *callbacks;
 	void *arg;
 };
@@ -63,7 +63,7 @@ unsigned crew_room(const struct crew *);
 unsigned crew_out(const struct crew *);           /* at hosts */
 unsigned crew_alone_waiting(const struct crew *); /* for an alone host */
 bool crew_is_short_of_alone(const struct crew *); /* more of them wait than is good for anybody */
-unsigned crew_most(const struct crew_options *);  /* room at its largest: for the size of the pool */
+unsigned crew_most(const struct crew_options *); /* room at its largest: for the size of the pool */
 
 void crew_flush(struct crew *); /* writes frames now */
 void crew_pushed(struct crew *, unsigned host, const struct link_pushed *);

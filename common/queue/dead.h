@@ -16,7 +16,7 @@
 #include "base/uuid.h"
 
 struct dead_letter {
-	char name[UUID_TEXT + 1]; /* made by dead_letter_name */
+	char name[UUID_TEXT + 1];                         /* made by dead_letter_name */
 	struct str reason, queue, list, task, id, worker; /* task, id: absent if not known */
 	int64_t attempts;
 };

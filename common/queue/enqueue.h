@@ -16,13 +16,13 @@
 struct producer;
 
 struct enqueue_options {
-	const char *queue;      /* NULL: the task's */
-	struct str key;         /* idempotency key; absent: none */
-	usec_t eta;             /* real time; 0: now */
-	struct str traceparent; /* absent: none */
-	struct str id;          /* absent: a new one; a UUID */
+	const char *queue;             /* NULL: the task's */
+	struct str key;                /* idempotency key; absent: none */
+	usec_t eta;                    /* real time; 0: now */
+	struct str traceparent;        /* absent: none */
+	struct str id;                 /* absent: a new one; a UUID */
 	struct str root_id, parent_id; /* absent: a job of its own; a body gives its job's */
-	int priority;           /* 0, the most urgent, to 9 */
+	int priority;                  /* 0, the most urgent, to 9 */
 };
 
 #define ENQUEUE_ID 37
@@ -42,11 +42,13 @@ struct enqueued {
  * the answer; without one the answer is waited for.  `options` may be NULL.
  * 0; -E_DROPPED (arguments do not fit the task), or what the database or Redis said.  Yields.
  */
-int enqueue(struct producer *, struct db_tx *tx, struct arena *, const struct task *, struct str kwargs,
-	    const struct enqueue_options *, struct enqueued **ret_enqueued) may_yield _must_check_;
+int enqueue(struct producer *, struct db_tx *tx, struct arena *, const struct task *,
+	    struct str kwargs, const struct enqueue_options *, struct enqueued **ret_enqueued)
+	may_yield _must_check_;
 /* The same from the arguments' struct. */
-int enqueue_args(struct producer *, struct db_tx *tx, struct arena *, const struct task *, const void *args,
-		 const struct enqueue_options *, struct enqueued **ret_enqueued) may_yield _must_check_;
+int enqueue_args(struct producer *, struct db_tx *tx, struct arena *, const struct task *,
+		 const void *args, const struct enqueue_options *, struct enqueued **ret_enqueued)
+	may_yield _must_check_;
 /* After the commit.  Does not wait and cannot fail: what is not pushed now, the relay pushes. */
 void enqueue_push(struct producer *, struct enqueued *);
 

@@ -70,8 +70,8 @@ static void end_by_script(struct supervisor *s, struct flight *f, const struct e
 	if (e->letter != NULL)
 		(void) snprintf(now, sizeof(now), "%" PRId64, now_realtime() / MSEC);
 	{
-		const struct str keys[] = { k->live,	     buf_str(&of_id), buf_str(&of_key),
-					    buf_str(&result), k->crash,	      k->dead,
+		const struct str keys[] = { k->live,          buf_str(&of_id), buf_str(&of_key),
+					    buf_str(&result), k->crash,        k->dead,
 					    k->letters };
 		const struct str args[] = {
 			e->id,
@@ -155,9 +155,9 @@ static void store(struct storing *w)
 	r = redis_send(w->s->results,
 		       REDIS_WORDS(STR("SET"), buf_str(&key), w->e.document, STR("EX"), ttl()),
 		       on_stored, w);
-	if (r == 0 && redis_send(w->s->results,
-				 REDIS_WORDS(STR("PUBLISH"), buf_str(&key), w->e.document), NULL,
-				 NULL) < 0)
+	if (r == 0 &&
+	    redis_send(w->s->results, REDIS_WORDS(STR("PUBLISH"), buf_str(&key), w->e.document),
+		       NULL, NULL) < 0)
 		log_debug("a result could not be published, ignoring: it is stored");
 	if (r < 0)
 		on_stored(w, r, NULL);
@@ -200,8 +200,9 @@ static void end_badly(struct supervisor *s, struct flight *f, const struct messa
 {
 	_cleanup_(buf_fini) struct buf document = BUF_INIT;
 	_cleanup_(arena_fini) struct arena arena;
-	struct ending e = { .document = STR(""), .receipt = STR("E"), .letter = letter,
-			    .record = record };
+	struct ending e = {
+		.document = STR(""), .receipt = STR("E"), .letter = letter, .record = record
+	};
 	struct result_about about;
 
 	arena_init(&arena);
@@ -325,8 +326,7 @@ static void schedule(struct supervisor *s, struct flight *f, struct str how, int
 	schedule_member(&member, lane_step(lane), message);
 	queue_key_result(&result, id);
 	(void) snprintf(when, sizeof(when), "%" PRId64, ms);
-	lane_run(lane, f, SCRIPT_SCHEDULE,
-		 REDIS_WORDS(lane_keys(lane)->schedule, buf_str(&result)),
+	lane_run(lane, f, SCRIPT_SCHEDULE, REDIS_WORDS(lane_keys(lane)->schedule, buf_str(&result)),
 		 REDIS_WORDS(how, str_c(when), buf_str(&member), document, ttl()), on_scheduled, w);
 }
 
@@ -461,8 +461,8 @@ static void on_counted(void *arg, struct flight *f, int error, const struct redi
 		why = arena_printf(&w->arena, "killed its worker %" PRId64 " times: %s",
 				   reply->elements[1].integer, w->reason)
 			      .at;
-		fate_bury(w->s, f, &m, m.retries + reply->elements[0].integer,
-			  &result_worker_lost, why);
+		fate_bury(w->s, f, &m, m.retries + reply->elements[0].integer, &result_worker_lost,
+			  why);
 	} else {
 		arrive_again(w->s, f, &m, (unsigned) reply->elements[0].integer);
 	}

@@ -32,11 +32,12 @@ enum link_job_flags {
 
 struct link_job {
 	uint32_t number, generation;
-	uint16_t task, flags, queue; /* queue: place in the list of queues that both ends were given */
-	uint16_t deaths;             /* deliveries that ended with a dead process */
+	uint16_t task, flags,
+		queue;   /* queue: place in the list of queues that both ends were given */
+	uint16_t deaths; /* deliveries that ended with a dead process */
 	uint32_t retries;
-	uint32_t escaped;            /* as in struct message */
-	int64_t hard_limit, soft_limit; /* durations in usec; 0: none */
+	uint32_t escaped;                 /* as in struct message */
+	int64_t hard_limit, soft_limit;   /* durations in usec; 0: none */
 	uint32_t text_len[MESSAGE_TEXTS]; /* in the order of enum message_field; LINK_ABSENT */
 };
 
@@ -59,9 +60,9 @@ struct link_outcome {
 
 enum link_failure_kind {
 	LINK_FAILED_ERROR,
-	LINK_FAILED_BODY,      /* the message could not be decoded: dead at once */
-	LINK_FAILED_SOFT,      /* its soft time limit */
-	LINK_FAILED_HARD,      /* its hard time limit */
+	LINK_FAILED_BODY, /* the message could not be decoded: dead at once */
+	LINK_FAILED_SOFT, /* its soft time limit */
+	LINK_FAILED_HARD, /* its hard time limit */
 };
 
 struct link_failure {
@@ -70,7 +71,7 @@ struct link_failure {
 	uint32_t attempt;
 	int32_t retry_times;
 	int64_t retry_first, retry_most;
-	int64_t limit;    /* of the time limit that was passed, in usec */
+	int64_t limit; /* of the time limit that was passed, in usec */
 };
 
 /* struct link_push, then packed: queue, id, message. */

@@ -55,7 +55,8 @@ struct queue_book {
 };
 void queue_book_init(struct queue_book *);
 void queue_book_fini(struct queue_book *);
-int queue_book_find(struct queue_book *, struct str name, const struct queue_keys **ret) _must_check_;
+int queue_book_find(struct queue_book *, struct str name, const struct queue_keys **ret)
+	_must_check_;
 
 /* These append to a buf. */
 void queue_key_fly(struct buf *, const struct queue_keys *, struct str token);

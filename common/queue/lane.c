@@ -38,7 +38,7 @@ static void lane_invariant(const struct sm *sm)
 static void format_commands(struct lane *l)
 {
 	struct str list = l->o.keys->lists[l->o.step], fly = buf_str(&l->fly);
-	const struct str block[] = { STR("BLMOVE"), list,	  fly,
+	const struct str block[] = { STR("BLMOVE"), list,         fly,
 				     STR("RIGHT"),  STR("RIGHT"), STR(BLOCK_SECONDS) };
 	const struct str move[] = { STR("LMOVE"), list, fly, STR("RIGHT"), STR("RIGHT") };
 	const struct str touch[] = { STR("HSETNX"), l->o.keys->workers, str_c(l->token), STR("1") };
@@ -239,6 +239,8 @@ void lane_refused(struct lane *l, int error, const struct redis_reply *reply)
 {
 	struct str text;
 
+	if (l->is_closing)
+		return; /* the shared connection may be gone already */
 	if (error < 0) {
 		/* A lost connection says so itself, after its last answer. */
 		if (l->has_acks && redis_is_ready(l->o.acks) && redis_is_ready(l->fetch))

@@ -61,11 +61,11 @@ struct lane_callbacks {
 struct lane_options {
 	struct loop *loop;
 	const char *url;
-	struct redis *acks;      /* shared by all lanes; the owner's */
+	struct redis *acks; /* shared by all lanes; the owner's */
 	const struct queue_keys *keys;
 	int step;
-	uint16_t number;         /* written into its flights */
-	const char *worker;      /* begins its tokens; unique to this process */
+	uint16_t number;    /* written into its flights */
+	const char *worker; /* begins its tokens; unique to this process */
 	struct flights *flights;
 	const struct lane_callbacks *callbacks;
 	void *arg;
@@ -81,8 +81,8 @@ void lane_acks_changed(struct lane *, bool is_ready);
 
 /* Asks for up to n jobs; the number asked for, 0 when the lane is not open or is full of batches. */
 unsigned lane_fetch(struct lane *, unsigned n);
-unsigned lane_asked(const struct lane *);  /* asked for, not answered yet */
-bool lane_is_dry(const struct lane *);     /* the last answer was short: the list was empty then */
+unsigned lane_asked(const struct lane *); /* asked for, not answered yet */
+bool lane_is_dry(const struct lane *);    /* the last answer was short: the list was empty then */
 bool lane_may_fetch(const struct lane *);
 
 /* The job ended without effects. */
@@ -97,8 +97,9 @@ void lane_flush(struct lane *);
  * sends again, which is safe because each operation is atomic with the acknowledgement or repeatable.
  */
 typedef void lane_on_done(void *arg, struct flight *, int error, const struct redis_reply *);
-void lane_run(struct lane *, struct flight *, enum lane_script, const struct str *keys, size_t key_count,
-	      const struct str *args, size_t arg_count, lane_on_done *, void *arg);
+void lane_run(struct lane *, struct flight *, enum lane_script, const struct str *keys,
+	      size_t key_count, const struct str *args, size_t arg_count, lane_on_done *,
+	      void *arg);
 /* Reads the message (LINDEX); the reply is TEXT. */
 void lane_read(struct lane *, struct flight *, lane_on_done *, void *arg);
 
@@ -118,9 +119,11 @@ int lane_step(const struct lane *);
 uint16_t lane_number(const struct lane *);
 struct str lane_list(const struct lane *);
 struct str lane_token(const struct lane *);
-bool lane_has_token(const struct lane *, struct str token); /* the present one, or one being taken over */
+bool lane_has_token(const struct lane *,
+		    struct str token); /* the present one, or one being taken over */
 bool lane_is_open(const struct lane *);
-size_t lane_held(const struct lane *);      /* messages in its in-flight list, finished ones too */
-usec_t lane_polled_at(const struct lane *); /* monotonic time of the last successful answer; 0: none yet */
+size_t lane_held(const struct lane *); /* messages in its in-flight list, finished ones too */
+usec_t
+lane_polled_at(const struct lane *); /* monotonic time of the last successful answer; 0: none yet */
 
 #endif

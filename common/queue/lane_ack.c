@@ -186,8 +186,7 @@ void lane_run(struct lane *l, struct flight *flight, enum lane_script script,
 	      const struct str *keys, size_t key_count, const struct str *args, size_t arg_count,
 	      lane_on_done *on_done, void *arg)
 {
-	struct lane_op *op =
-		op_new(l, flight, keys, key_count, args, arg_count, on_done, arg);
+	struct lane_op *op = op_new(l, flight, keys, key_count, args, arg_count, on_done, arg);
 
 	op->script = script;
 }
@@ -299,8 +298,7 @@ static unsigned add_late(struct lane *l, struct buf *out, uint64_t head)
 	unsigned count = 0;
 
 	while (!list_is_empty(&l->late)) {
-		struct flight *flight =
-			list_entry(list_pop(&l->late), struct flight, link);
+		struct flight *flight = list_entry(list_pop(&l->late), struct flight, link);
 
 		if (flight->place < head)
 			continue;
@@ -414,7 +412,8 @@ static void call_answered(void *arg, int error, const struct redis_reply *reply)
 	if (is_refused && l->sm.state == LANE_OPEN)
 		lane_refused(l, error, reply);
 	else
-		lane_flush(l); /* operations that the answers led to, and room that was waited for */
+		lane_flush(
+			l); /* operations that the answers led to, and room that was waited for */
 }
 
 static void begin_script(struct lane *l, struct buf *out, enum lane_script script, size_t words,

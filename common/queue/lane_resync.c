@@ -275,7 +275,7 @@ void resync_begin(struct lane *l)
 	{
 		const struct str words[] = {
 			l->o.keys->workers,  buf_str(&old_fly), buf_str(&l->fly),
-			str_c(l->old_token), str_c(l->token),	STR(""),
+			str_c(l->old_token), str_c(l->token),   STR(""),
 		};
 
 		if (redis_send_script(l->o.acks, &script_take, 3, words, ARRAY_SIZE(words),

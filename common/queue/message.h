@@ -45,7 +45,7 @@ enum message_field {
 struct message {
 	struct str raw;
 	struct str text[MESSAGE_TEXTS];
-	uint32_t escaped;    /* bit n: text[n] has a backslash in it */
+	uint32_t escaped;     /* bit n: text[n] has a backslash in it */
 	struct str timelimit; /* raw JSON: [hard, soft] in seconds or null; absent if not sent */
 	struct str history;   /* raw JSON array; absent if there is none */
 	int64_t retries;      /* at least 0 */
@@ -70,24 +70,29 @@ int message_from_v1(struct arena *, const struct message *, struct str *ret_raw)
 
 /* What of a message changes when it is delivered again.  Everything else keeps its bytes and its order. */
 struct message_change {
-	int64_t retries;        /* -1: as it is */
-	bool is_redelivered;    /* true: says so; false: as it is */
-	struct str history;     /* one JSON object, appended to apium_history (the last 10 are kept); absent: none */
+	int64_t retries;     /* -1: as it is */
+	bool is_redelivered; /* true: says so; false: as it is */
+	struct str
+		history; /* one JSON object, appended to apium_history (the last 10 are kept); absent: none */
 };
-#define MESSAGE_CHANGE_NONE { .retries = -1 }
+#define MESSAGE_CHANGE_NONE                                                                        \
+	{                                                                                          \
+		.retries = -1                                                                      \
+	}
 /* Appends the changed message.  0, or -EINVAL with the reason (the message is no valid JSON). */
-int message_rewrite(struct arena *, struct str raw, const struct message_change *, struct buf *out) _must_check_;
+int message_rewrite(struct arena *, struct str raw, const struct message_change *, struct buf *out)
+	_must_check_;
 
 /* A message to be sent. */
 struct message_new {
 	struct str task, id;
-	struct str kwargs;       /* JSON object, checked by the caller */
-	struct str queue;        /* for delivery_info */
-	struct str key;          /* absent: none */
-	struct str root_id;      /* absent: the id */
-	struct str parent_id;    /* absent: none */
-	struct str traceparent;  /* absent: none */
-	usec_t eta;              /* real time; 0: none */
+	struct str kwargs;      /* JSON object, checked by the caller */
+	struct str queue;       /* for delivery_info */
+	struct str key;         /* absent: none */
+	struct str root_id;     /* absent: the id */
+	struct str parent_id;   /* absent: none */
+	struct str traceparent; /* absent: none */
+	usec_t eta;             /* real time; 0: none */
 	int priority;
 	bool ignores_result, is_outbox;
 };

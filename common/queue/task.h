@@ -38,8 +38,8 @@ struct task_argument {
 	const char *name;
 	enum task_argument_type type;
 	bool is_optional;
-	size_t offset;        /* in the arguments' struct */
-	const char *usual;    /* JSON of the default, for an optional one */
+	size_t offset;     /* in the arguments' struct */
+	const char *usual; /* JSON of the default, for an optional one */
 	const char *help;
 };
 
@@ -55,11 +55,14 @@ enum task_durability {
 };
 
 struct task_retry {
-	int times;      /* after the first attempt; -1: no bound */
-	usec_t first;   /* the wait is random in [0, min(most, first * 2^n)] */
+	int times;    /* after the first attempt; -1: no bound */
+	usec_t first; /* the wait is random in [0, min(most, first * 2^n)] */
 	usec_t most;
 };
-#define TASK_RETRY_USUAL { .times = 3, .first = 1 * SEC, .most = 600 * SEC }
+#define TASK_RETRY_USUAL                                                                           \
+	{                                                                                          \
+		.times = 3, .first = 1 * SEC, .most = 600 * SEC                                    \
+	}
 
 struct job;
 
@@ -89,9 +92,9 @@ struct job {
 	uint32_t magic;
 	struct arena arena;
 	const struct task *task;
-	struct str id, key;  /* key: the idempotency key; the id if none was given */
+	struct str id, key; /* key: the idempotency key; the id if none was given */
 	struct str queue;
-	int attempt;         /* 1: the first (DESIGN §6: retries + crashes + 1) */
+	int attempt; /* 1: the first (DESIGN §6: retries + crashes + 1) */
 	int retries;
 	struct str root_id, parent_id, traceparent; /* absent if not sent */
 	struct str arguments_json, kwargs_json;
@@ -102,10 +105,10 @@ struct job {
 	struct task_retry retry;   /* the task's; a body may change it for this job */
 
 	/* the outcome, filled by the functions below */
-	struct str result_json;    /* absent: null */
+	struct str result_json; /* absent: null */
 	struct str drop_result_json;
 	bool has_dropped;
-	bool has_receipt;          /* result_json is an earlier delivery's */
+	bool has_receipt; /* result_json is an earlier delivery's */
 	bool soft_limit_passed;
 	void *_host;
 };
@@ -139,24 +142,28 @@ int job_effect_commit(struct job *, struct db_tx *) may_yield _must_check_;
  *   static const struct task_argument rows[] = { EMAIL_SEND_ARGUMENTS(TASK_ROW_) };
  *   #undef TASK_ARGUMENTS_STRUCT
  */
-#define TASK_C_TEXT struct str
-#define TASK_C_INT int64_t
-#define TASK_C_REAL double
-#define TASK_C_FLAG bool
-#define TASK_C_JSON struct str
-#define TASK_C_ANY struct str
+#define TASK_C_TEXT                           struct str
+#define TASK_C_INT                            int64_t
+#define TASK_C_REAL                           double
+#define TASK_C_FLAG                           bool
+#define TASK_C_JSON                           struct str
+#define TASK_C_ANY                            struct str
 #define TASK_MEMBER_(type, name, usual, help) TASK_C_##type name;
 #define TASK_ROW_(type_, name_, usual_, help_)                                                     \
-	{ .name = #name_, .type = TASK_##type_, .is_optional = (usual_) != NULL,                    \
-	  .offset = offsetof(TASK_ARGUMENTS_STRUCT, name_), .usual = (usual_), .help = (help_) },
+	{ .name = #name_,                                                                          \
+	  .type = TASK_##type_,                                                                    \
+	  .is_optional = (usual_) != NULL,                                                         \
+	  .offset = offsetof(TASK_ARGUMENTS_STRUCT, name_),                                        \
+	  .usual = (usual_),                                                                       \
+	  .help = (help_) },
 
 /*
  * Checks `args` and `kwargs` (JSON array and object) against the table and fills the struct; positional
  * ones in the order of the rows, as Python binds them.  0 or -E_DROPPED with Python-like words
  * ("email.send() missing 1 required argument: 'subject'").  Slices borrow `arena`.
  */
-int task_bind(struct arena *, const struct task *, const struct json *args, const struct json *kwargs,
-	      void *ret_arguments) _must_check_;
+int task_bind(struct arena *, const struct task *, const struct json *args,
+	      const struct json *kwargs, void *ret_arguments) _must_check_;
 /* The struct as a JSON object of kwargs. */
 void task_kwargs(struct json_writer *, const struct task *, const void *arguments);
 
