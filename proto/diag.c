@@ -34,7 +34,8 @@ static const struct task_argument progress_arguments[] = { DIAG_PROGRESS_ARGUMEN
 
 const struct task diag_noop_task = {
 	.name = "diag.noop",
-	.help = "Does nothing.",
+	.help = "Does nothing, with whatever arguments.",
+	.ignores_arguments = true,
 	.retry = TASK_RETRY_USUAL,
 };
 

@@ -5,6 +5,7 @@ servers it needs by itself.  The last line is `N passed, N failed`; the exit sta
 """
 
 import argparse
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -16,14 +17,15 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
 
-# folder of tests/, is it part of --quick, seconds it may take
+# folder of tests/, is it part of --quick, seconds it may take, must it have the machine to itself
 PYTHON_SUITES = [
-    ("tools", True, 120),
-    ("http", True, 240),
-    ("e2e", False, 300),
-    ("jobs", False, 600),
+    ("http", True, 240, False),
+    ("tools", True, 120, False),
+    ("e2e", False, 300, True),
+    ("jobs", False, 600, True),
 ]
 UNIT_SECONDS = 240
+AT_ONCE = 2
 
 
 def run(command, seconds, environment, log):
@@ -68,6 +70,8 @@ def read_tap(path):
 
 
 class Unit:
+    alone = False
+
     def __init__(self, program):
         self.program = program
         self.name = "unit/" + program.name.removeprefix("test-")
@@ -81,7 +85,8 @@ class Unit:
 
 
 class Python:
-    def __init__(self, folder, seconds, keyword, is_quick):
+    def __init__(self, folder, seconds, keyword, is_quick, alone):
+        self.alone = alone
         self.folder, self.keyword, self.is_quick = folder, keyword, is_quick
         self.name = folder
         self.seconds = seconds
@@ -102,15 +107,16 @@ class Python:
 def suites(build, quick, name):
     found = [Unit(program) for program in sorted((build / "tests/unit").glob("test-*"))
              if program.is_file() and os.access(program, os.X_OK)]
-    for folder, is_quick, seconds in PYTHON_SUITES:
+    # The longest first, so that they overlap with the many short ones.
+    for folder, is_quick, seconds, alone in reversed(PYTHON_SUITES):
         if (TOP / "tests" / folder).is_dir() and (is_quick or not quick):
-            found.append(Python(folder, seconds, None, quick))
+            found.insert(0, Python(folder, seconds, None, quick, alone))
     if not name:
         return found
     whole = [suite for suite in found if name in suite.name]
     if whole:
         return whole
-    return [Python(folder, seconds, name, False) for folder, _, seconds in PYTHON_SUITES
+    return [Python(folder, seconds, name, False, alone) for folder, _, seconds, alone in PYTHON_SUITES
             if (TOP / "tests" / folder).is_dir()]
 
 
@@ -137,12 +143,14 @@ def run_suite(suite, build):
             failed.append(f"{suite.name}: {status if isinstance(status, str) else f'exit status {status}'}")
         elif passed + len(failed) == 0 and not nothing_chosen:
             failed.append(f"{suite.name}: ran no test")
+        report = ""
         if passed or failed:
-            print(f"{'ok  ' if not failed else 'FAIL'} {suite.name:<16} {passed:4} passed {len(failed):3} failed "
-                  f"{time.monotonic() - start:6.1f} s", flush=True)
+            report = (f"{'ok  ' if not failed else 'FAIL'} {suite.name:<16} {passed:4} passed {len(failed):3} failed "
+                  f"{time.monotonic() - start:6.1f} s\n")
         if failed:
             text = (folder / "log").read_text(errors="replace")
-            print("".join(f"     | {line}\n" for line in text.splitlines()[-120:]), flush=True)
+            report += "".join(f"     | {line}\n" for line in text.splitlines()[-120:])
+        print(report, end="", flush=True)
         return passed, failed
 
 
@@ -155,8 +163,10 @@ def main():
     build = (TOP / options.build).resolve()
     chosen = suites(build, options.quick, options.name)
     passed, failed = 0, []
-    for suite in chosen:
-        more, names = run_suite(suite, build)
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        results = list(pool.map(lambda suite: run_suite(suite, build), [s for s in chosen if not s.alone]))
+    results += [run_suite(suite, build) for suite in chosen if suite.alone]
+    for more, names in results:
         passed += more
         failed += names
     if not passed and not failed:

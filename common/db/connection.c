@@ -120,8 +120,8 @@ static void wire_watch(struct db_wire *w, int events)
 	     0); /* fails only on a closing handle */
 }
 
-/* libpq may have another socket after every step of connecting, even under the same number; so each
- * step gets a watcher of its own. */
+/* libpq may have another socket after every step of connecting, even under the same number; so
+ * each step gets a watcher of its own. */
 static int wire_open(struct db_connection *c, int events)
 {
 	struct db_wire *w = calloc(1, sizeof(*w));
@@ -270,7 +270,7 @@ static void greet(struct db_connection *c)
 static void connect_step(struct db_connection *c)
 {
 	PostgresPollingStatusType status;
-	int e = 0;
+	int e;
 
 	wire_drop(c);
 	status = PQconnectPoll(c->pg);

@@ -92,7 +92,7 @@ struct db_prepared_set {
  *
  * READY of the exclusive lane means: in the lane's idle list, nothing under way, no transaction.
  * READY of the shared lane: takes any number of reads; it is never lent.  LENT: a statement or a
- * transaction has it. DRAINING: its borrower left early; what is under way is cancelled, awaited
+ * transaction has it.  DRAINING: its borrower left early; what is under way is cancelled, awaited
  * and rolled back.
  */
 enum db_connection_state {
@@ -121,15 +121,15 @@ struct db_connection {
 	PGconn *pg;               /* from CONNECTING on */
 	struct db_wire *wire;     /* watches its socket */
 	struct db_lookup *lookup; /* RESOLVING */
-	struct timer timer; /* WAITING: next attempt; until READY: its end; DRAINING: the end of
-			  patience; READY, shared: the watch over statements whose fiber left */
+	/* WAITING: the next attempt.  Until READY: the attempt's end.  DRAINING: the end of
+	 * patience. READY, shared: the watch over statements whose fiber has left. */
+	struct timer timer;
 	unsigned failures;
 	usec_t ready_since;
 	bool has_been_ready;
 
 	struct list steps; /* sent, oldest first */
 	unsigned step_count;
-	unsigned unsynced; /* steps behind the last sync */
 	struct db_prepared_set prepared;
 
 	struct db_call *current; /* LENT: what its borrower waits for */
@@ -177,8 +177,7 @@ struct db {
 	unsigned failure_count;
 	struct db_stats stats;
 	unsigned closings; /* handles, look-ups and cancels whose end db_close awaits */
-	uv_idle_t *
-		anchor; /* never started: its close callback is the least that db_close waits for */
+	uv_idle_t *anchor; /* never started: db_close waits at least for its closing */
 	void (*on_closed)(void *);
 	void *on_closed_arg;
 };
@@ -253,8 +252,7 @@ void db_failure_fini(struct db *);
 /* 0; or an error when the values cannot be sent, or the fiber is cancelled or late. */
 int db_call_init(struct db *, struct db_call *, const struct db_statement *,
 		 const struct str *values, size_t count) _must_check_;
-/* Hands the call to a lane and parks until it is done.  Nothing points at it afterwards.  Yields.
- */
+/* Hands the call to a pool and parks until it is done.  Nothing points at it then.  Yields. */
 int db_call_run(struct db_pool *, struct db_call *, const char *why) may_yield _must_check_;
 /* The same on the connection that the fiber has borrowed.  Yields. */
 int db_call_run_current(struct db_connection *, struct db_call *, const char *why)

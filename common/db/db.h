@@ -6,14 +6,15 @@
  * COMMAND_OK.  So:
  *
  *   shared lane     read-only statements marked DB_SHARED.  Few connections, many fibers: what a
- * loop turn asks for goes out under one sync and one send, and comes back together.  When one
- * fails, those that were aborted with it are sent again, each alone. exclusive lane  everything
- * else, on a connection borrowed for the statement or the transaction. Nothing is reported as done
- * before its own sync or COMMIT came back.
+ *                   loop turn asks for goes out under one sync and one send, and comes back
+ *                   together.  When one fails, those that were aborted with it are sent again,
+ *                   each alone.
+ *   exclusive lane  everything else, on a connection borrowed for the statement or the transaction.
+ *                   Nothing is reported as done before its own sync or COMMIT came back.
  *
  * A fiber holds at most one connection (asserted).  Statements with a constant text are prepared
  * once per connection (off behind a pooler in transaction mode: APIUM_DB_PREPARE).  Values travel
- * as text. Sessions run with TimeZone UTC, and standard_conforming_strings as PostgreSQL has it.
+ * as text.  Sessions run with TimeZone UTC, and standard_conforming_strings as PostgreSQL has it.
  *
  * A connection is a state machine (drawn in db-internal.h): lost ones come back with backoff and
  * full jitter.  A fiber that is cancelled or out of time leaves at once; its connection drains (a
@@ -110,25 +111,26 @@ struct db_failure {
 };
 const struct db_failure *db_failure(struct db *);
 
-/* A transaction on a borrowed connection.  READ COMMITTED.  BEGIN leaves together with the first statement.
- * Stays where it is from db_begin to its end: the connection points back at it. */
+/* A transaction on a borrowed connection.  READ COMMITTED.  BEGIN leaves together with the first
+ * statement.  Stays where it is from db_begin to its end: the connection points back at it. */
 struct db_tx {
 	struct db *db;
 	struct db_connection *_connection; /* NULL: not open */
 	bool has_begun;
 	bool has_failed; /* only rollback is possible */
 };
-/* clang-format off */
-#define DB_TX_INIT { NULL, NULL, false, false }
-/* clang-format on */
+#define DB_TX_INIT                                                                                 \
+	{                                                                                          \
+		NULL, NULL, false, false                                                           \
+	}
 
 int db_begin(struct db *, struct db_tx *ret) may_yield _must_check_;
 int db_tx_query(struct db_tx *, struct arena *, const struct db_statement *,
 		const struct str *values, size_t count, struct db_rows *ret_rows)
 	may_yield _must_check_;
-/* Shielded for a bounded time: once COMMIT was sent its outcome is awaited (five seconds; so not to
- * be called inside of a shield).  -E_UNAVAILABLE: unknown.  The transaction is over on success; a
- * transaction without a statement costs nothing. */
+/* Shielded for a bounded time: once COMMIT was sent its outcome is awaited (five seconds; so not
+ * to be called inside of a shield).  -E_UNAVAILABLE: unknown.  The transaction is over on
+ * success; a transaction without a statement costs nothing. */
 int db_commit(struct db_tx *) may_yield _must_check_;
 /* Rolls back what was not committed and gives the connection back; the cleanup of a struct db_tx.
  * Does not yield: the connection drains behind. */

@@ -7,8 +7,8 @@
 /* A fiber's failure is kept until it fails again, or this many other fibers have failed since. */
 #define MOST_FAILURES 256
 
-/* SQLSTATEs that are more than "the statement was refused"; a class when two characters.  First one
- * wins. */
+/* SQLSTATEs that are more than "the statement was refused"; a class when two characters.  First
+ * one wins. */
 static const struct {
 	const char *sqlstate;
 	int error;

@@ -19,6 +19,7 @@
 struct work {
 	const struct migrate_options *options;
 	PGconn *pg;
+	bool is_locked;
 	struct migrations migrations;
 };
 
@@ -242,7 +243,10 @@ static int work_open(struct work *w, const struct migrate_options *options)
 
 static void work_close(struct work *w)
 {
-	PQfinish(w->pg); /* also gives the lock back */
+	/* The end of the session gives the lock back too, but a moment later. */
+	if (w->is_locked)
+		PQclear(PQexec(w->pg, "SELECT pg_advisory_unlock(" LOCK_KEY ")"));
+	PQfinish(w->pg);
 	migrations_fini(&w->migrations);
 }
 
@@ -266,6 +270,7 @@ static int take_lock(struct work *w)
 		}
 		is_mine = PQgetvalue(result, 0, 0)[0] == 't';
 		PQclear(result);
+		w->is_locked = is_mine;
 		if (is_mine)
 			return 0;
 		if (now_monotonic() > until)

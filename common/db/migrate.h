@@ -3,11 +3,10 @@
  *
  * Files: YYYYMMDDHHMM_name.up.sql and .down.sql.  Each runs in one transaction together with its
  * row in `apium_migrations`; so it must not contain BEGIN or COMMIT of its own.  A file whose first
- * line is
- * "-- no-transaction" (CREATE INDEX CONCURRENTLY) runs statement by statement instead (sql.h) and
- * is recorded as started and then as done.  If it fails in between it is run again by the next
- * migrate_up: write its statements so that they can be repeated (DROP INDEX IF EXISTS before CREATE
- * INDEX CONCURRENTLY, which leaves an invalid index when it fails).
+ * line is "-- no-transaction" (CREATE INDEX CONCURRENTLY) runs statement by statement instead
+ * (sql.h) and is recorded as started and then as done.  If it fails in between it is run again by
+ * the next migrate_up: write its statements so that they can be repeated (DROP INDEX IF EXISTS
+ * before CREATE INDEX CONCURRENTLY, which leaves an invalid index when it fails).
  *
  * An advisory lock keeps others out; who comes second waits, and then finds nothing left to do.  In
  * a transaction `lock_timeout` is short and tried again, so that a migration never queues up

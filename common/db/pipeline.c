@@ -11,8 +11,7 @@
  */
 
 #define MOST_SPARE_STEPS 1024
-/* A statement is sent at most this often: after a neighbour's error, a lost name, a stray cancel.
- */
+/* Sent at most this often: after a neighbour's error, a lost name, a stray cancel. */
 #define MOST_SENDINGS    4
 
 static struct db_step *step_push(struct db_connection *c, enum db_step_kind kind,
@@ -182,8 +181,7 @@ bool db_pipeline_sync(struct db_connection *c)
 
 /* In. */
 
-/* The name is not known to the server, or what stands behind it is out of date (a changed table).
- */
+/* The server does not know the name, or what it stands for is out of date (a changed table). */
 static bool is_stale_name(const struct db_step *step, const struct db_failure *failure)
 {
 	return step->kind == STEP_STATEMENT && step->prepared != NULL &&
@@ -365,8 +363,7 @@ void db_pipeline_receive(struct db_connection *c)
 {
 	bool was_null = false;
 
-	/* Asked also when nothing is under way: libpq then takes in what the server says by itself.
-	 */
+	/* Asked also when nothing is under way: libpq takes in what the server says by itself. */
 	while (c->wire != NULL && !PQisBusy(c->pg) && !list_is_empty(&c->steps)) {
 		struct db_step *step = list_entry(list_first(&c->steps), struct db_step, link);
 		PGresult *result = PQgetResult(c->pg);

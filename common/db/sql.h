@@ -10,8 +10,8 @@
 
 #include "base/str.h"
 
-/* The next statement, without its semicolon, and *rest after it; what is only space and comments is
- * passed over.  False at the end. */
+/* The next statement, without its semicolon, and *rest after it; what is only space and comments
+ * is passed over.  False at the end. */
 bool db_sql_next(struct str *rest, struct str *ret_statement);
 
 #endif

@@ -1,5 +1,9 @@
 #include "queue/message.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "base/codec.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -61,23 +65,40 @@ static const char *skip_space(const char *at, const char *end)
 	return at;
 }
 
+/* The first '"' or '\\' from `at` on, or `end`.  Half of a scan's time goes by here, most of it over texts of a
+ * few bytes, for which memchr is a long way round. */
+static const char *find_quote(const char *at, const char *end)
+{
+#ifdef __SSE2__
+	const __m128i quote = _mm_set1_epi8('"'), escape = _mm_set1_epi8('\\');
+
+	for (; end - at >= 16; at += 16) {
+		__m128i piece = _mm_loadu_si128((const __m128i *) (const void *) at);
+		int found = _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(piece, quote),
+							   _mm_cmpeq_epi8(piece, escape)));
+
+		if (found != 0)
+			return at + __builtin_ctz((unsigned) found);
+	}
+#endif
+	while (at < end && *at != '"' && *at != '\\')
+		at++;
+	return at;
+}
+
 /* `at` is at the opening quote.  The byte after the closing one, or NULL. */
 static const char *skip_string(const char *at, const char *end, bool *ret_has_escapes)
 {
-	const char *first = at + 1, *quote = at, *back;
-
 	*ret_has_escapes = false;
-	for (;;) {
-		quote = memchr(quote + 1, '"', (size_t) (end - quote - 1));
-		if (quote == NULL)
-			return NULL;
-		for (back = quote; back > first && back[-1] == '\\';)
-			back--;
-		if (((quote - back) & 1) == 0)
-			break; /* an even number of backslashes: they escape each other */
+	for (at = find_quote(at + 1, end); at < end; at = find_quote(at, end)) {
+		if (*at == '"')
+			return at + 1;
+		*ret_has_escapes = true;
+		at += 2; /* whatever is escaped, it does not end the string */
+		if (at > end)
+			break;
 	}
-	*ret_has_escapes = memchr(first, '\\', (size_t) (quote - first)) != NULL;
-	return quote + 1;
+	return NULL;
 }
 
 static const char *skip_nested(const char *at, const char *end)
@@ -188,10 +209,11 @@ static int take(struct message *m, const struct wanted *w, const struct value *v
 
 static const struct wanted *find_wanted(enum section section, const char *name, size_t len)
 {
-	if (len > NAME_MOST)
+	if (len == 0 || len > NAME_MOST)
 		return NULL;
 	for (size_t i = first_of_length[len]; i < first_of_length[len + 1]; i++)
-		if (wanted[i].section == section && memcmp(wanted[i].name, name, len) == 0)
+		if (wanted[i].section == section && wanted[i].name[0] == name[0] &&
+		    memcmp(wanted[i].name, name, len) == 0)
 			return &wanted[i];
 	return NULL;
 }

@@ -53,6 +53,8 @@ static int check(const struct task *t)
 	if (t->soft_time_limit != 0 && t->time_limit != 0 && t->soft_time_limit > t->time_limit)
 		return fail(-E_BAD_SETTING, "task %s: its soft time limit comes after the hard one",
 			    t->name);
+	if (t->ignores_arguments && t->argument_count > 0)
+		return fail(-E_BAD_SETTING, "task %s has arguments and ignores them", t->name);
 	for (size_t i = 0; i < t->argument_count; i++) {
 		r = check_argument(t, i);
 		if (r < 0)
@@ -241,9 +243,12 @@ static int bind_named(struct arena *arena, const struct task *t, const struct js
 int task_bind(struct arena *arena, const struct task *t, const struct json *args,
 	      const struct json *kwargs, void *ret_arguments)
 {
-	bool *is_set = arena_array(arena, bool, t->argument_count + 1);
+	bool *is_set;
 	int r;
 
+	if (t->ignores_arguments)
+		return 0;
+	is_set = arena_array(arena, bool, t->argument_count + 1);
 	if (t->argument_count == 1 && t->arguments[0].type == TASK_ANY) {
 		if (args->count > 0)
 			return fail(-E_DROPPED, "%s() takes keyword arguments only", t->name);

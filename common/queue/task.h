@@ -72,6 +72,7 @@ struct task {
 	struct task_retry retry;
 	usec_t time_limit, soft_time_limit; /* 0: the setting's */
 	bool ignores_result;
+	bool ignores_arguments; /* whatever is sent is right, and the body gets none */
 	const struct task_argument *arguments;
 	size_t argument_count;
 	size_t arguments_size;

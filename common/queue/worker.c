@@ -1,5 +1,6 @@
 #include "queue/worker.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,6 +11,9 @@
 #include "queue/health.h"
 #include "queue/host.h"
 #include "queue/supervisor.h"
+
+#define HEAP_KEPT (64 * MIB)
+#define HEAP_STEP (1 * MIB)
 
 static int usage(const struct worker_program *p, const char *word)
 {
@@ -63,6 +67,10 @@ int worker_main(int argc, char **argv, const struct worker_program *p)
 	const struct worker_role *own = role == NULL ? NULL : find_role(p, role);
 	int r;
 
+	/* Each job has an arena: without this, what a turn frees would go back to the kernel and be faulted in
+	 * again by the next one. */
+	(void) mallopt(M_TRIM_THRESHOLD, (int) HEAP_KEPT);
+	(void) mallopt(M_TOP_PAD, (int) HEAP_STEP);
 	crash_setup(p->name);
 	health_settings();
 	r = settings_load();

@@ -19,8 +19,8 @@
 /* Ready for this long counts as healed; a server that takes connections and ends them does not. */
 #define STEADY          (5 * SEC)
 #define ATTEMPT_TIMEOUT (5 * SEC)
-/* A peer that vanished without a word is noticed within about this time, also by a reader that only
- * waits. */
+/* A peer that vanished without a word is noticed within about this time, also by a reader that
+ * only waits. */
 #define SILENCE_SECONDS 10
 #define READ_SIZE       (64 * KIB)
 #define BUFFER_KEPT     (1 * MIB)
@@ -45,8 +45,7 @@ void redis_connection_invariant(const struct sm *sm)
 	must(has_answers || r->out.len == 0 || sm->state == STATE_CLOSING);
 }
 
-/* A name look-up outlives its connection when that is closed meanwhile: libuv cannot take it back.
- */
+/* A look-up outlives its connection when that is closed meanwhile: libuv cannot take it back. */
 struct lookup {
 	uv_getaddrinfo_t req;
 	struct redis *redis;
@@ -183,8 +182,8 @@ static void on_named(void *arg, int error, const struct redis_reply *reply)
 		log_debug("redis %s: CLIENT SETNAME: %.*s", r->label, STR_ARG(reply->text));
 }
 
-/* PING is asked because it is refused by a server that still loads, or lost its master.  An ACL may
- * forbid it too, which says that all else is well. */
+/* PING is asked because it is refused by a server that still loads, or lost its master.  An ACL
+ * may forbid it too, which says that all else is well. */
 static void on_greeted(void *arg, int error, const struct redis_reply *reply)
 {
 	struct redis *r = arg;

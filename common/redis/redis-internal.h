@@ -63,8 +63,7 @@ struct redis {
 	void (*on_closed)(void *);
 	void *on_closed_arg;
 	unsigned closings; /* handles and look-ups whose end redis_close awaits */
-	uv_idle_t *anchor; /* never started: its close callback is the least that redis_close waits
-			      for */
+	uv_idle_t *anchor; /* never started: redis_close waits at least for its closing */
 
 	struct lookup *lookup;       /* RESOLVING */
 	struct addrinfo *addresses;  /* what it found */

@@ -146,8 +146,7 @@ int redis_command_begin(struct redis *r, struct buf **ret_out)
 	if (r->out.len - r->out_at >= r->most_pending)
 		return fail(-E_UNAVAILABLE, "redis %s: %zu bytes wait to be sent", r->label,
 			    r->out.len - r->out_at);
-	/* What is written of a buffer that never runs empty is dropped when it is the larger part.
-	 */
+	/* A buffer that never runs empty drops what is written when that is the larger part. */
 	if (r->out_at > r->out.len / 2 && r->out_at > MIB) {
 		buf_drop_front(&r->out, r->out_at);
 		r->out_at = 0;

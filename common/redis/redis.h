@@ -39,8 +39,8 @@ struct redis_options {
 	const char *url;  /* redis://[user[:password]@]host[:port][/db],
 			     unix:///path[?db=n&password=…&user=…] */
 	const char *name; /* CLIENT SETNAME */
-	/* Told on the loop's stack whenever the connection becomes ready (with a number that grows
-	 * with each connection) or is lost (0).  May be NULL. */
+	/* Told on the loop's stack whenever the connection becomes ready (with a number that
+	 * grows with each connection) or is lost (0).  May be NULL. */
 	void (*on_state)(void *arg, uint64_t generation);
 	void *arg;
 	size_t most_pending; /* bytes not yet taken by Redis before calls fail with -E_UNAVAILABLE;
@@ -49,19 +49,19 @@ struct redis_options {
 
 /* Returns at once.  0 or -E_BAD_SETTING. */
 int redis_open(struct loop *, const struct redis_options *, struct redis **ret) _must_check_;
-/* Pending callbacks get -ECANCELED first.  All fibers that use it must have ended; may be called from any of its
- * callbacks. */
+/* Pending callbacks get -ECANCELED first.  All fibers that use it must have ended; may be called
+ * from any of its callbacks. */
 void redis_close(struct redis *, void (*on_closed)(void *arg), void *arg);
 
 bool redis_is_ready(const struct redis *);
 uint64_t redis_generation(const struct redis *); /* 0: not ready */
 
 /*
- * A command and its arguments.  The words are copied before the call returns.
- * on_reply: error 0 with a reply, valid during the call only; or -E_UNAVAILABLE (not connected,
- * lost before the answer, loading …) or -ECANCELED (closing) with reply NULL.  An error reply of
- * the server is a reply (type REDIS_ERROR) for callbacks.  Never called from within redis_send.
- * Returns 0, or -E_UNAVAILABLE when not ready or too much is pending; then on_reply is not called.
+ * A command and its arguments.  The words are copied before the call returns. on_reply: error 0
+ * with a reply, valid during the call only; or -E_UNAVAILABLE (not connected, lost before the
+ * answer, loading …) or -ECANCELED (closing) with reply NULL.  An error reply of the server is a
+ * reply (type REDIS_ERROR) for callbacks.  Never called from within redis_send. Returns 0, or
+ * -E_UNAVAILABLE when not ready or too much is pending; then on_reply is not called.
  */
 typedef void redis_on_reply(void *arg, int error, const struct redis_reply *);
 int redis_send(struct redis *, const struct str *words, size_t count, redis_on_reply *, void *arg)
@@ -88,8 +88,8 @@ void redis_format(struct buf *, const struct str *words, size_t count);
 /*
  * For fibers.  0 with the reply copied into the arena; an error reply is -E_REDIS (-E_REDIS_TYPE
  * for WRONGTYPE) with its text as the reason; -E_UNAVAILABLE, -ECANCELED, -ETIMEDOUT.  While the
- * connection is not ready, waits for it within the deadline, at most `redis_patience` (one second).
- * Yields.
+ * connection is not ready, waits for it within the deadline, at most `redis_patience` (one
+ * second).  Yields.
  */
 extern usec_t redis_patience;
 int redis_call(struct redis *, struct arena *, const struct str *words, size_t count,

@@ -220,7 +220,8 @@ static int write_row(struct change *c, struct row *ret)
 	return 0;
 }
 
-/* A violation by a value that was sent is the client's; -E_UNIQUE stays for what a hook made. */
+/* A violation by a value that the client sent is the client's; -E_UNIQUE stays for what a hook made.
+ */
 static int blame_violation(struct change *c)
 {
 	const char *constraint = db_failure(c->rq->thread->db)->constraint;
@@ -276,18 +277,6 @@ static int finish(struct change *c)
 	return c->resource->hooks.done != NULL ? c->resource->hooks.done(c) : 0;
 }
 
-/* With arrays of its own for what hooks set. */
-static struct values values_copy(struct arena *arena, const struct values *from)
-{
-	struct values to = *from;
-
-	to.text = arena_array(arena, struct str, from->count + 1);
-	memcpy(to.text, from->text, from->count * sizeof(*to.text));
-	to.is_given = arena_array(arena, bool, from->count + 1);
-	memcpy(to.is_given, from->is_given, from->count * sizeof(*to.is_given));
-	return to;
-}
-
 static int create_once(struct change *c, struct row *ret)
 {
 	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
@@ -312,10 +301,10 @@ static int create(struct change *c, struct row *ret)
 		return r;
 	if (errors_any(&c->errors))
 		return reply_invalid(c);
-	const struct values sent = c->values;
+	const struct values checked = values_copy(&c->values, &c->rq->arena);
 	for (unsigned tries = 0; tries < RACES_MOST; tries++) {
-		c->values = values_copy(&c->rq->arena,
-					&sent); /* hooks begin anew: they made what was taken */
+		/* What the hooks of a lost race had set must not look like the client's. */
+		c->values = values_copy(&checked, &c->rq->arena);
 		r = create_once(c, ret);
 		if (r != -E_UNIQUE)
 			break;

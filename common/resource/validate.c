@@ -15,6 +15,18 @@ static void values_init(struct values *v, struct arena *arena, const struct fiel
 	};
 }
 
+struct values values_copy(const struct values *v, struct arena *arena)
+{
+	struct values copy;
+
+	values_init(&copy, arena, v->fields, v->count);
+	memcpy(copy.text, v->text, v->count * sizeof(v->text[0]));
+	memcpy(copy.sent, v->sent, v->count * sizeof(v->sent[0]));
+	memcpy(copy.is_given, v->is_given, v->count * sizeof(v->is_given[0]));
+	memcpy(copy.uploads, v->uploads, v->count * sizeof(v->uploads[0]));
+	return copy;
+}
+
 size_t values_place(const struct values *v, const char *field)
 {
 	for (size_t i = 0; i < v->count; i++) {

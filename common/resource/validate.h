@@ -34,6 +34,8 @@ struct values {
 int validate_body(struct request *, const struct field *, size_t count, enum validate_mode,
 		  unsigned accepts, struct errors *, struct values *ret_values) _must_check_;
 
+/* What its arrays hold now, in arrays of its own. */
+struct values values_copy(const struct values *, struct arena *);
 /* By name; the name must exist (a bug otherwise). */
 size_t values_place(const struct values *, const char *field);
 struct str values_get(const struct values *, const char *field);

@@ -394,8 +394,8 @@ static void delete_file(struct request *rq, struct str path)
 		log_warn("%.*s stays behind: %s, ignoring", STR_ARG(path), fail_reason(r));
 }
 
-/* The picture and its variants, which no row names any more; one that cannot be deleted is a file too many, not a failure
- * of the request. */
+/* The picture and its variants, which no row names any more; one that cannot be deleted is a file
+ * too many, not a failure of the request. */
 static void delete_files(struct request *rq, const struct row *row)
 {
 	const struct json *made = read_variants(rq, row);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -135,18 +136,32 @@ static void make_folder(void)
 	atexit(at_end);
 }
 
+static bool is_free(int port)
+{
+	struct sockaddr_in to = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons((uint16_t) port),
+	};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool is_bound = fd >= 0 && bind(fd, (struct sockaddr *) &to, sizeof(to)) == 0;
+
+	close(fd);
+	return is_bound;
+}
+
+/* Below the ports that the kernel gives to whoever connects: it stays ours over a restart.  By
+ * chance, so that suites that run at once choose different ones. */
 static int free_port(void)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET,
-				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(to);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	unsigned port;
 
-	if (fd < 0 || bind(fd, (struct sockaddr *) &to, len) < 0 ||
-	    getsockname(fd, (struct sockaddr *) &to, &len) < 0)
-		die("no free port: %s", strerror(errno));
-	close(fd);
-	return ntohs(to.sin_port);
+	do {
+		if (getrandom(&port, sizeof(port), 0) != sizeof(port))
+			die("no randomness: %s", strerror(errno));
+		port = 10000 + port % 20000;
+	} while (!is_free((int) port));
+	return (int) port;
 }
 
 /* A child that dies with us; its output goes to `log` in the server's folder. */

@@ -1,15 +1,15 @@
 /*
  * servers.h - a private PostgreSQL and a private Redis for criterion suites.
  *
- * One of each per test program, started on first use in a temporary folder, on unix sockets and a free
- * loopback port, stopped when the program ends (also when it dies: they get a signal with their parent).
- * When APIUM_TEST_DATABASE_URL or APIUM_TEST_REDIS_URL is set, that server is used instead.  As root
- * PostgreSQL runs as the user `postgres`.
+ * One of each per test program, started on first use in a temporary folder, on unix sockets and a
+ * free loopback port, stopped when the program ends (also when it dies: they get a signal with
+ * their parent). When APIUM_TEST_DATABASE_URL or APIUM_TEST_REDIS_URL is set, that server is used
+ * instead.  As root PostgreSQL runs as the user `postgres`.
  *
- * Criterion runs every test in a process of its own, several at once.  So the servers are started in
- * ReportHook(PRE_ALL), which runs once in the program's first process, and the tests find them by those two
- * variables.  A test that stops servers or changes their settings calls servers_private() first: it then has
- * servers that nobody else uses.
+ * Criterion runs every test in a process of its own, several at once.  So the servers are started
+ * in ReportHook(PRE_ALL), which runs once in the program's first process, and the tests find them
+ * by those two variables.  A test that stops servers or changes their settings calls
+ * servers_private() first: it then has servers that nobody else uses.
  */
 #ifndef TESTS_SUPPORT_SERVERS_H
 #define TESTS_SUPPORT_SERVERS_H

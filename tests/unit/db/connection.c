@@ -48,7 +48,8 @@ static int open_and_close(void *arg)
 	};
 	struct db *db;
 
-	/* At once, in the middle of a look-up, of connecting, of greeting, while it waits to try again. */
+	/* At once, in the middle of a look-up, of connecting, of greeting, while it waits to try
+	 * again. */
 	for (int turns = 0; turns < 12; turns++) {
 		cr_assert_eq(db_open(fiber_loop(fiber_current()), &options, &db), 0);
 		for (int i = 0; i < turns; i++)
@@ -61,7 +62,7 @@ static int open_and_close(void *arg)
 Test(db_connection, can_be_closed_in_every_state)
 {
 	static char nowhere[] = "postgresql://localhost:1/x",
-		    name[] = "postgresql://no-such-host.invalid/x";
+		    name[] = "postgresql://no..such..host/x";
 
 	fibers_run(open_and_close, (void *) servers_postgres());
 	fibers_run(open_and_close, (void *) servers_postgres_tcp());
@@ -188,7 +189,8 @@ static int waiter_body(void *arg)
 	return db_ping(arg);
 }
 
-/* Killed by an administrator: an idle one comes back unseen, a working one is reported as unknown. */
+/* Killed by an administrator: an idle one comes back unseen, a working one is reported as unknown.
+ */
 static int terminated(void *arg)
 {
 	struct db *db = client_open();

@@ -222,8 +222,8 @@ static int neighbour_body(void *arg)
 	return try(arg, &quick);
 }
 
-/* The lane's only connection is held by a read whose fiber has left: it is cancelled, and its neighbours,
- * before and behind the same sync, get their answers. */
+/* The lane's only connection is held by a read whose fiber has left: it is cancelled, and its
+ * neighbours, before and behind the same sync, get their answers. */
 static int stuck_lane(void *arg)
 {
 	struct db *db = client_open();

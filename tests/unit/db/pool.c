@@ -270,7 +270,8 @@ Test(db_pool, a_deadline_before_that_is_a_timeout)
 	fibers_run(away_and_late, NULL);
 }
 
-/* Busy is not away: who waits for a connection that others have waits as long as its own deadline says. */
+/* Busy is not away: who waits for a connection that others have waits as long as its own
+ * deadline says. */
 static int busy(void *arg)
 {
 	struct db *db = client_open_with(&(struct db_options){

@@ -14,8 +14,8 @@ void client_close(struct redis *) may_yield;
 void client_until_ready(struct redis *) may_yield;
 void client_until_lost(struct redis *) may_yield;
 
-/* One command, words separated by spaces, past the connection under test; asserts that it is no error.  The
- * answer as text ("" for nil), valid until the next call. */
+/* One command, words separated by spaces, past the connection under test; asserts that it is no
+ * error.  The answer as text ("" for nil), valid until the next call. */
 const char *direct(const char *url, const char *command);
 
 /* Of a call that must succeed / must fail. */

@@ -43,7 +43,7 @@ static int open_and_close(void *arg)
 
 Test(redis_connection, can_be_closed_in_every_state)
 {
-	static char nowhere[] = "redis://localhost:1", name[] = "redis://no-such-host.invalid";
+	static char nowhere[] = "redis://localhost:1", name[] = "redis://no..such..host";
 
 	fibers_run(open_and_close, (void *) servers_redis());
 	fibers_run(open_and_close, (void *) servers_redis_tcp());
@@ -309,8 +309,8 @@ Test(redis_connection, a_full_server_is_a_passing_error_of_the_command)
 }
 
 /*
- * A server that says what a test wants, for states that a real one leaves too quickly: each connection gets
- * the next of the answers, whatever it asked.
+ * A server that says what a test wants, for states that a real one leaves too quickly: each
+ * connection gets the next of the answers, whatever it asked.
  */
 struct parrot {
 	uv_pipe_t listener, client;
