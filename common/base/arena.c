@@ -102,6 +102,8 @@ void arena_fini(struct arena *a)
 {
 	deferred_run(a, NULL);
 	chunks_free(a, NULL);
+	if (a->_spare != NULL)
+		unpoison(a->_spare->bytes, a->_spare->size);
 	free(a->_spare);
 	arena_init(a);
 }

@@ -53,7 +53,7 @@ static int weekday_from_monday(int64_t days)
 void civil_from_realtime(usec_t realtime, struct civil *c)
 {
 	int64_t days = divide_down(realtime, DAY);
-	usec_t rest = realtime - days * DAY;
+	usec_t rest = realtime % DAY + (realtime % DAY < 0 ? DAY : 0);
 
 	civil_from_days(days, c);
 	c->hour = (int) (rest / HOUR);
