@@ -261,12 +261,13 @@ static void greet(struct db_connection *c)
 		return; /* lost */
 	if (db_pipeline_send_plain(
 		    c, STEP_GREETING,
-		    is_read_only ? "SELECT set_config('TimeZone', 'UTC', false), "
-				   "set_config('DateStyle', 'ISO, YMD', false), "
-				   "set_config('default_transaction_read_only', 'on', false)"
-				 : "SELECT set_config('TimeZone', 'UTC', false), "
-				   "set_config('DateStyle', 'ISO, YMD', false), "
-				   "set_config('idle_in_transaction_session_timeout', '10s', false)"))
+		    is_read_only
+			    ? "SELECT set_config('TimeZone', 'UTC', false), "
+			      "set_config('DateStyle', 'ISO, YMD', false), "
+			      "set_config('default_transaction_read_only', 'on', false)"
+			    : "SELECT set_config('TimeZone', 'UTC', false), "
+			      "set_config('DateStyle', 'ISO, YMD', false), "
+			      "set_config('idle_in_transaction_session_timeout', '10s', false)"))
 		(void) db_pipeline_sync(c); /* false: lost */
 }
 

@@ -120,10 +120,9 @@ struct db_tx {
 	bool has_begun;
 	bool has_failed; /* only rollback is possible */
 };
-#define DB_TX_INIT                                                                                 \
-	{                                                                                          \
-		NULL, NULL, false, false                                                           \
-	}
+/* clang-format off */
+#define DB_TX_INIT { NULL, NULL, false, false }
+/* clang-format on */
 
 int db_begin(struct db *, struct db_tx *ret) may_yield _must_check_;
 int db_tx_query(struct db_tx *, struct arena *, const struct db_statement *,

@@ -55,9 +55,9 @@ struct lane {
 	unsigned incarnation;
 	uint64_t epoch; /* grows with each loss; answers to older batches are ignored */
 	char token[96];
-	char old_token
-		[96]; /* whose list is being taken; "": none.  Kept until that is known to have happened */
-	struct buf fly; /* key */
+	char old_token[96]; /* whose list is being taken; "": none.  Kept until that is known to
+			       have happened */
+	struct buf fly;     /* key */
 	struct buf block, moves,
 		touch; /* commands, ready to be sent; `moves` holds LANE_BATCH - 1 */
 	size_t move_len;
@@ -72,7 +72,8 @@ struct lane {
 	bool is_dry;
 	usec_t polled_at;
 
-	/* The ring: places [head, tail) are in the list; [confirmed, head) are on their way out of it. */
+	/* The ring: places [head, tail) are in the list; [confirmed, head) are on their way out of
+	 * it. */
 	uint32_t *ring;
 	size_t ring_cap;
 	uint64_t confirmed, head, tail;
