@@ -65,6 +65,7 @@ def test_without_redis_jobs_wait_in_the_outbox(stack, shop):
     assert len(pushed(stack, email)) == 1
 
 
+@pytest.mark.slow
 def test_without_postgres_nothing_is_served_but_health(stack, shop):
     ann = shop.user("ann")
     stack.postgres.stop()
@@ -84,6 +85,7 @@ def test_without_postgres_nothing_is_served_but_health(stack, shop):
         shop.product(ann)
 
 
+@pytest.mark.slow
 def test_a_postgres_that_loses_its_connections_is_hardly_noticed(stack, shop):
     ann = shop.user("ann")
     for _ in range(5):
@@ -92,6 +94,7 @@ def test_a_postgres_that_loses_its_connections_is_hardly_noticed(stack, shop):
     shop.product(ann)
 
 
+@pytest.mark.slow
 def test_a_gateway_starts_before_its_servers(stack):
     stack.redis_server.stop()
     stack.postgres.stop()
