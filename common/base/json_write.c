@@ -170,7 +170,8 @@ void json_double_add(struct buf *b, double x)
 		count--;
 	int64_t exponent = 0;
 	const char *after = strchr(text, 'e') + 1;
-	must(str_to_i64(str_c(*after == '+' ? after + 1 : after), &exponent) == 0); /* printf's own */
+	must(str_to_i64(str_c(*after == '+' ? after + 1 : after), &exponent) ==
+	     0);                    /* printf's own */
 	point = (int) exponent + 1; /* digits before the point */
 	if (point > 16 || point < -3) {
 		buf_add(b, digits, 1);
