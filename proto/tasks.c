@@ -2,6 +2,8 @@
 
 #include "base/settings.h"
 #include "proto/diag.h"
+#include "proto/email_send.h"
+#include "proto/images_generate_variants.h"
 
 static const struct task *const all[] = {
 #define TASK(name) &name##_task,
@@ -9,7 +11,6 @@ static const struct task *const all[] = {
 #include "proto/tasks.def"
 #undef TASK
 #undef DIAG
-	NULL,
 };
 
 static const struct task *const diag[] = {
@@ -22,7 +23,7 @@ static const struct task *const diag[] = {
 
 int tasks_register(void)
 {
-	int r = task_register(all, ARRAY_SIZE(all) - 1);
+	int r = task_register(all, ARRAY_SIZE(all));
 
 	if (r == 0 && settings.diag)
 		r = task_register(diag, ARRAY_SIZE(diag));

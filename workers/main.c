@@ -2,20 +2,24 @@
  * apium-worker: the application's tasks and roles; the rest is the library's (queue/worker.h).
  */
 #include "base/settings.h"
+#include "image/sandbox.h"
 #include "proto/diag.h"
+#include "proto/email_send.h"
+#include "proto/images_generate_variants.h"
 #include "queue/worker.h"
+#include "workers/shop_host.h"
 #include "workers/tasks.h"
 
 /* Those of every worker first: with or without the others, their numbers are the same. */
 static const struct task_body bodies[] = {
 #define TASK(name) { &name##_task, name##_body },
 #define DIAG(name)
-#include "workers/tasks.def"
+#include "proto/tasks.def"
 #undef TASK
 #define TASK(name)
 #undef DIAG
 #define DIAG(name) { &name##_task, name##_body },
-#include "workers/tasks.def"
+#include "proto/tasks.def"
 #undef TASK
 #undef DIAG
 };
@@ -23,7 +27,7 @@ static const struct task_body bodies[] = {
 enum {
 #define TASK(name)
 #define DIAG(name) COUNT_OF_##name,
-#include "workers/tasks.def"
+#include "proto/tasks.def"
 #undef TASK
 #undef DIAG
 	DIAG_COUNT,
@@ -36,11 +40,25 @@ static int tasks(const struct task_body **ret_bodies, size_t *ret_count)
 	return 0;
 }
 
+static int sandbox(int argc, char **argv)
+{
+	(void) argc;
+	(void) argv;
+	return sandbox_main();
+}
+
+static const struct worker_role roles[] = {
+	{ "sandbox", "decodes pictures for a host, and can do nothing else", sandbox },
+};
+
 int main(int argc, char **argv)
 {
 	static const struct worker_program program = {
 		.name = "apium-worker",
 		.tasks = tasks,
+		.roles = roles,
+		.role_count = ARRAY_SIZE(roles),
+		.host_open = shop_host_open,
 	};
 
 	return worker_main(argc, argv, &program);

@@ -1,5 +1,5 @@
 /*
- * tasks.h - the bodies that tasks.def names.
+ * tasks.h - the bodies of the tasks that proto/tasks.def names.
  */
 #ifndef WORKERS_TASKS_H
 #define WORKERS_TASKS_H
@@ -8,7 +8,7 @@
 
 #define TASK(name) int name##_body(struct job *, const void *arguments) may_yield;
 #define DIAG(name) TASK(name)
-#include "workers/tasks.def"
+#include "proto/tasks.def"
 #undef TASK
 #undef DIAG
 

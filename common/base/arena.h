@@ -2,11 +2,12 @@
  * arena.h - memory that is given back all at once.
  *
  * One per request, one per task.  Bump allocation from chunks; a request above a quarter of a chunk
- * gets a chunk of its own.  Nothing is freed singly.  Under ASan what is not handed out is poisoned.
- * A program-wide counter of live arenas lets tests assert that none was forgotten (base/live.h).
+ * gets a chunk of its own.  Nothing is freed singly.  Under ASan what is not handed out is
+ * poisoned. A program-wide counter of live arenas lets tests assert that none was forgotten
+ * (base/live.h).
  *
- * arena_defer ties the life of something else (a PGresult, a descriptor) to the arena: the functions
- * run at arena_fini or arena_rewind, last one first, before any memory is given back.
+ * arena_defer ties the life of something else (a PGresult, a descriptor) to the arena: the
+ * functions run at arena_fini or arena_rewind, last one first, before any memory is given back.
  *
  * An arena with a limit refuses to grow beyond it by aborting: the limit is a bug catcher; what a
  * client can size is checked before (http/server.h, queue/message.h).
@@ -23,6 +24,7 @@ struct arena_deferred;
 
 struct arena {
 	struct arena_chunk *_chunks; /* newest first */
+	struct arena_chunk *_spare;  /* kept by arena_clear; NULL: none */
 	struct arena_deferred *_deferred;
 	char *_at;
 	char *_end;
@@ -40,6 +42,8 @@ struct arena_mark {
 
 void arena_init(struct arena *);
 void arena_fini(struct arena *); /* usable as a cleanup; harmless twice */
+/* As arena_fini, but one chunk is kept for the next use: for what begins again at once. */
+void arena_clear(struct arena *);
 void arena_set_limit(struct arena *, size_t most); /* bytes handed out at once; 0: none */
 
 static inline size_t arena_used(const struct arena *a)
@@ -48,9 +52,11 @@ static inline size_t arena_used(const struct arena *a)
 }
 
 /* 16-byte aligned, not zeroed / zeroed.  Never NULL. */
-void *arena_alloc(struct arena *, size_t size) __attribute__((malloc, alloc_size(2), returns_nonnull));
-void *arena_zalloc(struct arena *, size_t size) __attribute__((malloc, alloc_size(2), returns_nonnull));
-#define arena_new(a, type) ((type *) arena_zalloc((a), sizeof(type)))
+void *arena_alloc(struct arena *, size_t size)
+	__attribute__((malloc, alloc_size(2), returns_nonnull));
+void *arena_zalloc(struct arena *, size_t size)
+	__attribute__((malloc, alloc_size(2), returns_nonnull));
+#define arena_new(a, type)      ((type *) arena_zalloc((a), sizeof(type)))
 #define arena_array(a, type, n) ((type *) arena_zalloc((a), sizeof(type) * (size_t) (n)))
 
 /* Copies; the result is NUL-terminated although len does not count it.  Absent stays absent. */

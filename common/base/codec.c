@@ -211,8 +211,8 @@ void percent_encode(struct buf *b, struct str text, struct str also_safe)
 enum utf8_fault { UTF8_FINE, UTF8_BAD_START, UTF8_BAD_CONTINUATION, UTF8_CUT_OFF };
 
 /*
- * One sequence: *ret_len is its length, or of a broken one the longest part that could have begun a valid
- * one (at least 1): what one U+FFFD replaces in Python and in browsers alike.
+ * One sequence: *ret_len is its length, or of a broken one the longest part that could have begun a
+ * valid one (at least 1): what one U+FFFD replaces in Python and in browsers alike.
  */
 static enum utf8_fault sequence(const uint8_t *at, size_t left, bool surrogates_pass,
 				size_t *ret_len)

@@ -1,10 +1,10 @@
 /*
  * error.h - one space of error numbers, and the sentence that goes with a failure.
  *
- * A function that can fail returns a negative int: -errno, a libuv code (on Unix the same numbers) or
- * one of errors.def.  The number says what kind; the reason, with names and values, is left in the
- * error record of the running fiber by fail().  The record belongs to whoever runs: the scheduler
- * swaps it together with the stack (loop/fiber.h), a plain thread has one of its own.
+ * A function that can fail returns a negative int: -errno, a libuv code (on Unix the same numbers)
+ * or one of errors.def.  The number says what kind; the reason, with names and values, is left in
+ * the error record of the running fiber by fail().  The record belongs to whoever runs: the
+ * scheduler swaps it together with the stack (loop/fiber.h), a plain thread has one of its own.
  *
  * Either return an error or log it, never both.  The dispatcher (of a request, of a job) logs.
  */
@@ -38,8 +38,8 @@ struct error_record {
 };
 
 /*
- * Where fail() writes.  NULL on a thread that has not failed yet; fail() then gives it a record of its
- * own.  Only the scheduler assigns it.
+ * Where fail() writes.  NULL on a thread that has not failed yet; fail() then gives it a record of
+ * its own.  Only the scheduler assigns it.
  */
 extern _Thread_local struct error_record *error_current;
 
@@ -48,7 +48,8 @@ void error_register(const struct error_row *rows, size_t count);
 
 /* NULL if the code is not ours (an errno, say). */
 const struct error_row *error_find(int code);
-/* The HTTP status, task policy and sentence of any code; errno values: 500 or 503, RETRY, strerror. */
+/* The HTTP status, task policy and sentence of any code; errno values: 500 or 503, RETRY, strerror.
+ */
 int error_http(int code);
 enum error_task error_task(int code);
 const char *error_sentence(int code);

@@ -2,7 +2,8 @@
  * heap.h - an intrusive binary min-heap keyed by a time.
  *
  * A node knows its place, so that removal is O(log n) and idempotent.  Equal keys come out in the
- * order in which they went in (a sequence number breaks ties): two timers due at once fire in order.
+ * order in which they went in (a sequence number breaks ties): two timers due at once fire in
+ * order.
  */
 #ifndef BASE_HEAP_H
 #define BASE_HEAP_H

@@ -8,12 +8,13 @@
 #include "base/codec.h"
 
 /*
- * One pass over the text with an explicit stack of open brackets.  Each bracket costs a node in the arena
- * and a pointer to its parent, so depth is a matter of bytes; `most_depth` bounds it nevertheless.
+ * One pass over the text with an explicit stack of open brackets.  Each bracket costs a node in the
+ * arena and a pointer to its parent, so depth is a matter of bytes; `most_depth` bounds it
+ * nevertheless.
  *
- * The order of the checks is that of CPython's decoder, because it decides which sentence and position a
- * broken text gets: "[1,]" fails at the bracket, "{"a":1,}" at the brace with another sentence, and an
- * unfinished string at its opening quote.
+ * The order of the checks is that of CPython's decoder, because it decides which sentence and
+ * position a broken text gets: "[1,]" fails at the bracket, "{"a":1,}" at the brace with another
+ * sentence, and an unfinished string at its opening quote.
  */
 struct scanner {
 	struct arena *arena;
@@ -90,8 +91,8 @@ static bool is_hex(char c)
 }
 
 /*
- * `at` is behind \u.  Four digits, and one more character must follow (the quote at least): without it
- * CPython complains of the escape rather than of the missing quote.
+ * `at` is behind \u.  Four digits, and one more character must follow (the quote at least): without
+ * it CPython complains of the escape rather than of the missing quote.
  */
 static bool is_unicode_escape(const struct scanner *s, const char *at)
 {
@@ -276,7 +277,8 @@ static void close_level(struct scanner *s)
 	s->spare = l;
 }
 
-/* One value, or the opening bracket of one, linked in as the next member of the innermost bracket. */
+/* One value, or the opening bracket of one, linked in as the next member of the innermost bracket.
+ */
 static int scan_value(struct scanner *s, struct str key, bool key_is_plain)
 {
 	struct level *parent = s->level;
@@ -556,7 +558,8 @@ void json_put_tree(struct json_writer *w, const struct json *tree)
 			j = j->first;
 			continue;
 		}
-		/* On to the next sibling, closing what has none left; an empty container closes itself. */
+		/* On to the next sibling, closing what has none left; an empty container closes
+		 * itself. */
 		if (!is_container && depth == 0)
 			return;
 		while (depth > 0 && (j == open[depth - 1] || j->next == NULL)) {

@@ -41,8 +41,8 @@ static void add_character_escape(struct buf *b, uint32_t c)
 }
 
 /*
- * What DRF leaves as it is.  Beyond Python: a surrogate, which UTF-8 cannot hold, is written as an escape
- * (json.dumps(ensure_ascii=False) returns it, and the encoder after it fails).
+ * What DRF leaves as it is.  Beyond Python: a surrogate, which UTF-8 cannot hold, is written as an
+ * escape (json.dumps(ensure_ascii=False) returns it, and the encoder after it fails).
  */
 static bool is_plain_in_drf(const uint8_t *at, size_t left)
 {
@@ -58,18 +58,36 @@ static bool is_plain_in_ascii(const uint8_t *at, size_t left)
 	return at[0] >= 0x20 && at[0] < 0x7f && at[0] != '"' && at[0] != '\\';
 }
 
+/* Bytes that stand for themselves whatever follows; the others are looked at one by one. */
+/* clang-format off */
+static const bool is_certain[][256] = {
+	[JSON_ESCAPE_DRF]   = { [' '] = true, ['!'] = true, ['#' ... '['] = true, [']' ... 0xe1] = true,
+				[0xe3 ... 0xec] = true, [0xee ... 0xff] = true },
+	[JSON_ESCAPE_ASCII] = { [' '] = true, ['!'] = true, ['#' ... '['] = true, [']' ... '~'] = true },
+};
+/* clang-format on */
+
+static bool is_plain(enum json_escape escape, const uint8_t *at, size_t left)
+{
+	return escape == JSON_ESCAPE_DRF ? is_plain_in_drf(at, left) : is_plain_in_ascii(at, left);
+}
+
 void json_escape_add(struct buf *b, struct str text, enum json_escape escape)
 {
-	bool (*is_plain)(const uint8_t *, size_t) = escape == JSON_ESCAPE_DRF ? is_plain_in_drf
-									      : is_plain_in_ascii;
+	const bool *certain = is_certain[escape];
+	const uint8_t *at = (const uint8_t *) text.at;
 	size_t start = 0, i = 0;
 
 	buf_reserve(b, text.len + 2);
 	buf_add_byte(b, '"');
-	while (i < text.len) {
+	for (;;) {
 		struct str rest;
 
-		if (likely(is_plain((const uint8_t *) text.at + i, text.len - i))) {
+		while (i < text.len && certain[at[i]])
+			i++;
+		if (i == text.len)
+			break;
+		if (is_plain(escape, at + i, text.len - i)) {
 			i++;
 			continue;
 		}
@@ -83,7 +101,8 @@ void json_escape_add(struct buf *b, struct str text, enum json_escape escape)
 	buf_add_byte(b, '"');
 }
 
-/* `digits` is "d.ddd" with `count` digits, one more in its last place; true if there was no carry out. */
+/* `digits` is "d.ddd" with `count` digits, one more in its last place; true if there was no carry
+ * out. */
 static bool digits_up(char *text)
 {
 	char *at = strchr(text, 'e');
@@ -101,10 +120,10 @@ static bool digits_up(char *text)
 }
 
 /*
- * The shortest "d.ddde±xx" that reads back as x > 0.  Fifteen digits are enough for every decimal of
- * fifteen or fewer (DBL_DIG), seventeen for every double; only subnormals have fewer digits to lose.  The
- * nearest decimal of sixteen is the right one, except above a power of two, below which doubles lie twice
- * as close: there its upper neighbour may read back where it does not.
+ * The shortest "d.ddde±xx" that reads back as x > 0.  Fifteen digits are enough for every decimal
+ * of fifteen or fewer (DBL_DIG), seventeen for every double; only subnormals have fewer digits to
+ * lose.  The nearest decimal of sixteen is the right one, except above a power of two, below which
+ * doubles lie twice as close: there its upper neighbour may read back where it does not.
  */
 static void shortest(double x, char text[32])
 {
@@ -149,7 +168,11 @@ void json_double_add(struct buf *b, double x)
 			digits[count++] = *at;
 	while (count > 1 && digits[count - 1] == '0')
 		count--;
-	point = (int) strtol(strchr(text, 'e') + 1, NULL, 10) + 1; /* digits before the point */
+	int64_t exponent = 0;
+	const char *after = strchr(text, 'e') + 1;
+	must(str_to_i64(str_c(*after == '+' ? after + 1 : after), &exponent) ==
+	     0);                    /* printf's own */
+	point = (int) exponent + 1; /* digits before the point */
 	if (point > 16 || point < -3) {
 		buf_add(b, digits, 1);
 		if (count > 1)
@@ -239,6 +262,14 @@ void json_put_key(struct json_writer *w, struct str key)
 	w->after_key = true;
 }
 
+void json_put_ready_key(struct json_writer *w, struct str key)
+{
+	must(w->depth > 0 && !w->after_key);
+	before_value(w);
+	buf_add_str(w->out, key);
+	w->after_key = true;
+}
+
 void json_put_str(struct json_writer *w, struct str s)
 {
 	if (str_is_null(s)) {
@@ -247,6 +278,15 @@ void json_put_str(struct json_writer *w, struct str s)
 	}
 	before_value(w);
 	json_escape_add(w->out, s, w->escape);
+}
+
+void json_put_plain(struct json_writer *w, struct str s)
+{
+	before_value(w);
+	buf_reserve(w->out, s.len + 2);
+	buf_add_byte(w->out, '"');
+	buf_add_str(w->out, s);
+	buf_add_byte(w->out, '"');
 }
 
 void json_put_c(struct json_writer *w, const char *c)

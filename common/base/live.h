@@ -2,7 +2,8 @@
  * live.h - counters of objects that exist, asserted by tests.
  *
  * LIVE(arenas) and its like are bumped by constructors and destructors; a test's fini asserts that
- * every counter is where it was.  This catches what LeakSanitizer cannot see (objects still reachable).
+ * every counter is where it was.  This catches what LeakSanitizer cannot see (objects still
+ * reachable).
  */
 #ifndef BASE_LIVE_H
 #define BASE_LIVE_H
@@ -24,7 +25,7 @@ enum live_counter {
 #define X(name) LIVE_##name,
 	LIVE_COUNTERS(X)
 #undef X
-	LIVE_COUNT
+		LIVE_COUNT
 };
 
 void live_add(enum live_counter, int by); /* atomic: threads share the counters */

@@ -37,6 +37,15 @@ void log_setup(enum log_level most, bool as_json, const char *name)
 	snprintf(program, sizeof(program), "%s", name);
 }
 
+enum log_level log_level_from_name(const char *name)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(level_names); i++) {
+		if (strcmp(name, level_names[i]) == 0)
+			return (enum log_level) i;
+	}
+	return LOG_INFO;
+}
+
 bool log_is_on(enum log_level level)
 {
 	return level <= level_most;
@@ -58,7 +67,8 @@ static struct str shorter(struct str s)
 	return str_slice(s, 0, len);
 }
 
-/* A line feed in a value must not begin a line of its own: whoever writes values could forge one. */
+/* A line feed in a value must not begin a line of its own: whoever writes values could forge one.
+ */
 static void escape_text(struct buf *b, struct str s, bool in_quotes)
 {
 	for (size_t i = 0; i < s.len; i++) {
@@ -165,7 +175,8 @@ static void log_line(enum log_level level, struct str sentence, const struct log
 	} else {
 		ssize_t ignored;
 
-		/* One write, so that lines of processes do not mix.  There is nobody to tell if it fails. */
+		/* One write, so that lines of processes do not mix.  There is nobody to tell if it
+		 * fails. */
 		buf_add_byte(&b, '\n');
 		ignored = write(STDERR_FILENO, b.at, b.len);
 		(void) ignored;

@@ -1,9 +1,9 @@
 /*
  * log.h - one line per event on standard error: level, time, sentence, key=value pairs.
  *
- * The context (request id, job id, fiber) is attached by whoever runs the code, not by the caller: the
- * scheduler swaps `log_context` with the stack.  Format `text` or `json` by APIUM_LOG.  A line is
- * written with one write(2) and cut at 8 KiB.  Never yields, never fails.
+ * The context (request id, job id, fiber) is attached by whoever runs the code, not by the caller:
+ * the scheduler swaps `log_context` with the stack.  Format `text` or `json` by APIUM_LOG.  A line
+ * is written with one write(2) and cut at 8 KiB.  Never yields, never fails.
  *
  * Warnings that are survived end in "…, ignoring".  Secrets never reach a log: settings that are
  * secret print as "***", tokens and bodies are not logged.
@@ -16,22 +16,24 @@
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 struct log_context {
-	const char *what;  /* "request", "job", "fiber"; NULL: nothing attached */
-	char id[64];       /* request id, job id */
-	char name[64];     /* "GET /api/v1/products/", "task email.send" */
+	const char *what; /* "request", "job", "fiber"; NULL: nothing attached */
+	char id[64];      /* request id, job id */
+	char name[64];    /* "GET /api/v1/products/", "task email.send" */
 };
 
 extern _Thread_local const struct log_context *log_context; /* NULL: none */
 
 void log_setup(enum log_level most, bool as_json, const char *program);
+/* "error", "warn", "info" or "debug", as APIUM_LOG_LEVEL allows; LOG_INFO for anything else. */
+enum log_level log_level_from_name(const char *);
 bool log_is_on(enum log_level);
 /* Tests read what was logged: a function that gets every finished line instead of fd 2, or NULL. */
 void log_divert(void (*line)(void *arg, enum log_level, struct str), void *arg);
 
 void log_write(enum log_level, const char *format, ...) _printf_(2, 3);
 #define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)
-#define log_warn(...) log_write(LOG_WARN, __VA_ARGS__)
-#define log_info(...) log_write(LOG_INFO, __VA_ARGS__)
+#define log_warn(...)  log_write(LOG_WARN, __VA_ARGS__)
+#define log_info(...)  log_write(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) (log_is_on(LOG_DEBUG) ? log_write(LOG_DEBUG, __VA_ARGS__) : (void) 0)
 
 /*

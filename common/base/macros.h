@@ -12,12 +12,12 @@
 #include <stdint.h>
 #include <sys/param.h> /* MIN and MAX: libuv's header brings it in, and two definitions would clash */
 
-#define _cleanup_(f) __attribute__((cleanup(f)))
-#define _must_check_ __attribute__((warn_unused_result))
+#define _cleanup_(f)          __attribute__((cleanup(f)))
+#define _must_check_          __attribute__((warn_unused_result))
 #define _printf_(text, first) __attribute__((format(printf, text, first)))
-#define _noreturn_ __attribute__((noreturn))
-#define _unused_ __attribute__((unused))
-#define _cold_ __attribute__((cold))
+#define _noreturn_            __attribute__((noreturn))
+#define _unused_              __attribute__((unused))
+#define _cold_                __attribute__((cold))
 
 /*
  * Marks the prototype of a function that may suspend the calling fiber (loop/fiber.h).  Under clang
@@ -30,18 +30,20 @@
 #endif
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+/* clang-format off */
 #define container_of(ptr, type, member) ((type *) (void *) ((char *) (ptr) - offsetof(type, member)))
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
+/* clang-format on */
+#define likely(x)     __builtin_expect(!!(x), 1)
+#define unlikely(x)   __builtin_expect(!!(x), 0)
 
 /* All time in Apium is a signed count of microseconds; durations and points share the type. */
 typedef int64_t usec_t;
-#define USEC ((usec_t) 1)
-#define MSEC (1000 * USEC)
-#define SEC (1000 * MSEC)
-#define MINUTE (60 * SEC)
-#define HOUR (60 * MINUTE)
-#define DAY (24 * HOUR)
+#define USEC       ((usec_t) 1)
+#define MSEC       (1000 * USEC)
+#define SEC        (1000 * MSEC)
+#define MINUTE     (60 * SEC)
+#define HOUR       (60 * MINUTE)
+#define DAY        (24 * HOUR)
 #define USEC_NEVER INT64_MAX
 
 #define KIB ((size_t) 1024)
@@ -51,7 +53,7 @@ typedef int64_t usec_t;
 _noreturn_ _cold_ void must_failed(const char *file, int line, const char *what);
 
 /* A contract.  Evaluated in every build. */
-#define must(x) (likely(x) ? (void) 0 : must_failed(__FILE__, __LINE__, #x))
+#define must(x)                  (likely(x) ? (void) 0 : must_failed(__FILE__, __LINE__, #x))
 #define must_not_reach(sentence) must_failed(__FILE__, __LINE__, sentence)
 
 /*

@@ -4,8 +4,8 @@
 
 /*
  * Linear probing in a power of two of slots, at most three quarters full.  Removal moves the
- * following entries back instead of leaving a tombstone, so that a table that lives for months does not
- * fill up with them.
+ * following entries back instead of leaving a tombstone, so that a table that lives for months does
+ * not fill up with them.
  */
 
 void map_init(struct map *m)

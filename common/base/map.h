@@ -1,8 +1,8 @@
 /*
  * map.h - an open-addressed table from a text to a pointer.
  *
- * Keys are borrowed: they must live as long as their entry (usually inside the value).  Not for keys
- * that a stranger chooses without bound on their number.
+ * Keys are borrowed: they must live as long as their entry (usually inside the value).  Not for
+ * keys that a stranger chooses without bound on their number.
  */
 #ifndef BASE_MAP_H
 #define BASE_MAP_H
@@ -27,7 +27,8 @@ void *map_find(const struct map *, struct str key); /* NULL if absent */
 void *map_put(struct map *, struct str key, void *value);
 void *map_remove(struct map *, struct str key);
 size_t map_count(const struct map *);
-/* Visits every entry in no order: `for (size_t at = 0; (slot = map_next(m, &at));)`.  No changes meanwhile. */
+/* Visits every entry in no order: `for (size_t at = 0; (slot = map_next(m, &at));)`.  No changes
+ * meanwhile. */
 const struct map_slot *map_next(const struct map *, size_t *at);
 
 #endif

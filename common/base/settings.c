@@ -49,7 +49,8 @@ void settings_register(const struct setting *rows, size_t count)
 	table_count++;
 }
 
-/* `for (size_t t = 0, i = 0; (row = next_row(&t, &i)) != NULL;)` visits every row of every table. */
+/* `for (size_t t = 0, i = 0; (row = next_row(&t, &i)) != NULL;)` visits every row of every table.
+ */
 static const struct setting *next_row(size_t *table, size_t *index)
 {
 	while (*table < table_count && *index == tables[*table].count) {
@@ -294,7 +295,8 @@ int settings_load(void)
 		const char *text = getenv(row->name);
 		char *copy = NULL;
 
-		/* The environment may be changed under us (setenv in a test); settings live for ever. */
+		/* The environment may be changed under us (setenv in a test); settings live for
+		 * ever. */
 		if (text != NULL && (row->type == SETTING_TEXT || row->type == SETTING_CHOICE)) {
 			copy = strdup(text);
 			must(copy != NULL);

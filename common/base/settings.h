@@ -2,8 +2,8 @@
  * settings.h - twelve-factor settings from one table (settings.def).
  *
  * Sources, later wins: the default, the environment.  A variable that begins with APIUM_ but is no
- * row is an error that names the nearest right one (except APIUM_TEST_*, left to test harnesses); so is
- * a value out of its bounds.  An application adds rows with settings_register.
+ * row is an error that names the nearest right one (except APIUM_TEST_*, left to test harnesses);
+ * so is a value out of its bounds.  An application adds rows with settings_register.
  *
  * `settings` is read-only after settings_load, which runs once at start, before threads.
  */
@@ -35,7 +35,14 @@ struct settings {
 
 extern struct settings settings;
 
-enum setting_type { SETTING_TEXT, SETTING_COUNT, SETTING_SECONDS, SETTING_BYTES, SETTING_SWITCH, SETTING_CHOICE };
+enum setting_type {
+	SETTING_TEXT,
+	SETTING_COUNT,
+	SETTING_SECONDS,
+	SETTING_BYTES,
+	SETTING_SWITCH,
+	SETTING_CHOICE
+};
 enum { SETTING_SECRET = 1, SETTING_CORES = 2, SETTING_RELOADABLE = 4 };
 
 struct setting {
@@ -53,7 +60,8 @@ void settings_register(const struct setting *rows, size_t count);
 
 /* Reads the environment.  0, or -E_BAD_SETTING with the reason (error.h) naming the variable. */
 int settings_load(void) _must_check_;
-/* Bugs in the tables themselves, as a sentence in the reason: duplicates, missing help, bad default. */
+/* Bugs in the tables themselves, as a sentence in the reason: duplicates, missing help, bad
+ * default. */
 int settings_check(void) _must_check_;
 /* A production start with the default secret is refused.  0 or -E_BAD_SETTING. */
 int settings_check_secret(void) _must_check_;

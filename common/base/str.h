@@ -2,8 +2,8 @@
  * str.h - a borrowed piece of text or bytes: where it starts and how long it is.
  *
  * Passed by value (two registers).  Never owns; whoever stores one says how long it stays valid.
- * `at` may be NULL, which means "absent" (SQL NULL, a header that was not sent); an empty text has a
- * non-NULL `at`.  Not NUL-terminated unless a function says so.
+ * `at` may be NULL, which means "absent" (SQL NULL, a header that was not sent); an empty text has
+ * a non-NULL `at`.  Not NUL-terminated unless a function says so.
  */
 #ifndef BASE_STR_H
 #define BASE_STR_H
@@ -19,10 +19,12 @@ struct str {
 
 /* A literal; also a constant initialiser. */
 #define STR(literal) ((struct str){ "" literal "", sizeof(literal) - 1 })
+/* clang-format off */
 #define STR_INIT(literal) { "" literal "", sizeof(literal) - 1 }
-#define STR_NULL ((struct str){ NULL, 0 })
+/* clang-format on */
+#define STR_NULL     ((struct str){ NULL, 0 })
 /* For "%.*s". */
-#define STR_ARG(s) (int) (s).len, (s).at == NULL ? "" : (s).at
+#define STR_ARG(s)   (int) (s).len, (s).at == NULL ? "" : (s).at
 
 static inline struct str str_make(const void *at, size_t len)
 {
@@ -50,13 +52,13 @@ static inline bool str_eq_c(struct str a, const char *c)
 	return str_eq(a, str_c(c));
 }
 
-bool str_eq_nocase(struct str a, struct str b);   /* ASCII only */
-int str_cmp(struct str a, struct str b);          /* bytewise, like memcmp, shorter first */
+bool str_eq_nocase(struct str a, struct str b); /* ASCII only */
+int str_cmp(struct str a, struct str b);        /* bytewise, like memcmp, shorter first */
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
 struct str str_slice(struct str s, size_t from, size_t to); /* clamps; [from, to) */
-struct str str_trim(struct str s);                /* ASCII white space on both ends */
-ptrdiff_t str_find_char(struct str s, char c);    /* -1 if absent */
+struct str str_trim(struct str s);                          /* ASCII white space on both ends */
+ptrdiff_t str_find_char(struct str s, char c);              /* -1 if absent */
 ptrdiff_t str_find(struct str s, struct str needle);
 
 /*

@@ -2,9 +2,9 @@
  * uuid.h - RFC 9562 identifiers, as 16 bytes and as their 36 characters.
  *
  * uuid_v7 gives keys of rows: 48 bits of milliseconds, then 12 bits that count up within one
- * millisecond and thread, then 62 random bits; sorted by time of making.  uuid_v4 gives what must not
- * be guessed or sorted (tokens, task ids).  Reading takes what Python's UUID() takes: upper or lower
- * case, with or without hyphens, braces or "urn:uuid:"; any version.
+ * millisecond and thread, then 62 random bits; sorted by time of making.  uuid_v4 gives what must
+ * not be guessed or sorted (tokens, task ids).  Reading takes what Python's UUID() takes: upper or
+ * lower case, with or without hyphens, braces or "urn:uuid:"; any version.
  */
 #ifndef BASE_UUID_H
 #define BASE_UUID_H

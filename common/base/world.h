@@ -1,8 +1,8 @@
 /*
  * world.h - time and chance, behind one struct that a test can replace.
  *
- * Nothing above the event loop may ask the kernel for either: a seeded run of the whole program must
- * see the same times and the same numbers again.
+ * Nothing above the event loop may ask the kernel for either: a seeded run of the whole program
+ * must see the same times and the same numbers again.
  *
  * Monotonic time starts anywhere and never goes back; use it for durations, deadlines and leases.
  * Real time is microseconds since 1970 UTC; use it only for what people or other programs read.
@@ -19,7 +19,8 @@ struct world {
 	void *arg;
 };
 
-/* Replaces the world for the whole process; NULL brings the real one back.  Before threads start. */
+/* Replaces the world for the whole process; NULL brings the real one back.  Before threads start.
+ */
 void world_set(const struct world *);
 
 usec_t now_monotonic(void);

@@ -193,6 +193,8 @@ void db_connection_lose(struct db_connection *c, const char *why)
 	usec_t now = loop_now(db->loop), most;
 	bool was_up = db_connection_is_up(c);
 
+	if (was_up && db_connection_listens(c))
+		db->on_listening(db->notice_arg, false);
 	if (!db->is_loss_told)
 		log_warn("database: %.*s, reconnecting", (int) strcspn(why, "\n"), why);
 	db->is_loss_told = true;
@@ -225,9 +227,26 @@ static void ignore_notice(void *arg, const char *text)
 	log_debug("database: %.*s", (int) strcspn(text, "\n"), text);
 }
 
+bool db_connection_listens(const struct db_connection *c)
+{
+	return c->db->listen != NULL && c == &c->db->shared.connections[0] && c->db->is_prepared;
+}
+
+void db_connection_take_notices(struct db_connection *c)
+{
+	PGnotify *notice;
+
+	while (c->pg != NULL && (notice = PQnotifies(c->pg)) != NULL) {
+		c->db->on_notice(c->db->notice_arg, str_c(notice->extra));
+		PQfreemem(notice);
+	}
+}
+
 /*
  * One statement sets what the rest of the program relies on.  Reads of the shared lane must not
- * write: the server holds them to it, unless a pooler could hand the session to somebody else.
+ * write: the server holds them to it, unless a pooler could hand the session to somebody else.  A
+ * transaction whose process was stopped, or whose machine is gone, holds its locks for ten seconds
+ * and not until TCP gives up: whoever does its work anew waits for the same rows.
  */
 static void greet(struct db_connection *c)
 {
@@ -238,13 +257,17 @@ static void greet(struct db_connection *c)
 		db_connection_lose(c, PQerrorMessage(c->pg));
 		return;
 	}
+	if (db_connection_listens(c) && !db_pipeline_send_plain(c, STEP_GREETING, c->db->listen))
+		return; /* lost */
 	if (db_pipeline_send_plain(
 		    c, STEP_GREETING,
-		    is_read_only ? "SELECT set_config('TimeZone', 'UTC', false), "
-				   "set_config('DateStyle', 'ISO, YMD', false), "
-				   "set_config('default_transaction_read_only', 'on', false)"
-				 : "SELECT set_config('TimeZone', 'UTC', false), "
-				   "set_config('DateStyle', 'ISO, YMD', false)"))
+		    is_read_only
+			    ? "SELECT set_config('TimeZone', 'UTC', false), "
+			      "set_config('DateStyle', 'ISO, YMD', false), "
+			      "set_config('default_transaction_read_only', 'on', false)"
+			    : "SELECT set_config('TimeZone', 'UTC', false), "
+			      "set_config('DateStyle', 'ISO, YMD', false), "
+			      "set_config('idle_in_transaction_session_timeout', '10s', false)"))
 		(void) db_pipeline_sync(c); /* false: lost */
 }
 
@@ -298,6 +321,8 @@ void db_connection_greeted(struct db_connection *c)
 	if (db->is_loss_told)
 		log_info("database: connected again");
 	db->is_loss_told = false;
+	if (db_connection_listens(c))
+		db->on_listening(db->notice_arg, true);
 	db_pool_move(c, DB_READY);
 }
 
@@ -400,6 +425,7 @@ static void wire_on_ready(uv_poll_t *poll, int status, int events)
 		return;
 	is_broken = PQconsumeInput(c->pg) == 0;
 	db_pipeline_receive(c); /* what came before the end counts */
+	db_connection_take_notices(c);
 	if (c->wire == w && (is_broken || status < 0 || PQstatus(c->pg) == CONNECTION_BAD))
 		db_connection_lose(c, PQerrorMessage(c->pg)[0] != '\0' ? PQerrorMessage(c->pg)
 								       : "connection broken");

@@ -70,7 +70,8 @@ struct db_prepared {
 	struct list link;
 	const char *at;  /* where the caller keeps the text: the key */
 	struct str text; /* a copy, to be sure */
-	unsigned serial; /* of the name, "apium_<serial>" */
+	unsigned serial; /* of the name */
+	char name[24];   /* "apium_<serial>" */
 	bool is_known;   /* sent, and not reported as failed */
 };
 
@@ -121,8 +122,8 @@ struct db_connection {
 	PGconn *pg;               /* from CONNECTING on */
 	struct db_wire *wire;     /* watches its socket */
 	struct db_lookup *lookup; /* RESOLVING */
-	/* WAITING: the next attempt.  Until READY: the attempt's end.  DRAINING: the end of patience.
-	 * READY, shared: the watch over statements whose fiber has left. */
+	/* WAITING: the next attempt.  Until READY: the attempt's end.  DRAINING: the end of
+	 * patience. READY, shared: the watch over statements whose fiber has left. */
 	struct timer timer;
 	unsigned failures;
 	usec_t ready_since;
@@ -163,6 +164,10 @@ struct db {
 	struct db_conninfo conninfo;
 	bool is_prepared;
 	bool is_closing;
+	char *listen; /* "LISTEN …", or NULL */
+	void (*on_listening)(void *arg, bool is_listening);
+	void (*on_notice)(void *arg, struct str payload);
+	void *notice_arg;
 	bool is_loss_told; /* logged: what follows of the same outage is not */
 	struct db_pool shared, exclusive;
 	struct list spare_steps; /* used ones, to save the allocation */
@@ -182,6 +187,10 @@ struct db {
 void db_connection_init(struct db_connection *, struct db *, struct db_pool *);
 void db_connection_start(struct db_connection *);
 void db_connection_close(struct db_connection *);
+/* Does this one listen? */
+bool db_connection_listens(const struct db_connection *);
+/* Hands out the notices that have arrived. */
+void db_connection_take_notices(struct db_connection *);
 /* Ends it, tells whoever waits for it, and starts to look for a new one. */
 void db_connection_lose(struct db_connection *, const char *why);
 /* Greeting has ended well. */
@@ -208,7 +217,8 @@ void db_prepared_init(struct db_prepared_set *);
 void db_prepared_clear(struct db_prepared_set *);
 /* NULL: too many are known already, send it without a name. */
 struct db_prepared *db_prepared_find(struct db_prepared_set *, struct str sql);
-void db_prepared_name(unsigned serial, char name[32]);
+/* A name that the server has not heard yet. */
+void db_prepared_rename(struct db_prepared_set *, struct db_prepared *);
 
 /* pool.c */
 void db_pool_init(struct db_pool *, struct db *, enum db_lane, unsigned count);

@@ -20,6 +20,11 @@ int db_open(struct loop *loop, const struct db_options *options, struct db **ret
 	db->magic = DB_MAGIC;
 	db->loop = loop;
 	db->is_prepared = options->is_prepared;
+	if (options->channel != NULL)
+		db->listen = (char *) arena_printf(&db->arena, "LISTEN %s", options->channel).at;
+	db->on_listening = options->on_listening;
+	db->on_notice = options->on_notice;
+	db->notice_arg = options->arg;
 	list_init(&db->spare_steps);
 	list_init(&db->failures);
 	arena_init(&db->scratch);

@@ -14,7 +14,8 @@
  *
  * A fiber holds at most one connection (asserted).  Statements with a constant text are prepared
  * once per connection (off behind a pooler in transaction mode: APIUM_DB_PREPARE).  Values travel
- * as text.  Sessions run with TimeZone UTC, and standard_conforming_strings as PostgreSQL has it.
+ * as text.  Sessions run with TimeZone UTC; a transaction that is idle for ten seconds is ended by
+ * the server.
  *
  * A connection is a state machine (drawn in db-internal.h): lost ones come back with backoff and
  * full jitter.  A fiber that is cancelled or out of time leaves at once; its connection drains (a
@@ -33,11 +34,21 @@
 struct db;
 
 struct db_options {
-	const char *url;         /* postgresql://… or "key=value …" */
-	unsigned shared;         /* connections per lane */
+	const char *url; /* postgresql://… or "key=value …" */
+	unsigned shared; /* connections per lane */
 	unsigned exclusive;
 	bool is_prepared;        /* named statements */
 	const char *application; /* application_name */
+	/*
+	 * A channel to LISTEN on, or NULL; not behind a pooler in transaction mode.  The first
+	 * shared connection listens beside its reads.  on_listening says on the loop's stack when
+	 * it begins (true) and when notices may be missed from now on (false): whoever keeps what
+	 * notices would end must forget it then.
+	 */
+	const char *channel;
+	void (*on_listening)(void *arg, bool is_listening);
+	void (*on_notice)(void *arg, struct str payload);
+	void *arg;
 };
 
 /* Returns at once; connections are made behind.  0 or -E_BAD_SETTING (the url). */
@@ -59,10 +70,10 @@ struct db_statement {
 };
 
 struct db_rows {
-	int count;       /* rows of a SELECT or RETURNING */
+	int count; /* rows of a SELECT or RETURNING */
 	int columns;
 	int64_t affected; /* rows of INSERT, UPDATE, DELETE */
-	void *_result;   /* PGresult, freed with the arena */
+	void *_result;    /* PGresult, freed with the arena */
 };
 
 /* NULL is the absent str; a value lives as long as the arena, and is followed by a NUL. */
@@ -72,11 +83,13 @@ static inline bool db_is_null(const struct db_rows *rows, int row, int column)
 	return str_is_null(db_get(rows, row, column));
 }
 bool db_get_bool(const struct db_rows *, int row, int column);
-int64_t db_get_i64(const struct db_rows *, int row, int column); /* must be an integer column, not null */
+int64_t db_get_i64(const struct db_rows *, int row,
+		   int column); /* must be an integer column, not null */
 const char *db_column_name(const struct db_rows *, int column);
 
 /* Parameters in order, as text; the absent str is NULL. */
-#define DB_VALUES(...) (const struct str[]){ __VA_ARGS__ }, ARRAY_SIZE(((const struct str[]){ __VA_ARGS__ }))
+#define DB_VALUES(...)                                                                             \
+	(const struct str[]){ __VA_ARGS__ }, ARRAY_SIZE(((const struct str[]){ __VA_ARGS__ }))
 #define DB_NO_VALUES NULL, 0
 
 /*
@@ -86,10 +99,11 @@ const char *db_column_name(const struct db_rows *, int column);
  * the outcome is unknown; or the server is short of something), -ECANCELED, -ETIMEDOUT.  After the
  * last two it may have run all the same.  Yields.
  */
-int db_query(struct db *, struct arena *, const struct db_statement *, const struct str *values, size_t count,
-	     struct db_rows *ret_rows) may_yield _must_check_;
+int db_query(struct db *, struct arena *, const struct db_statement *, const struct str *values,
+	     size_t count, struct db_rows *ret_rows) may_yield _must_check_;
 
-/* What the server said last on this fiber's failed statement; valid until the fiber's next db call. */
+/* What the server said last on this fiber's failed statement; valid until the fiber's next db call.
+ */
 struct db_failure {
 	char sqlstate[6];
 	char constraint[64]; /* "" if none was named */
@@ -106,11 +120,14 @@ struct db_tx {
 	bool has_begun;
 	bool has_failed; /* only rollback is possible */
 };
+/* clang-format off */
 #define DB_TX_INIT { NULL, NULL, false, false }
+/* clang-format on */
 
 int db_begin(struct db *, struct db_tx *ret) may_yield _must_check_;
-int db_tx_query(struct db_tx *, struct arena *, const struct db_statement *, const struct str *values,
-		size_t count, struct db_rows *ret_rows) may_yield _must_check_;
+int db_tx_query(struct db_tx *, struct arena *, const struct db_statement *,
+		const struct str *values, size_t count, struct db_rows *ret_rows)
+	may_yield _must_check_;
 /* Shielded for a bounded time: once COMMIT was sent its outcome is awaited (five seconds; so not
  * to be called inside of a shield).  -E_UNAVAILABLE: unknown.  The transaction is over on
  * success; a transaction without a statement costs nothing. */

@@ -1,14 +1,22 @@
 /*
  * route.h - which handler answers which method on which path, from one table.
  *
- * A row is a method on a path pattern; rows with the same pattern make a view, whose Allow header lists
- * their methods.  `{name}` matches one path segment without '/' or '.'.  Literal segments win over
- * parameters, so "users/me/" is never an id.  ROUTE_API patterns are mounted at /api/v1/ and at /api/;
- * ROUTE_ROOT ones at /.  A path without its final slash: GET, HEAD get 301 to the one with it (query
- * kept); an unsafe method is served as if it had the slash (a deliberate departure: DESIGN).
+ * A row is a method on a path pattern; rows with the same pattern make a view, whose Allow header
+ * lists their methods.  `{name}` matches one path segment without '/' or '.'.  Literal segments win
+ * over parameters, so "users/me/" is never an id.  ROUTE_API patterns are mounted at /api/v1/ and
+ * at /api/; ROUTE_ROOT ones at /.  A path without its final slash: GET, HEAD get 301 to the one
+ * with it (query kept); any other method is served as if it had the slash (a deliberate departure:
+ * DESIGN).
  *
- * A route without a permission refuses to start (route_table_check).  When a path is asked with a method
- * that it has no row for, the permission of its first row decides before the 405, as DRF does.
+ * DRF's router serves every pattern a second time with a format suffix instead of the slash:
+ * "posts.json", "posts/7.json/".  So do we, for ROUTE_API rows without ROUTE_NO_SUFFIX; which
+ * formats there are is the negotiation's business.
+ *
+ * A route without a permission refuses to start (route_table_seal).  When a path is asked with a
+ * method that it has no row for, the permission of its first row decides before the 405, as DRF
+ * does.
+ *
+ * To add a route: write a row into a list that the application passes to route_table_add.
  */
 #ifndef HTTP_ROUTE_H
 #define HTTP_ROUTE_H
@@ -18,11 +26,15 @@
 enum route_mount { ROUTE_API, ROUTE_ROOT };
 enum {
 	ROUTE_NO_AUTHENTICATION = 1, /* ignores Authorization, as simplejwt's views do */
-	ROUTE_NO_NEGOTIATION = 2,    /* not a DRF view: health, media */
+	ROUTE_NO_NEGOTIATION = 2, /* not a DRF view: health, media; no metadata, no Allow header */
+	ROUTE_NO_SUFFIX = 4,      /* not made by DRF's router: no "….json" */
 };
 
 /* Yields allowed in all of them.  0 or a negative error; `permit` sees the caller but no object. */
 typedef int route_handler(struct request *) may_yield;
+
+#define ROUTE_DEADLINE (30 * SEC)
+#define ROUTE_MAX_BODY (1 * MIB)
 
 struct route {
 	enum route_mount mount;
@@ -32,8 +44,8 @@ struct route {
 	route_handler *permit;
 	const char *name; /* "product-list", for logs and metrics */
 	unsigned flags;
-	usec_t deadline;  /* 0: 30 s */
-	size_t max_body;  /* 0: 1 MiB */
+	usec_t deadline;   /* 0: ROUTE_DEADLINE */
+	size_t max_body;   /* 0: ROUTE_MAX_BODY */
 	const void *about; /* what the handler is about: the resource's table; borrowed */
 };
 
@@ -42,14 +54,15 @@ struct view {
 	enum route_mount mount;
 	const struct route *routes[HTTP_METHODS]; /* HEAD falls back to GET */
 	const struct route *first;
-	const char *allow; /* "GET, POST, HEAD, OPTIONS" */
+	struct str allow; /* "GET, POST, HEAD, OPTIONS" */
 };
 
 struct route_table;
 
-/* Several lists may be added before the table is sealed.  Rows stay valid for ever. */
+/* Several lists may be added before the table is sealed.  Rows are borrowed: they stay valid for as
+ * long as the table.  A sealed table does not change, so that threads may share it. */
 struct route_table *route_table_new(void);
-struct route_table *route_table_free(struct route_table *);
+struct route_table *route_table_free(struct route_table *); /* NULL is fine; returns NULL */
 void route_table_add(struct route_table *, const struct route *rows, size_t count);
 /* Checks and builds the tree.  0 or -EINVAL with a sentence naming the row. */
 int route_table_seal(struct route_table *) _must_check_;
@@ -60,12 +73,23 @@ struct route_match {
 	const struct view *view;
 	struct str mount;
 	struct str parameters[ROUTE_PARAMETERS];
-	bool wants_slash; /* matched only with a final slash added */
+	struct str format; /* the suffix without its dot; absent: none */
+	bool wants_slash;  /* matched only with a final slash added */
 };
-/* Parameters are slices of `path`.  False: nothing matches. */
+/* Parameters and format are slices of `path`, which is decoded and without the query.  A prefix
+ * (http/media.h) gives what follows it as the first parameter.  False: nothing matches. */
 bool route_table_find(const struct route_table *, struct str path, struct route_match *ret);
 
-/* Permissions that need no table. */
+/* The row that answers this method, HEAD by GET's; NULL if there is none. */
+const struct route *view_route(const struct view *, enum http_method);
+
+/* A permission that needs no table. */
 route_handler permit_anyone;
+
+/* Every path below `prefix` ("/media/") is answered by this row, whose pattern is not looked at.
+ * For http/media.h; both are borrowed like rows. */
+void route_table_add_prefix(struct route_table *, const char *prefix, const struct route *row);
+/* Zeroed memory that lives as long as the table, for rows that are made at start. */
+void *route_table_keep(struct route_table *, size_t size);
 
 #endif

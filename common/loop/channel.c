@@ -281,8 +281,8 @@ static int write_out(struct channel *c)
 }
 
 /*
- * Not the end yet: that is told by the loop, never from within a call of the owner's, and what the peer
- * wrote before it left is still to be read.
+ * Not the end yet: that is told by the loop, never from within a call of the owner's, and what the
+ * peer wrote before it left is still to be read.
  */
 static void become_deaf(struct channel *c, int error)
 {

@@ -1,6 +1,6 @@
 /*
- * fiber-internal.h - the parts of a fiber, for the files in which it is scheduled, switched, given its
- * stack and reported.
+ * fiber-internal.h - the parts of a fiber, for the files in which it is scheduled, switched, given
+ * its stack and reported.
  */
 #ifndef LOOP_FIBER_INTERNAL_H
 #define LOOP_FIBER_INTERNAL_H
@@ -22,13 +22,15 @@ struct fiber_context {
 	unsigned valgrind_id;
 };
 
-/* fiber_switch.c: the loop's own stack, whose bounds are learnt at the first switch away from it. */
+/* fiber_switch.c: the loop's own stack, whose bounds are learnt at the first switch away from it.
+ */
 void context_init_own(struct fiber_context *);
 void context_fini_own(struct fiber_context *);
 /* Once for each mapping, and when it goes away. */
 void context_stack_added(struct fiber_context *, void *stack, size_t size);
 void context_stack_removed(struct fiber_context *);
-/* The next switch to it calls entry(arg), which ends in context_leave.  Again and again on one stack. */
+/* The next switch to it calls entry(arg), which ends in context_leave.  Again and again on one
+ * stack. */
 void context_prepare(struct fiber_context *, void (*entry)(void *arg), void *arg);
 void context_switch(struct fiber_context *from, struct fiber_context *to);
 _noreturn_ void context_leave(struct fiber_context *from, struct fiber_context *to);
@@ -96,8 +98,8 @@ void fiber_stack_give_all(struct scheduler *);
 bool fiber_stack_is_guard(const struct fiber *, const void *address);
 
 /*
- * Suspends until fiber_wake, whatever happens: for waits that cannot be abandoned and end by themselves
- * (a fiber's end, a thread's).  Yields.  The wake's result.
+ * Suspends until fiber_wake, whatever happens: for waits that cannot be abandoned and end by
+ * themselves (a fiber's end, a thread's).  Yields.  The wake's result.
  */
 int fiber_park_uninterrupted(struct waiter *, const char *why) may_yield;
 

@@ -20,9 +20,9 @@
  *                          joined, or detached and on_end called
  *
  * The deadline's timer is lazy.  It is started at the first wait and then left in the heap; a wait
- * restarts it only if the deadline in force is earlier.  When it comes due too early (a scope has ended)
- * or while the fiber does not wait, it is not worth more than a look.  So a fiber with many short waits
- * pays for the heap once.
+ * restarts it only if the deadline in force is earlier.  When it comes due too early (a scope has
+ * ended) or while the fiber does not wait, it is not worth more than a look.  So a fiber with many
+ * short waits pays for the heap once.
  */
 
 #define SLICE_MOST (50 * MSEC)
@@ -262,7 +262,8 @@ void fiber_set_log_context(struct fiber *f, const struct log_context *context)
 		log_context = f->log;
 }
 
-/* Ends a wait before its time.  The waiter leaves its owner's list, so that nobody wakes it in vain. */
+/* Ends a wait before its time.  The waiter leaves its owner's list, so that nobody wakes it in
+ * vain. */
 static void interrupt(struct fiber *f, int code)
 {
 	struct waiter *w = f->waiter;
@@ -440,7 +441,8 @@ int fiber_sleep(usec_t duration)
 
 	waiter_init(&s.waiter);
 	l = s.waiter.fiber->loop;
-	/* No time at all is due in the next turn; counted from the exact clock it would be due after it. */
+	/* No time at all is due in the next turn; counted from the exact clock it would be due
+	 * after it. */
 	timer_start(l, &s.timer, duration > 0 ? from_now(duration) : l->now, on_slept);
 	r = fiber_park(&s.waiter, "sleep");
 	timer_stop(&s.timer);
@@ -469,7 +471,8 @@ void fiber_detach(struct fiber *f, void (*on_end)(void *arg, int result), void *
 	f->on_end = on_end;
 	f->on_end_arg = arg;
 	if (f->state == FIBER_ENDED) {
-		/* on_end belongs on the loop's stack, and after its owner has returned from here. */
+		/* on_end belongs on the loop's stack, and after its owner has returned from here.
+		 */
 		list_append(&f->loop->scheduler.ready, &f->ready_link);
 		loop_want_turn(f->loop);
 	}

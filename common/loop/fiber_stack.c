@@ -1,10 +1,10 @@
 /*
  * fiber_stack.c - mapped, guarded, recycled stacks.
  *
- * A mapping, from its low end: a page that kills whoever touches it, the stack, and above the stack the
- * struct fiber itself.  An ended fiber's stack goes to its loop's idle ones, beyond a bound to those of
- * the process, beyond another back to the kernel; so a steady stream of fibers costs no system call, and a
- * burst does not keep its memory for ever.
+ * A mapping, from its low end: a page that kills whoever touches it, the stack, and above the stack
+ * the struct fiber itself.  An ended fiber's stack goes to its loop's idle ones, beyond a bound to
+ * those of the process, beyond another back to the kernel; so a steady stream of fibers costs no
+ * system call, and a burst does not keep its memory for ever.
  */
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -29,15 +29,16 @@
 #define IDLE_MOST_SHARED   1024
 
 /*
- * A stack that was used deeper than this gives the pages below back.  How deep it was is asked of the
- * kernel only every so many uses: a system call for each would cost more than the fiber.
+ * A stack that was used deeper than this gives the pages below back.  How deep it was is asked of
+ * the kernel only every so many uses: a system call for each would cost more than the fiber.
  */
 #define DEPTH_KEPT    (64 * KIB)
 #define USES_PER_LOOK 64
 
 /*
- * All mappings end at addresses that are equal modulo a large power of two, so that the hot ends of a
- * thousand stacks would share a few sets of the caches.  Each begins its use a little lower than the last.
+ * All mappings end at addresses that are equal modulo a large power of two, so that the hot ends of
+ * a thousand stacks would share a few sets of the caches.  Each begins its use a little lower than
+ * the last.
  */
 #define COLOURS     64
 #define COLOUR_STEP 192

@@ -1,12 +1,13 @@
 /*
  * fiber_switch.c - from one stack to another, and everything that tools must be told about it.
  *
- * Boost.Context's two assembler functions do it in about 5 ns; -Dfiber=ucontext builds without Boost, with
- * a system call for the signal mask at each switch.  Nothing else in the house knows which.
+ * Boost.Context's two assembler functions do it in about 5 ns; -Dfiber=ucontext builds without
+ * Boost, with a system call for the signal mask at each switch.  Nothing else in the house knows
+ * which.
  *
- * The tools: AddressSanitizer must know the bounds of the stack it checks, and forgets a stack's fake
- * frames at the last switch away from it; ThreadSanitizer must see each fiber as a context of its own;
- * Valgrind must know that a jump of the stack pointer is no huge frame.
+ * The tools: AddressSanitizer must know the bounds of the stack it checks, and forgets a stack's
+ * fake frames at the last switch away from it; ThreadSanitizer must see each fiber as a context of
+ * its own; Valgrind must know that a jump of the stack pointer is no huge frame.
  */
 #include "loop/fiber-internal.h"
 
@@ -31,8 +32,8 @@
 #endif
 
 /*
- * Just before the switch, in the frame that switches: ThreadSanitizer would miss the return of a function
- * that was entered under one fiber and left under another.
+ * Just before the switch, in the frame that switches: ThreadSanitizer would miss the return of a
+ * function that was entered under one fiber and left under another.
  */
 static inline __attribute__((always_inline)) void
 tell_before(struct fiber_context *from, struct fiber_context *to, bool is_last)
@@ -52,7 +53,8 @@ static inline __attribute__((always_inline)) void tell_after(struct fiber_contex
 #ifdef __SANITIZE_ADDRESS__
 	struct fiber_context *from = to->came_from;
 
-	/* The loop's own stack is nobody's to tell us: its bounds are learnt from the first switch away. */
+	/* The loop's own stack is nobody's to tell us: its bounds are learnt from the first switch
+	 * away. */
 	__sanitizer_finish_switch_fiber(to->asan_fake_stack,
 					from->stack == NULL ? &from->stack : NULL,
 					from->stack_size == 0 ? &from->stack_size : NULL);
@@ -60,7 +62,8 @@ static inline __attribute__((always_inline)) void tell_after(struct fiber_contex
 #endif
 }
 
-/* The last frames of a stack's last use were left, not returned from: their shadow is still poisoned. */
+/* The last frames of a stack's last use were left, not returned from: their shadow is still
+ * poisoned. */
 static void forget_frames(struct fiber_context *c)
 {
 #ifdef __SANITIZE_ADDRESS__

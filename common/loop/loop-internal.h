@@ -32,8 +32,8 @@ struct loop {
 	uv_loop_t uv;
 	uv_prepare_t prepare;
 	uv_check_t check;
-	uv_idle_t
-		idle; /* started while something waits for the next turn, so that poll does not sleep */
+	uv_idle_t idle;   /* started while something waits for the next turn, so that poll does not
+			     sleep */
 	uv_async_t async; /* referenced while held */
 	uv_timer_t timer; /* stands for the first of `timers` */
 	uv_timer_t turn_end;

@@ -9,16 +9,16 @@
 #include "loop/loop-internal.h"
 
 /*
- * How often one turn may run the ready list.  Fibers that wake each other settle in far fewer; fibers that
- * yield in circles must let sockets be polled in between.
+ * How often one turn may run the ready list.  Fibers that wake each other settle in far fewer;
+ * fibers that yield in circles must let sockets be polled in between.
  */
 #define PASSES_MOST 16
 
 static _Thread_local struct loop *current_loop;
 
 /*
- * What only libuv says, so that a failed name look-up has a name and a sentence.  Its other codes are
- * errnos.
+ * What only libuv says, so that a failed name look-up has a name and a sentence.  Its other codes
+ * are errnos.
  */
 static const struct error_row uv_rows[] = {
 	{ -UV_EAI_AGAIN, "EAI_AGAIN", 503, ERROR_RETRY,
@@ -33,7 +33,8 @@ static const struct error_row uv_rows[] = {
 };
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* A forked child has the parent's memory but is none of its threads: it has no loop and runs no fiber. */
+/* A forked child has the parent's memory but is none of its threads: it has no loop and runs no
+ * fiber. */
 static void forget_loop(void)
 {
 	current_loop = NULL;
@@ -106,8 +107,8 @@ static bool is_settled(const struct loop *l)
 }
 
 /*
- * Everything that is due before poll.  Fibers first, until none is ready, so that what they all want to
- * write leaves in one flush.
+ * Everything that is due before poll.  Fibers first, until none is ready, so that what they all
+ * want to write leaves in one flush.
  */
 static void settle(struct loop *l)
 {
@@ -319,7 +320,8 @@ void timer_start(struct loop *l, struct timer *t, usec_t due, void (*on_due)(str
 	t->on_due = on_due;
 	heap_insert(&l->timers, &t->node, due);
 	live_add(LIVE_timers, 1);
-	/* libuv's timer is armed in prepare; until then something must say that the loop is not done. */
+	/* libuv's timer is armed in prepare; until then something must say that the loop is not
+	 * done. */
 	if (heap_first(&l->timers) == &t->node)
 		loop_want_turn(l);
 }
@@ -359,8 +361,8 @@ void loop_post(struct loop *l, struct post *p)
 	pthread_mutex_lock(&l->post_lock);
 	list_append(&l->posts, &p->link);
 	/*
-	 * Within the lock: the loop cannot take the post, act on it and be freed before this thread is done
-	 * with its handle.
+	 * Within the lock: the loop cannot take the post, act on it and be freed before this thread
+	 * is done with its handle.
 	 */
 	must(uv_async_send(&l->async) == 0);
 	pthread_mutex_unlock(&l->post_lock);

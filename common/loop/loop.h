@@ -2,16 +2,16 @@
  * loop.h - one libuv loop and what the house adds to it: a timer heap, a ready list of fibers, work
  * done once per turn, and messages from other threads.
  *
- * A loop belongs to one thread for life; loop_current() is that thread's.  Everything here is called
- * on the loop's own thread, except loop_post.
+ * A loop belongs to one thread for life; loop_current() is that thread's.  Everything here is
+ * called on the loop's own thread, except loop_post.
  *
- * A turn: poll -> libuv callbacks (sockets, …) -> check: run ready fibers -> prepare: due timers, ready
- * fibers, then the flush list (everything that wants to write once per turn: the Redis pipeline, the
- * database's shared lane, frames to another process) until both are empty -> poll.  An idle handle keeps
- * poll from sleeping while fibers are ready.
+ * A turn: poll -> libuv callbacks (sockets, …) -> check: run ready fibers -> prepare: due timers,
+ * ready fibers, then the flush list (everything that wants to write once per turn: the Redis
+ * pipeline, the database's shared lane, frames to another process) until both are empty -> poll. An
+ * idle handle keeps poll from sleeping while fibers are ready.
  *
- * Timers live in a heap of ours, in their owner's memory, and stop synchronously: unlike a uv_timer_t
- * they may lie on a fiber's stack.
+ * Timers live in a heap of ours, in their owner's memory, and stop synchronously: unlike a
+ * uv_timer_t they may lie on a fiber's stack.
  */
 #ifndef LOOP_LOOP_H
 #define LOOP_LOOP_H
@@ -58,15 +58,16 @@ void flush_init(struct flush *, void (*run)(struct flush *));
 void flush_later(struct loop *, struct flush *);
 void flush_cancel(struct flush *);
 
-/* From any thread: `run` is called on the loop's thread soon, in order.  The caller keeps `post` alive
- * until then. */
+/* From any thread: `run` is called on the loop's thread soon, in order.  The caller keeps `post`
+ * alive until then. */
 struct post {
 	struct list link;
 	void (*run)(struct post *);
 };
 void loop_post(struct loop *, struct post *);
 
-/* Keeps loop_run from returning while something outside libuv is awaited (another thread's post). */
+/* Keeps loop_run from returning while something outside libuv is awaited (another thread's post).
+ */
 void loop_hold(struct loop *);
 void loop_release(struct loop *);
 

@@ -46,8 +46,8 @@ static void on_done(struct post *p)
 
 static void run_job(struct job *job)
 {
-	/* The fiber that waits is not running: its records are the thread's meanwhile, so that what the
-	 * function says of its failure is found where the caller looks. */
+	/* The fiber that waits is not running: its records are the thread's meanwhile, so that what
+	 * the function says of its failure is found where the caller looks. */
 	error_current = job->error;
 	log_context = job->log;
 	job->result = job->run(job->arg);

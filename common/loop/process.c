@@ -39,8 +39,8 @@ static void on_uv_exit(uv_process_t *uv, int64_t exit_code, int signal)
 }
 
 /*
- * Not every library opens its descriptors close-on-exec; a sandbox must not find a database's socket.
- * libuv clears the flag on those that are passed on.
+ * Not every library opens its descriptors close-on-exec; a sandbox must not find a database's
+ * socket. libuv clears the flag on those that are passed on.
  */
 static int keep_descriptors_from_child(void)
 {
@@ -99,7 +99,8 @@ int process_start(struct loop *l, struct process *p, const struct process_option
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;
 	*p = (struct process){ .loop = l, .channel = ends[0], .on_exit = on_exit, .arg = arg };
-	/* Of ours only: the flag belongs to each end, and what the child runs may expect to block. */
+	/* Of ours only: the flag belongs to each end, and what the child runs may expect to block.
+	 */
 	must(fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0);
 	r = spawn(l, p, o, ends[1]);
 	close(ends[1]);
@@ -116,15 +117,16 @@ int process_start(struct loop *l, struct process *p, const struct process_option
 
 void process_kill(struct process *p, int signal)
 {
-	/* Not yet waited for, so the number cannot be another's.  It fails only if it has just died. */
+	/* Not yet waited for, so the number cannot be another's.  It fails only if it has just
+	 * died. */
 	if (p->_uv != NULL)
 		(void) uv_process_kill(p->_uv, signal);
 }
 
 void process_child_setup(void)
 {
-	/* At the death of the parent's thread that started us.  If it died before this line, the end of
-	 * the channel tells. */
+	/* At the death of the parent's thread that started us.  If it died before this line, the
+	 * end of the channel tells. */
 	must(prctl(PR_SET_PDEATHSIG, SIGTERM) == 0);
 	must(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
 }

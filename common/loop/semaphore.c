@@ -27,7 +27,8 @@ int semaphore_take(struct semaphore *s, const char *why)
 
 bool semaphore_try(struct semaphore *s)
 {
-	/* Nobody is overtaken: while somebody waits, what is given is handed over and `free` stays 0. */
+	/* Nobody is overtaken: while somebody waits, what is given is handed over and `free` stays
+	 * 0. */
 	if (s->free == 0)
 		return false;
 	s->free--;
@@ -38,8 +39,8 @@ void semaphore_give(struct semaphore *s)
 {
 	struct list *link = list_pop(&s->waiters);
 
-	/* Handed over: `free` stays 0, so that nobody can come in between.  A cancelled waiter is not in
-	 * the list any more. */
+	/* Handed over: `free` stays 0, so that nobody can come in between.  A cancelled waiter is
+	 * not in the list any more. */
 	if (link != NULL)
 		fiber_wake(list_entry(link, struct waiter, link), 0);
 	else

@@ -1,9 +1,9 @@
 /*
  * arrive.c - a message came: is it a job, may it run now, and where?
  *
- * The usual message goes from the reader's buffer into a host's channel without an allocation.  One that was
- * delivered before, or has an idempotency key, is first looked up in Redis: it may have ended already, or have
- * killed hosts.
+ * The usual message goes from the reader's buffer into a host's channel without an allocation.  One
+ * that was delivered before, or has an idempotency key, is first looked up in Redis: it may have
+ * ended already, or have killed hosts.
  */
 #include "queue/supervisor-internal.h"
 

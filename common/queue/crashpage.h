@@ -1,12 +1,13 @@
 /*
- * crashpage.h - a page of memory that a host shares with its supervisor: what it leaves behind when it dies.
+ * crashpage.h - a page of memory that a host shares with its supervisor: what it leaves behind when
+ * it dies.
  *
- * One byte per flight, set when its body starts: at the host's death the supervisor knows which jobs had
- * begun.  And one counter that moves whenever a fiber is switched to and at each tick of the host's timer:
- * a host in which it stands still has a task that does not yield.
+ * One byte per flight, set when its body starts: at the host's death the supervisor knows which
+ * jobs had begun.  And one counter that moves whenever a fiber is switched to and at each tick of
+ * the host's timer: a host in which it stands still has a task that does not yield.
  *
- * A memfd, passed as descriptor 4.  The supervisor trusts nothing in it: a wrong byte costs a wrong guess
- * about who was to blame, no more.
+ * A memfd, passed as descriptor 4.  The supervisor trusts nothing in it: a wrong byte costs a wrong
+ * guess about who was to blame, no more.
  */
 #ifndef QUEUE_CRASHPAGE_H
 #define QUEUE_CRASHPAGE_H

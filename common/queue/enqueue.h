@@ -2,11 +2,11 @@
  * enqueue.h - asking for a job: from a handler, from a task's body, from the operator's command.
  *
  * How it is kept is the task's word (task.h).  `outbox`: a row of job_outbox within the caller's
- * transaction; after the commit the caller's program pushes it at once, and if it dies before that, a relay
- * finds the row.  `waited` and `fast` push straight to Redis.
+ * transaction; after the commit the caller's program pushes it at once, and if it dies before that,
+ * a relay finds the row.  `waited` and `fast` push straight to Redis.
  *
- * A producer is made once per event loop.  In a gateway it writes to Redis; in a host process it hands frames
- * to the supervisor, because hosts never touch queue keys.
+ * A producer is made once per event loop.  In a gateway it writes to Redis; in a host process it
+ * hands frames to the supervisor, because hosts never touch queue keys.
  */
 #ifndef QUEUE_ENQUEUE_H
 #define QUEUE_ENQUEUE_H
@@ -27,8 +27,8 @@ struct enqueue_options {
 
 #define ENQUEUE_ID 37
 
-/* What was written within one transaction and is to be pushed after its commit.  In the caller's arena.  Several
- * may be hung together by `next`: enqueue_push takes the whole chain. */
+/* What was written within one transaction and is to be pushed after its commit.  In the caller's
+ * arena.  Several may be hung together by `next`: enqueue_push takes the whole chain. */
 struct enqueued {
 	char id[ENQUEUE_ID];
 	struct enqueued *next;
@@ -36,11 +36,12 @@ struct enqueued {
 };
 
 /*
- * `kwargs` is a JSON object.  With a transaction the row is part of it and *ret_enqueued must be given to
- * enqueue_push after db_commit; without one (tx NULL) a transaction of its own is made and the job pushed.
- * A `waited` or `fast` task has no row: with a transaction it is pushed by enqueue_push and nobody waits for
- * the answer; without one the answer is waited for.  `options` may be NULL.
- * 0; -E_DROPPED (arguments do not fit the task), or what the database or Redis said.  Yields.
+ * `kwargs` is a JSON object.  With a transaction the row is part of it and *ret_enqueued must be
+ * given to enqueue_push after db_commit; without one (tx NULL) a transaction of its own is made and
+ * the job pushed. A `waited` or `fast` task has no row: with a transaction it is pushed by
+ * enqueue_push and nobody waits for the answer; without one the answer is waited for.  `options`
+ * may be NULL. 0; -E_DROPPED (arguments do not fit the task), or what the database or Redis said.
+ * Yields.
  */
 int enqueue(struct producer *, struct db_tx *tx, struct arena *, const struct task *,
 	    struct str kwargs, const struct enqueue_options *, struct enqueued **ret_enqueued)

@@ -1,15 +1,18 @@
 /*
  * flight.h - the jobs that a supervisor holds: one small record each, in a pool of fixed size.
  *
- * No payload: the message stays in Redis.  Only a job that waits for a place in a host keeps its frame here.
- * A record is named by its number and a generation that changes when it is freed, so that a late outcome of
- * a job that is no longer ours finds nobody.
+ * No payload: the message stays in Redis.  Only a job that waits for a place in a host keeps its
+ * frame here. A record is named by its number and a generation that changes when it is freed, so
+ * that a late outcome of a job that is no longer ours finds nobody.
  *
  *           arrived                    sent                 outcome
- *   [FREE] --------> LOOKED_UP / WAITING ----> OUT ------------> DONE       acknowledged by LTRIM or LSET
+ *   [FREE] --------> LOOKED_UP / WAITING ----> OUT ------------> DONE       acknowledged by LTRIM
+ * or LSET
  *                          |                    |    \
- *                          |                    |     `--------> ENDING     a script decides its end
- *                          `-- the same --------+--------------> ENDING -> FREE, or WAITING again (suspects)
+ *                          |                    |     `--------> ENDING     a script decides its
+ * end
+ *                          `-- the same --------+--------------> ENDING -> FREE, or WAITING again
+ * (suspects)
  */
 #ifndef QUEUE_FLIGHT_H
 #define QUEUE_FLIGHT_H
@@ -50,9 +53,9 @@ struct flight {
 struct flights {
 	struct flight *at;
 	uint32_t count, used;
-	uint32_t free; /* first of the chain of freed ones */
-	uint32_t
-		fresh; /* from here on never used: not touched, so that a large pool costs nothing */
+	uint32_t free;  /* first of the chain of freed ones */
+	uint32_t fresh; /* from here on never used: not touched, so that a large pool costs nothing
+			 */
 };
 
 void flights_init(struct flights *, uint32_t count);

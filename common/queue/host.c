@@ -389,7 +389,8 @@ static void on_chunk(void *arg)
 
 static void on_end(void *arg _unused_, int error _unused_)
 {
-	/* The jobs in hand are somebody else's by now: each further step would only be done twice. */
+	/* The jobs in hand are somebody else's by now: each further step would only be done twice.
+	 */
 	_exit(EXIT_SUCCESS);
 }
 
@@ -511,8 +512,8 @@ int host_main(const struct worker_program *program, int argc, char **argv)
 	int r;
 
 	process_child_setup();
-	/* A host that computes does not see the channel's end: it must not outlive its supervisor.  Signals
-	 * to the whole group (Ctrl-C) are the supervisor's to act upon. */
+	/* A host that computes does not see the channel's end: it must not outlive its supervisor.
+	 * Signals to the whole group (Ctrl-C) are the supervisor's to act upon. */
 	must(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
 	must(signal(SIGTERM, SIG_IGN) != SIG_ERR && signal(SIGINT, SIG_IGN) != SIG_ERR);
 	/* What the bodies start must not hold the channel open. */

@@ -1,6 +1,6 @@
 /*
- * hostlink.h - what a supervisor and a host say to each other: frames of loop/channel.h on the socketpair,
- * numbers in the machine's own order (both ends are this program).
+ * hostlink.h - what a supervisor and a host say to each other: frames of loop/channel.h on the
+ * socketpair, numbers in the machine's own order (both ends are this program).
  *
  *   supervisor -> host   JOB          a job to run: the head below, its texts, the body as it came
  *                        PUSHED       the answer to a PUSH that asked for one
@@ -9,8 +9,8 @@
  *                        STATE         a state of the job's own while it runs (progress)
  *                        PUSH          a message to be pushed for a task's body
  *
- * A job is named by the number and generation of its flight.  Several texts in one piece are "packed": a u32
- * length each (LINK_ABSENT: none) followed by their bytes, one after another.
+ * A job is named by the number and generation of its flight.  Several texts in one piece are
+ * "packed": a u32 length each (LINK_ABSENT: none) followed by their bytes, one after another.
  */
 #ifndef QUEUE_HOSTLINK_H
 #define QUEUE_HOSTLINK_H

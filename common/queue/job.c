@@ -50,8 +50,8 @@ void job_progress(struct job *job, struct str json)
 }
 
 /*
- * The receipt's row is written first: who comes second waits at it until the first one's transaction has
- * ended, and then knows.
+ * The receipt's row is written first: who comes second waits at it until the first one's
+ * transaction has ended, and then knows.
  */
 int job_effect_begin(struct job *job, struct db_tx *ret)
 {

@@ -57,9 +57,9 @@ struct lane {
 	unsigned incarnation;
 	uint64_t epoch; /* grows with each loss; answers to older batches are ignored */
 	char token[96];
-	char old_token
-		[96]; /* whose list is being taken; "": none.  Kept until that is known to have happened */
-	struct buf fly; /* key */
+	char old_token[96]; /* whose list is being taken; "": none.  Kept until that is known to
+			       have happened */
+	struct buf fly;     /* key */
 	struct buf block, moves,
 		touch; /* commands, ready to be sent; `moves` holds LANE_BATCH - 1 */
 	size_t move_len;
@@ -75,7 +75,8 @@ struct lane {
 	usec_t polled_at;
 	usec_t full_at; /* Redis last refused to move for lack of memory; 0: never */
 
-	/* The ring: places [head, tail) are in the list; [confirmed, head) are on their way out of it. */
+	/* The ring: places [head, tail) are in the list; [confirmed, head) are on their way out of
+	 * it. */
 	uint32_t *ring;
 	size_t ring_cap;
 	uint64_t confirmed, head, tail;

@@ -206,7 +206,8 @@ void lane_break(struct lane *l, const char *why)
 	log_info("lane %s: %s, resyncing", l->label, why);
 	l->epoch++;
 	sm_move(&l->sm, LANE_WAITING);
-	/* The connections' return moves it on; when they are there, it was a refusal: not at once again. */
+	/* The connections' return moves it on; when they are there, it was a refusal: not at once
+	 * again. */
 	if (l->has_acks && redis_is_ready(l->fetch))
 		timer_start(l->o.loop, &l->retry, loop_now(l->o.loop) + RETRY_WAIT, on_retry);
 }
@@ -449,7 +450,8 @@ void lane_stop(struct lane *l)
 	if (l->batch_count == 0 || l->client == 0 || !redis_is_ready(l->o.acks))
 		return;
 	(void) snprintf(client, sizeof(client), "%lld", (long long) l->client);
-	/* Ends the wait as its timeout would.  Not heard (it did not wait yet): asked again by the owner. */
+	/* Ends the wait as its timeout would.  Not heard (it did not wait yet): asked again by the
+	 * owner. */
 	if (redis_send(l->o.acks, REDIS_WORDS(STR("CLIENT"), STR("UNBLOCK"), str_c(client)), NULL,
 		       NULL) < 0)
 		log_debug("lane %s: could not be unblocked, ignoring", l->label);

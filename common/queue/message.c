@@ -75,8 +75,8 @@ static const char *skip_space(const char *at, const char *end)
 	return at;
 }
 
-/* The first '"' or '\\' from `at` on, or `end`.  Half of a scan's time goes by here, most of it over texts of a
- * few bytes, for which memchr is a long way round. */
+/* The first '"' or '\\' from `at` on, or `end`.  Half of a scan's time goes by here, most of it
+ * over texts of a few bytes, for which memchr is a long way round. */
 static const char *find_quote(const char *at, const char *end)
 {
 #ifdef __SSE2__

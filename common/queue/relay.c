@@ -43,9 +43,10 @@ struct relay {
 	struct relay_options o;
 	struct queue_book book;
 	struct place fresh, all;
-	bool is_suspicious; /* Redis may have lost data, or we looked away: all rows, without a pause */
-	char server[128];  /* run id and replication id; "": not asked yet */
-	struct map epochs; /* queue's name -> struct epoch */
+	bool is_suspicious; /* Redis may have lost data, or we looked away: all rows, without a
+			       pause */
+	char server[128];   /* run id and replication id; "": not asked yet */
+	struct map epochs;  /* queue's name -> struct epoch */
 	struct relay_stats stats;
 
 	struct relay_note **ended;
@@ -372,7 +373,8 @@ static int ask_all(struct relay *r, struct arena *arena, struct asked *all, size
 	return e;
 }
 
-/* Refused for good: a dead letter under the job's own id, so that writing it twice is writing it once. */
+/* Refused for good: a dead letter under the job's own id, so that writing it twice is writing it
+ * once. */
 static int refuse(struct relay *r, struct arena *arena, const struct outbox_row *row,
 		  const char *reason)
 {

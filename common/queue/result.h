@@ -1,9 +1,9 @@
 /*
  * result.h - the document of a job's state, as Celery's Redis result backend stores it.
  *
- * Key and channel: celery-task-meta-<id> (queue/keys.h).  Members in Python's order: status, result,
- * traceback, children, date_done, [group_id], [parent_id], task_id.  Children are not recorded ([]).
- * Source: recordings of Celery 5.7 (results.json), celery-wire §2.2.
+ * Key and channel: celery-task-meta-<id> (queue/keys.h).  Members in Python's order: status,
+ * result, traceback, children, date_done, [group_id], [parent_id], task_id.  Children are not
+ * recorded ([]). Source: recordings of Celery 5.7 (results.json), celery-wire §2.2.
  */
 #ifndef QUEUE_RESULT_H
 #define QUEUE_RESULT_H

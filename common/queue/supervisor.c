@@ -18,9 +18,11 @@
 #define TICK       (100 * MSEC)
 /* An idle lane asks for this many at a time: more would only slow the wake-up. */
 #define IDLE_BATCH 8
-/* After what was cut off has been given back: for the answers to come, before it is left to a sweep. */
+/* After what was cut off has been given back: for the answers to come, before it is left to a
+ * sweep. */
 #define LEAVE_MOST (5 * SEC)
-/* Records beyond what hosts may hold: batches under way, ends under way, what was found in a resync. */
+/* Records beyond what hosts may hold: batches under way, ends under way, what was found in a
+ * resync. */
 #define SPARE      65536
 #define NO_LIMIT   (3650 * DAY)
 
@@ -41,8 +43,9 @@ struct lane *supervisor_lane(struct supervisor *s, const struct flight *f)
 
 /* Fetching. */
 
-/* What lanes have asked for.  Those that wait at an empty list do not count: there are as many as lists, more,
- * perhaps, than there is room, and each must wait.  So each of them may bring a few jobs too many. */
+/* What lanes have asked for.  Those that wait at an empty list do not count: there are as many as
+ * lists, more, perhaps, than there is room, and each must wait.  So each of them may bring a few
+ * jobs too many. */
 static unsigned asked(const struct supervisor *s)
 {
 	unsigned sum = 0;
@@ -177,7 +180,8 @@ static void on_progress(void *arg, struct str payload)
 		supervisor_tell(arg, texts[0], texts[1]);
 }
 
-/* The supervisor marks where a suspect runs: if all of us die with it, who sweeps knows whom to blame. */
+/* The supervisor marks where a suspect runs: if all of us die with it, who sweeps knows whom to
+ * blame. */
 static void on_suspect(void *arg, struct flight *f, struct str frame)
 {
 	struct supervisor *s = arg;

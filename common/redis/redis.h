@@ -36,13 +36,15 @@ struct redis_reply {
 };
 
 struct redis_options {
-	const char *url;  /* redis://[user[:password]@]host[:port][/db], unix:///path[?db=n&password=…&user=…] */
+	const char *url;  /* redis://[user[:password]@]host[:port][/db],
+			     unix:///path[?db=n&password=…&user=…] */
 	const char *name; /* CLIENT SETNAME */
 	/* Told on the loop's stack whenever the connection becomes ready (with a number that
 	 * grows with each connection) or is lost (0).  May be NULL. */
 	void (*on_state)(void *arg, uint64_t generation);
 	void *arg;
-	size_t most_pending; /* bytes not yet taken by Redis before calls fail with -E_UNAVAILABLE; 0: 64 MiB */
+	size_t most_pending; /* bytes not yet taken by Redis before calls fail with -E_UNAVAILABLE;
+				0: 64 MiB */
 };
 
 /* Returns at once.  0 or -E_BAD_SETTING. */
@@ -62,14 +64,16 @@ uint64_t redis_generation(const struct redis *); /* 0: not ready */
  * -E_UNAVAILABLE when not ready or too much is pending; then on_reply is not called.
  */
 typedef void redis_on_reply(void *arg, int error, const struct redis_reply *);
-int redis_send(struct redis *, const struct str *words, size_t count, redis_on_reply *, void *arg) _must_check_;
+int redis_send(struct redis *, const struct str *words, size_t count, redis_on_reply *, void *arg)
+	_must_check_;
 /*
  * Already formatted RESP holding `commands` commands; `on_reply` is called once for each of them,
  * in order. REDIS_ENDLESS: it gets every reply from then on, until the connection is lost (once,
  * with the error): what SUBSCRIBE and MONITOR need.
  */
 #define REDIS_ENDLESS SIZE_MAX
-int redis_send_raw(struct redis *, struct str resp, size_t commands, redis_on_reply *, void *arg) _must_check_;
+int redis_send_raw(struct redis *, struct str resp, size_t commands, redis_on_reply *, void *arg)
+	_must_check_;
 /* Writes what is queued now instead of at the end of the turn. */
 void redis_flush(struct redis *);
 /* Called after all replies of one read were delivered; for batching.  NULL: none. */
@@ -78,7 +82,8 @@ void redis_on_chunk(struct redis *, void (*on_chunk)(void *arg), void *arg);
 /* Appends one command as RESP. */
 void redis_format(struct buf *, const struct str *words, size_t count);
 
-#define REDIS_WORDS(...) (const struct str[]){ __VA_ARGS__ }, ARRAY_SIZE(((const struct str[]){ __VA_ARGS__ }))
+#define REDIS_WORDS(...)                                                                           \
+	(const struct str[]){ __VA_ARGS__ }, ARRAY_SIZE(((const struct str[]){ __VA_ARGS__ }))
 
 /*
  * For fibers.  0 with the reply copied into the arena; an error reply is -E_REDIS (-E_REDIS_TYPE
@@ -97,12 +102,13 @@ struct redis_script {
 	char _sha[41]; /* filled on first use */
 };
 /* `words`: keys first, then arguments. */
-int redis_eval(struct redis *, struct arena *, struct redis_script *, size_t keys, const struct str *words,
-	       size_t count, struct redis_reply **ret_reply) may_yield _must_check_;
+int redis_eval(struct redis *, struct arena *, struct redis_script *, size_t keys,
+	       const struct str *words, size_t count, struct redis_reply **ret_reply)
+	may_yield _must_check_;
 /* The same with a callback; NOSCRIPT is answered by sending the text once more, in order with
  * nothing else guaranteed. */
-int redis_send_script(struct redis *, struct redis_script *, size_t keys, const struct str *words, size_t count,
-		      redis_on_reply *, void *arg) _must_check_;
+int redis_send_script(struct redis *, struct redis_script *, size_t keys, const struct str *words,
+		      size_t count, redis_on_reply *, void *arg) _must_check_;
 
 struct redis_stats {
 	uint64_t commands, writes, reads, reconnects;

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from apium import Stack, wait_for
+from jobs_stack import Stack, wait_for
 
 
 def in_flight(apium):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from apium import Stack, wait_for
+from jobs_stack import Stack, wait_for
 
 JOBS = 100
 

@@ -8,7 +8,7 @@ import zlib
 
 import pytest
 
-from apium import SEPARATOR, Stack, envelope, wait_for
+from jobs_stack import SEPARATOR, Stack, envelope, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +201,7 @@ def test_expired_job_is_revoked(apium):
 
 
 def test_progress_is_told(apium):
-    from apium import RedisClient
+    from jobs_stack import RedisClient
     listener = RedisClient(apium.redis.path)
     listener.call("PSUBSCRIBE", "celery-task-meta-*")
     job = apium.push("diag.progress", (3,))
@@ -247,7 +247,7 @@ def test_priority_lists_have_their_order():
             apium.push("diag.echo", (), {"i": i}, priority=9)
             apium.push("diag.echo", (), {"i": 100 + i}, priority=0)
         assert apium.redis.call("LLEN", b"default" + SEPARATOR + b"9") == 20
-        from apium import RedisClient
+        from jobs_stack import RedisClient
         listener = RedisClient(apium.redis.path)
         listener.call("PSUBSCRIBE", "celery-task-meta-*")
         apium.start_worker(APIUM_CONCURRENCY="1", DATABASE_URL="host=/nowhere")

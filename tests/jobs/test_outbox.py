@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from apium import Stack, wait_for
+from jobs_stack import Stack, wait_for
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ void help_close(struct redis *) may_yield;
 struct db *help_db(void) may_yield;
 void help_db_close(struct db *) may_yield;
 
-/* One command that must succeed; words separated by spaces.  Its reply as text: nil is "(nil)", an array its
- * elements separated by spaces.  Yields. */
+/* One command that must succeed; words separated by spaces.  Its reply as text: nil is "(nil)", an
+ * array its elements separated by spaces.  Yields. */
 struct str help_do(struct redis *, struct arena *, const char *command) may_yield;
 /* One value of one statement that must succeed.  Yields. */
 struct str help_sql(struct db *, struct arena *, const char *sql) may_yield;

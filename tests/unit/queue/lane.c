@@ -1,6 +1,6 @@
 /*
- * lane.c - a lane against a real Redis: what it fetches, how it acknowledges, what it does when something
- * breaks.  The test plays supervisor and hosts.
+ * lane.c - a lane against a real Redis: what it fetches, how it acknowledges, what it does when
+ * something breaks.  The test plays supervisor and hosts.
  */
 #include "queue/lane.h"
 
@@ -357,7 +357,8 @@ static int ops_body(void *arg)
 	owner_open(&o, 100);
 	push(&o, 0, 50);
 	until_come(&o, 50);
-	/* Results are stored with the acknowledgement, many in one script; plain ends between them. */
+	/* Results are stored with the acknowledgement, many in one script; plain ends between them.
+	 */
 	for (unsigned i = 5; i < 45; i++)
 		if (i % 3 == 0)
 			done(&o, i);

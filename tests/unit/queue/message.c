@@ -135,7 +135,8 @@ Test(message, broken_ones_are_refused)
 		cr_assert_eq(message_scan(str_c(bad[i]), &m), -EINVAL, "%s", bad[i]);
 }
 
-/* Every cut of a good message is refused, and none reads beyond its end (the copy is exact, for ASan). */
+/* Every cut of a good message is refused, and none reads beyond its end (the copy is exact, for
+ * ASan). */
 Test(message, torn_anywhere)
 {
 	struct arena a;

@@ -12,11 +12,9 @@ struct sample {
 	struct str json;
 };
 
-#define ROW(member, kind, default)                                                                 \
-	{                                                                                          \
-		.name = #member, .type = kind, .is_optional = (default) != NULL,                   \
-		.offset = offsetof(struct sample, member), .usual = (default), .help = "h"         \
-	}
+/* clang-format off */
+#define ROW(member, kind, default) { .name = #member, .type = kind, .is_optional = (default) != NULL, .offset = offsetof(struct sample, member), .usual = (default), .help = "h" }
+/* clang-format on */
 
 static const struct task_argument rows[] = {
 	ROW(text, TASK_TEXT, NULL),         ROW(whole, TASK_INT, "7"),

@@ -1,0 +1,34 @@
+/*
+ * identity.h - who is asking: the row of `users` behind an access token, as simplejwt's
+ * JWTAuthentication finds it (drf-wire §10.2).
+ *
+ * The row is read once and then kept until it changes (auth/identity_cache.h), so that a user who
+ * was deactivated or deleted is refused at once and everybody else costs no statement.  An identity
+ * lies in the request's arena.
+ */
+#ifndef AUTH_IDENTITY_H
+#define AUTH_IDENTITY_H
+
+#include "http/request.h"
+
+struct identity {
+	struct str id; /* 36 characters */
+	struct str email, username, first_name, last_name;
+	bool is_staff, is_superuser;
+};
+
+/*
+ * For struct http_options: sets rq->caller.  0 also when nobody is named (no Authorization, another
+ * scheme); -E_BAD_TOKEN after the 401 of simplejwt was set as the reply (body with `code` and
+ * `messages`).  Yields.
+ */
+int identity_authenticate(struct request *) may_yield _must_check_;
+
+/* Permissions for route rows.  None yields. */
+int permit_signed_in(struct request *);              /* IsAuthenticated */
+int permit_staff(struct request *);                  /* signed in and staff */
+int permit_signed_in_staff_writes(struct request *); /* read: signed in; write: staff */
+
+bool request_is_safe(const struct request *); /* GET, HEAD, OPTIONS */
+
+#endif

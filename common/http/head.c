@@ -1,0 +1,49 @@
+/*
+ * A second look at the raw head of a request.  h2o takes the first of two Content-Lengths and
+ * prefers Transfer-Encoding to Content-Length; a proxy in front of us may choose otherwise, and
+ * then the two of us disagree about where the next request begins (request smuggling).  So whatever
+ * is not said exactly once is refused (RFC 9112 §6.1, §6.3, §3.2), and so are folded lines (§5.2).
+ */
+#include "http/internal.h"
+
+static struct str next_line(struct str *rest)
+{
+	struct str line = STR("");
+
+	str_cut(rest, '\n', &line);
+	if (str_ends(line, STR("\r")))
+		line.len--;
+	return line;
+}
+
+const char *head_fault(struct str input)
+{
+	struct str rest = str_slice(input, 0, HEAD_MOST), line;
+	unsigned lengths = 0, encodings = 0, hosts = 0;
+
+	next_line(&rest); /* the request line; h2o has checked it */
+	for (line = next_line(&rest); line.len > 0; line = next_line(&rest)) {
+		struct str name = STR("");
+
+		if (line.at[0] == ' ' || line.at[0] == '\t')
+			return "a folded header line";
+		str_cut(&line, ':', &name);
+		if (name.len == STR("content-length").len)
+			lengths += str_eq_nocase(name, STR("content-length"));
+		else if (name.len == STR("transfer-encoding").len)
+			encodings += str_eq_nocase(name, STR("transfer-encoding"));
+		else if (name.len == STR("host").len)
+			hosts += str_eq_nocase(name, STR("host"));
+	}
+	if (str_is_null(rest))
+		return "a head that is too long";
+	if (lengths > 1)
+		return "more than one Content-Length";
+	if (encodings > 1)
+		return "more than one Transfer-Encoding";
+	if (lengths > 0 && encodings > 0)
+		return "both Content-Length and Transfer-Encoding";
+	if (hosts > 1)
+		return "more than one Host";
+	return NULL;
+}

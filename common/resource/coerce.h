@@ -1,0 +1,43 @@
+/*
+ * coerce.h - one value of a body to PostgreSQL's text form, by the field's type: what DRF's fields
+ * accept, and what they say of the rest (drf-wire §5.3, §6).
+ */
+#ifndef RESOURCE_COERCE_H
+#define RESOURCE_COERCE_H
+
+#include "resource/errors.h"
+#include "resource/field.h"
+
+/* A value as it stands in the body: exactly one of the three, or none when absent. */
+struct input {
+	const struct json *json;
+	struct str text; /* of a form; not absent */
+	const struct upload *upload;
+};
+
+static inline bool input_is_absent(const struct input *in)
+{
+	return in->json == NULL && in->upload == NULL && str_is_null(in->text);
+}
+
+/*
+ * The value is present and not null.  True with *ret_text; false with messages added under the
+ * field's name. FIELD_UPLOAD leaves an empty text: the file stays where it is.
+ */
+bool coerce(struct errors *, const struct field *, const struct input *, struct str *ret_text);
+
+/* Python's name for the type of a JSON value: "dict", "list", "str", "int", "float", "bool",
+ * "NoneType". */
+const char *python_type_name(const struct json *);
+
+/* str() of a value as Python has it, for messages that quote it; arrays and objects as they were
+ * sent. */
+struct str python_text(struct arena *, const struct json *);
+
+/* str.strip() of Python: all that Unicode calls white space. */
+struct str python_strip(struct str);
+
+/* Django's EmailValidator. */
+bool is_email_address(struct str);
+
+#endif

@@ -1,0 +1,94 @@
+#include "resource/errors.h"
+
+struct error_message {
+	struct str words;
+	struct error_message *next;
+};
+
+struct error_entry {
+	const char *field;
+	struct error_message *first, *last;
+	struct error_entry *next;
+};
+
+void errors_init(struct errors *errors, struct request *rq)
+{
+	*errors = (struct errors){ .rq = rq };
+}
+
+static struct error_entry *find_entry(const struct errors *errors, const char *field)
+{
+	for (struct error_entry *e = errors->first; e != NULL; e = e->next) {
+		if (strcmp(e->field, field) == 0)
+			return e;
+	}
+	return NULL;
+}
+
+static struct error_entry *add_entry(struct errors *errors, const char *field)
+{
+	struct error_entry *e = arena_new(&errors->rq->arena, struct error_entry);
+
+	e->field = field;
+	if (errors->last == NULL)
+		errors->first = e;
+	else
+		errors->last->next = e;
+	errors->last = e;
+	return e;
+}
+
+void errors_add(struct errors *errors, const char *field, const char *format, ...)
+{
+	struct error_message *m = arena_new(&errors->rq->arena, struct error_message);
+	struct error_entry *e;
+	va_list args;
+
+	if (field == NULL)
+		field = "non_field_errors";
+	e = find_entry(errors, field);
+	if (e == NULL)
+		e = add_entry(errors, field);
+	va_start(args, format);
+	m->words = arena_vprintf(&errors->rq->arena, format, args);
+	va_end(args);
+	if (e->last == NULL)
+		e->first = m;
+	else
+		e->last->next = m;
+	e->last = m;
+}
+
+bool errors_any(const struct errors *errors)
+{
+	return errors->first != NULL;
+}
+
+bool errors_has(const struct errors *errors, const char *field)
+{
+	return find_entry(errors, field) != NULL;
+}
+
+struct str errors_first(const struct errors *errors)
+{
+	return errors->first == NULL ? STR_NULL : errors->first->first->words;
+}
+
+int reply_errors(struct request *rq, const struct errors *errors)
+{
+	_cleanup_(buf_fini) struct buf body = BUF_INIT;
+	struct json_writer w;
+
+	must(errors_any(errors));
+	json_writer_init(&w, &body, JSON_ESCAPE_DRF, false);
+	json_begin_object(&w);
+	for (const struct error_entry *e = errors->first; e != NULL; e = e->next) {
+		json_put_key(&w, str_c(e->field));
+		json_begin_array(&w);
+		for (const struct error_message *m = e->first; m != NULL; m = m->next)
+			json_put_str(&w, m->words);
+		json_end_array(&w);
+	}
+	json_end_object(&w);
+	return reply_json(rq, 400, buf_str(&body));
+}

@@ -1,0 +1,27 @@
+/*
+ * errors.h - what is wrong with an input: messages per field, as DRF groups them.
+ *
+ * Fields stand in the order in which they were first blamed, messages in the order in which they
+ * were added.  Everything lies in the request's arena.
+ */
+#ifndef RESOURCE_ERRORS_H
+#define RESOURCE_ERRORS_H
+
+#include "http/request.h"
+
+struct errors {
+	struct request *rq;
+	struct error_entry *first, *last;
+};
+
+void errors_init(struct errors *, struct request *);
+/* `field` NULL: "non_field_errors".  Words are copied, the name is borrowed. */
+void errors_add(struct errors *, const char *field, const char *format, ...) _printf_(3, 4);
+bool errors_any(const struct errors *);
+bool errors_has(const struct errors *, const char *field);
+/* The message added first; absent without one. */
+struct str errors_first(const struct errors *);
+/* 400 {"field":["…"],…}; returns 0. */
+int reply_errors(struct request *, const struct errors *) _must_check_;
+
+#endif

@@ -1,0 +1,100 @@
+#include "resource/field.h"
+
+#include "base/error.h"
+
+struct contradiction {
+	bool (*is_there)(const struct field *);
+	const char *sentence;
+};
+
+static bool has_no_name(const struct field *f)
+{
+	return f->name == NULL || f->name[0] == '\0';
+}
+
+static bool has_no_digits(const struct field *f)
+{
+	return f->type == FIELD_DECIMAL && (f->digits == 0 || f->places > f->digits);
+}
+
+static bool has_no_choices(const struct field *f)
+{
+	return f->type == FIELD_CHOICE && (f->choices == NULL || f->choices[0] == NULL);
+}
+
+static bool refers_to_nothing(const struct field *f)
+{
+	return (f->type == FIELD_REFERENCE || f->type == FIELD_MANY) && f->refers == NULL;
+}
+
+static bool is_many_without_column(const struct field *f)
+{
+	return f->type == FIELD_MANY && (f->through == NULL || !f->is_in_detail);
+}
+
+static bool is_required_but_read_only(const struct field *f)
+{
+	return (f->is_required || f->is_required_once) && (f->is_read_only || f->is_hidden);
+}
+
+static bool is_computed_and_a_column(const struct field *f)
+{
+	return f->sql != NULL && f->column != NULL;
+}
+
+static bool is_blank_number(const struct field *f)
+{
+	return f->may_be_blank && f->type != FIELD_TEXT && f->type != FIELD_EMAIL &&
+	       f->type != FIELD_CHOICE;
+}
+
+static bool is_nowhere_filled(const struct field *f)
+{
+	bool is_column = f->sql == NULL && !f->is_not_a_column && f->type != FIELD_MANY &&
+			 f->type != FIELD_KEY;
+	bool is_written = !f->is_read_only && !f->is_hidden &&
+			  (f->is_required || f->is_required_once);
+	bool is_set = f->usual != NULL || f->is_nullable || f->is_now_at_creation ||
+		      f->is_now_at_save;
+	/* Text that clients may leave out becomes ""; what is read-only may be set by a hook. */
+	return is_column && !is_written && !is_set && !f->is_read_only && !f->may_be_blank &&
+	       f->type != FIELD_TEXT && f->type != FIELD_INTEGER && f->type != FIELD_BOOLEAN;
+}
+
+static bool is_pattern_without_words(const struct field *f)
+{
+	return (f->has_pattern != NULL) != (f->pattern_words != NULL);
+}
+
+static const struct contradiction contradictions[] = {
+	{ has_no_name, "has no name" },
+	{ has_no_digits, "is a DECIMAL without DIGITS(most, places)" },
+	{ has_no_choices, "is a CHOICE without ONE_OF" },
+	{ refers_to_nothing, "REFERS to nothing" },
+	{ is_many_without_column, "is MANY without THROUGH, or not DETAIL" },
+	{ is_required_but_read_only, "is required and cannot be written" },
+	{ is_computed_and_a_column, "is COMPUTED and a COLUMN at once" },
+	{ is_blank_number, "is BLANK but no text" },
+	{ is_nowhere_filled, "may be left out but has no USUALLY and is not NULLABLE" },
+	{ is_pattern_without_words, "has a PATTERN without words, or words without one" },
+};
+
+int field_table_check(const char *resource, const struct field *fields, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct field *f = &fields[i];
+
+		for (size_t k = 0; k < ARRAY_SIZE(contradictions); k++) {
+			if (contradictions[k].is_there(f))
+				return fail(-EINVAL, "%s: field %s %s", resource,
+					    f->name == NULL ? "?" : f->name,
+					    contradictions[k].sentence);
+		}
+		for (size_t k = 0; k < i; k++) {
+			if (strcmp(fields[k].name, f->name) == 0)
+				return fail(-EINVAL, "%s: field %s stands there twice", resource,
+					    f->name);
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,121 @@
+/*
+ * field.h - one row of a resource's table: a name on the wire, a type, and rules as words.
+ *
+ *     FIELD("price",  DECIMAL,  REQUIRED, DIGITS(10, 2), AT_LEAST("0", "Price cannot be
+ * negative")),
+ *
+ * The words only describe: each is a designated initialiser, so an unknown word does not compile,
+ * and field_table_check refuses at start what contradicts itself, with a sentence.  Values travel
+ * between validation, hooks, SQL and rendering as PostgreSQL's own text form (struct str, absent =
+ * NULL).
+ *
+ * Input coercion and messages are DRF's (drf-wire §5, §6), output forms too (§7).
+ */
+#ifndef RESOURCE_FIELD_H
+#define RESOURCE_FIELD_H
+
+#include "base/json.h"
+#include "http/request.h"
+
+struct resource;
+struct row;
+
+enum field_type {
+	FIELD_KEY,   /* the primary key: uuid, or bigint by the resource's word; never written by
+			clients */
+	FIELD_TEXT,  /* CharField: trimmed unless KEEP_SPACES */
+	FIELD_EMAIL, /* the domain is lower-cased before anything else looks (T-25) */
+	FIELD_INTEGER,
+	FIELD_DECIMAL, /* fixed places; text on the wire */
+	FIELD_BOOLEAN,
+	FIELD_TIME, /* timestamptz */
+	FIELD_CHOICE,
+	FIELD_REFERENCE, /* a key of another resource, shown as the key */
+	FIELD_UUID,
+	FIELD_JSON,   /* jsonb; shown as it is */
+	FIELD_UPLOAD, /* a file of a multipart body; the column holds its path */
+	FIELD_MANY,   /* rows of another resource that point here: one more statement a page */
+	FIELD_TYPES,
+};
+
+#define FIELD_RULES 8
+
+/* Filled by words. */
+struct field {
+	const char *name;
+	enum field_type type;
+	const char *column;    /* NULL: the name */
+	const char *sql;       /* COMPUTED: an expression over the row, alias t; never written */
+	bool is_required;      /* in POST and PUT */
+	bool is_required_once; /* in POST only */
+	bool is_read_only;
+	bool is_write_only; /* never shown: passwords */
+	bool is_hidden;     /* a column that hooks set and read; not on the wire at all */
+	bool is_nullable;
+	bool may_be_blank;
+	bool keeps_spaces;
+	bool is_fixed;        /* taken at creation, ignored afterwards */
+	bool is_in_detail;    /* shown by retrieve, create and update, not in lists */
+	bool is_not_a_column; /* input that only hooks use (password_confirm, name) */
+	unsigned most_length;
+	unsigned digits, places;
+	const char *least, *most;                /* numbers, as text */
+	const char *least_words, *most_words;    /* NULL: DRF's */
+	bool is_now_at_creation, is_now_at_save; /* TIME: set by the server */
+	const char *usual; /* value at creation when absent, as SQL text; NULL: "" for blank text,
+			      NULL if nullable */
+	const char *const *choices; /* NULL-terminated */
+	const char *pattern_words;  /* with has_pattern: the message */
+	bool (*has_pattern)(struct str value);
+	/* More rules of a text: fills the sentences that it breaks (at most FIELD_RULES), returns
+	 * how many. */
+	size_t (*rules)(struct str value, struct str *ret_sentences);
+	/* UPLOAD: 0, or a negative error whose reason is the message.  Must not yield. */
+	int (*file_rule)(const struct upload *);
+	const struct resource *refers; /* REFERENCE, MANY */
+	const char *through;           /* MANY: the column there that holds our key */
+	bool is_unique;                /* asked before saving; the index decides without a race */
+	const char *unique_constraint; /* its name in the database */
+	const char *unique_words;      /* NULL: "<model> with this <field> already exists." */
+	/* Instead of the type's own form.  Writes one JSON value.  Must not yield. */
+	void (*render)(struct request *, struct json_writer *, const struct row *);
+	const char *help;
+};
+
+/* clang-format off */
+#define FIELD(name_, type_, ...) { .name = (name_), .type = FIELD_##type_, ##__VA_ARGS__ }
+#define COLUMN(name_)        .column = (name_)
+#define COMPUTED(sql_)       .sql = (sql_), .is_read_only = true
+#define REQUIRED             .is_required = true
+#define REQUIRED_ONCE        .is_required_once = true
+#define READ_ONLY            .is_read_only = true
+#define WRITE_ONLY           .is_write_only = true
+#define HIDDEN               .is_hidden = true, .is_read_only = true
+#define NULLABLE             .is_nullable = true
+#define BLANK                .may_be_blank = true
+#define KEEP_SPACES          .keeps_spaces = true
+#define FIXED                .is_fixed = true
+#define DETAIL               .is_in_detail = true
+#define INPUT_ONLY           .is_not_a_column = true, .is_write_only = true
+#define LENGTH(most_)        .most_length = (most_)
+#define DIGITS(digits_, places_) .digits = (digits_), .places = (places_)
+#define AT_LEAST(text_, words_)  .least = (text_), .least_words = (words_)
+#define AT_MOST(text_, words_)   .most = (text_), .most_words = (words_)
+#define USUALLY(text_)       .usual = (text_)
+#define NOW_AT_CREATION      .is_now_at_creation = true, .is_read_only = true
+#define NOW_AT_SAVE          .is_now_at_save = true, .is_read_only = true
+#define ONE_OF(list_)        .choices = (list_)
+#define PATTERN(fn_, words_) .has_pattern = (fn_), .pattern_words = (words_)
+#define RULES(fn_)           .rules = (fn_)
+#define FILE_RULE(fn_)       .file_rule = (fn_)
+#define REFERS(resource_)    .refers = (resource_)
+#define THROUGH(column_)     .through = (column_)
+#define UNIQUE(constraint_, words_) .is_unique = true, .unique_constraint = (constraint_), .unique_words = (words_)
+#define RENDER(fn_)          .render = (fn_)
+#define HELP(text_)          .help = (text_)
+/* clang-format on */
+
+/* Contradictions in a table: 0 or -EINVAL with a sentence that names the field. */
+int field_table_check(const char *resource, const struct field *, size_t count) _must_check_;
+
+#endif

@@ -1,0 +1,182 @@
+#include "resource/validate.h"
+
+#include "resource/coerce.h"
+
+static void values_init(struct values *v, struct arena *arena, const struct field *fields,
+			size_t count)
+{
+	*v = (struct values){
+		.fields = fields,
+		.count = count,
+		.text = arena_array(arena, struct str, count),
+		.sent = arena_array(arena, struct str, count),
+		.is_given = arena_array(arena, bool, count),
+		.uploads = arena_array(arena, const struct upload *, count),
+	};
+}
+
+struct values values_copy(const struct values *v, struct arena *arena)
+{
+	struct values copy;
+
+	values_init(&copy, arena, v->fields, v->count);
+	memcpy(copy.text, v->text, v->count * sizeof(v->text[0]));
+	memcpy(copy.sent, v->sent, v->count * sizeof(v->sent[0]));
+	memcpy(copy.is_given, v->is_given, v->count * sizeof(v->is_given[0]));
+	memcpy(copy.uploads, v->uploads, v->count * sizeof(v->uploads[0]));
+	return copy;
+}
+
+size_t values_place(const struct values *v, const char *field)
+{
+	for (size_t i = 0; i < v->count; i++) {
+		if (strcmp(v->fields[i].name, field) == 0)
+			return i;
+	}
+	must_not_reach("a field that its table does not have");
+}
+
+struct str values_get(const struct values *v, const char *field)
+{
+	return v->text[values_place(v, field)];
+}
+
+bool values_given(const struct values *v, const char *field)
+{
+	return v->is_given[values_place(v, field)];
+}
+
+void values_set(struct values *v, const char *field, struct str text)
+{
+	size_t place = values_place(v, field);
+
+	v->text[place] = text;
+	v->is_given[place] = true;
+}
+
+/* The last one of a name wins, as in Django's QueryDict; a file wins over a text. */
+static struct input find_input(const struct body *body, const char *name)
+{
+	struct input in = { 0 };
+
+	if (body->kind == BODY_JSON) {
+		in.json = json_get(body->json, str_c(name));
+		return in;
+	}
+	for (size_t i = body->upload_count; i-- > 0;) {
+		if (str_eq_c(body->uploads[i].name, name)) {
+			in.upload = &body->uploads[i];
+			return in;
+		}
+	}
+	for (size_t i = body->field_count; i-- > 0;) {
+		if (str_eq_c(body->fields[i].name, name)) {
+			in.text = body->fields[i].value;
+			return in;
+		}
+	}
+	return in;
+}
+
+enum presence { PRESENT, ABSENT, IS_NULL };
+
+/* What DRF's Field.get_value makes of a form's absent and empty values. */
+static enum presence form_presence(const struct field *f, struct input *in, enum validate_mode mode)
+{
+	bool is_required = f->is_required || (f->is_required_once && mode == VALIDATE_CREATE);
+
+	if (input_is_absent(in)) {
+		if (mode == VALIDATE_CHANGE || f->type != FIELD_BOOLEAN)
+			return ABSENT;
+		if (f->is_nullable)
+			return IS_NULL;
+		in->text = STR("false");
+		return PRESENT;
+	}
+	if (in->upload != NULL || in->text.len > 0)
+		return PRESENT;
+	if (f->is_nullable)
+		return f->may_be_blank ? PRESENT : IS_NULL;
+	if (!is_required || mode == VALIDATE_CHANGE)
+		return f->may_be_blank ? PRESENT : ABSENT;
+	return PRESENT;
+}
+
+static enum presence json_presence(const struct field *f, const struct input *in)
+{
+	if (in->json == NULL)
+		return ABSENT;
+	if (in->json->type == JSON_NULL)
+		return IS_NULL;
+	/* A relation reads "" as null. */
+	if (f->type == FIELD_REFERENCE && in->json->type == JSON_STRING && in->json->text.len == 0)
+		return IS_NULL;
+	return PRESENT;
+}
+
+static bool is_writable(const struct field *f, enum validate_mode mode)
+{
+	return !f->is_read_only && !f->is_hidden && f->type != FIELD_KEY && f->type != FIELD_MANY &&
+	       (!f->is_fixed || mode == VALIDATE_CREATE);
+}
+
+static void validate_field(struct errors *errors, const struct body *body, struct values *v,
+			   size_t place, enum validate_mode mode)
+{
+	const struct field *f = &v->fields[place];
+	struct input in = find_input(body, f->name);
+	enum presence presence = body->kind == BODY_JSON ? json_presence(f, &in)
+							 : form_presence(f, &in, mode);
+
+	if (presence == ABSENT) {
+		bool is_required = f->is_required ||
+				   (f->is_required_once && mode == VALIDATE_CREATE);
+
+		if (is_required && mode != VALIDATE_CHANGE)
+			errors_add(errors, f->name,
+				   f->type == FIELD_UPLOAD ? "No file was submitted."
+							   : "This field is required.");
+		return;
+	}
+	if (presence == IS_NULL) {
+		if (!f->is_nullable) {
+			errors_add(errors, f->name, "This field may not be null.");
+			return;
+		}
+		v->text[place] = STR_NULL;
+		v->is_given[place] = true;
+		return;
+	}
+	if (!coerce(errors, f, &in, &v->text[place]))
+		return;
+	v->uploads[place] = in.upload;
+	v->sent[place] = in.json != NULL ? python_text(&errors->rq->arena, in.json) : in.text;
+	v->is_given[place] = true;
+}
+
+int validate_body(struct request *rq, const struct field *fields, size_t count,
+		  enum validate_mode mode, unsigned accepts, struct errors *errors,
+		  struct values *ret_values)
+{
+	const struct body *body;
+	int r;
+
+	r = request_body(rq, accepts, &body);
+	if (r < 0)
+		return r;
+	values_init(ret_values, &rq->arena, fields, count);
+	if (body->kind == BODY_JSON && body->json->type == JSON_NULL) {
+		errors_add(errors, NULL, "No data provided");
+		return 0;
+	}
+	if (body->kind == BODY_JSON && body->json->type != JSON_OBJECT) {
+		errors_add(errors, NULL, "Invalid data. Expected a dictionary, but got %s.",
+			   python_type_name(body->json));
+		return 0;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (is_writable(&fields[i], mode))
+			validate_field(errors, body, ret_values, i, mode);
+	}
+	return 0;
+}

@@ -1,0 +1,2 @@
+DROP TABLE users;
+DROP FUNCTION apium_users_changed();

@@ -1,0 +1,31 @@
+/*
+ * health.c - /healthz says that the process answers, /readyz whether it can do its work.
+ *
+ * Without PostgreSQL nothing can be served: 503.  Without Redis jobs wait in the outbox and caches
+ * miss, so the answer stays 200 and says "degraded" (a deliberate departure: the replaced stack
+ * answers 503).
+ */
+#include "db/db.h"
+#include "redis/redis.h"
+#include "shop.h"
+
+#define READY_MOST (2 * SEC)
+
+int health_live(struct request *rq)
+{
+	return reply_json(rq, 200, STR("{\"status\": \"ok\"}"));
+}
+
+int health_ready(struct request *rq)
+{
+	FIBER_DEADLINE(READY_MOST);
+	bool has_database = db_ping(rq->thread->db) == 0;
+	bool has_redis = redis_is_ready(rq->thread->redis);
+	const char *word = !has_database ? "unavailable" : has_redis ? "ok" : "degraded";
+	struct str body = arena_printf(
+		&rq->arena,
+		"{\"status\": \"%s\", \"checks\": {\"database\": \"%s\", \"redis\": \"%s\"}}", word,
+		has_database ? "ok" : "unavailable", has_redis ? "ok" : "unavailable");
+
+	return reply_json(rq, has_database ? 200 : 503, body);
+}

@@ -1,0 +1,334 @@
+/*
+ * main.c - apium-gateway: N threads, each with an event loop, a server and stores of its own;
+ * nothing shared but counters.  The first thread only waits for signals: SIGTERM or SIGINT drains
+ * all, a second one ends at once.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "auth/identity.h"
+#include "auth/identity_cache.h"
+#include "auth/password.h"
+#include "auth/token.h"
+#include "base/crash.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/settings.h"
+#include "db/conninfo.h"
+#include "db/db.h"
+#include "http/server.h"
+#include "queue/enqueue.h"
+#include "redis/redis.h"
+#include "proto/tasks.h"
+#include "shop.h"
+#include "storage/storage.h"
+
+#define LISTEN_MOST  8
+#define THREADS_MOST 64
+
+/* One event loop of the gateway. */
+struct door {
+	struct gateway_thread thread;
+	struct http_server *server;
+	uv_thread_t id;
+	int fds[LISTEN_MOST];
+	size_t fd_count;
+	struct post drain;
+	unsigned closing; /* stores that are not closed yet */
+};
+
+static struct door doors[THREADS_MOST];
+static size_t door_count;
+static struct route_table *routes;
+static struct storage storage; /* the media folder, the same for all */
+static uv_sem_t door_is_open;
+
+static const char version_text[] = "apium-gateway " APIUM_VERSION "\n";
+
+/* --- the end of a thread: server, then producer, then stores
+ * ------------------------------------------------ */
+
+static void on_store_closed(void *arg)
+{
+	struct door *d = arg;
+
+	d->closing--;
+}
+
+static void on_producer_closed(void *arg)
+{
+	struct door *d = arg;
+
+	db_close(d->thread.db, on_store_closed, d);
+	redis_close(d->thread.redis, on_store_closed, d);
+}
+
+static void on_server_freed(void *arg)
+{
+	struct door *d = arg;
+
+	producer_close(d->thread.producer, on_producer_closed, d);
+}
+
+static void on_drained(void *arg)
+{
+	struct door *d = arg;
+
+	http_server_free(d->server, on_server_freed, d);
+}
+
+static void start_drain(struct post *post)
+{
+	struct door *d = container_of(post, struct door, drain);
+
+	http_server_drain(d->server, settings.grace, on_drained, d);
+}
+
+/* --- the start
+ * ---------------------------------------------------------------------------------------------- */
+
+static int open_stores(struct door *d)
+{
+	struct db_options db = { .url = settings.database_url,
+				 .shared = (unsigned) settings.db_shared,
+				 .exclusive = (unsigned) settings.db_exclusive,
+				 .is_prepared = settings.db_prepare,
+				 .application = "apium-gateway",
+				 .channel = IDENTITY_CHANNEL,
+				 .on_listening = identity_cache_on_listening,
+				 .on_notice = identity_cache_on_notice };
+	const struct redis_options redis = { .url = settings.redis_url, .name = "apium-gateway" };
+	int r;
+
+	d->thread.identities = identity_cache_new();
+	db.arg = d->thread.identities;
+	r = db_open(d->thread.loop, &db, &d->thread.db);
+	if (r < 0)
+		return r;
+	r = redis_open(d->thread.loop, &redis, &d->thread.redis);
+	if (r < 0)
+		return r;
+	const struct producer_options producer = { .loop = d->thread.loop,
+						   .db = d->thread.db,
+						   .redis = d->thread.redis,
+						   .has_relay = d == &doors[0] };
+	r = producer_new(&producer, &d->thread.producer);
+	if (r < 0)
+		return r;
+	d->thread.storage = &storage;
+	return 0;
+}
+
+static int open_server(struct door *d)
+{
+	const struct http_options options = {
+		.thread = &d->thread,
+		.routes = routes,
+		.authenticate = identity_authenticate,
+		.max_body = (size_t) settings.max_body,
+		.body_budget = (size_t) settings.body_budget,
+		.most_requests = (size_t) settings.requests,
+		.header_timeout = settings.header_timeout,
+		.upload_timeout = settings.upload_timeout,
+		.idle_timeout = settings.idle_timeout,
+		.upload_rate = (size_t) settings.upload_rate,
+	};
+	int r;
+
+	r = http_server_new(&options, &d->server);
+	for (size_t i = 0; r == 0 && i < d->fd_count; i++)
+		r = http_server_listen(d->server, d->fds[i]);
+	return r;
+}
+
+/* All that this process may open, beside what the server allows: for whoever scales it. */
+static int say_connections(void *arg)
+{
+	static const struct db_statement max_connections = {
+		.sql = STR_INIT("SHOW max_connections"),
+	};
+	struct door *d = arg;
+	_cleanup_(arena_fini) struct arena arena;
+	unsigned each = (unsigned) (settings.db_shared + settings.db_exclusive);
+	struct db_rows rows;
+
+	arena_init(&arena);
+	int r = db_query(d->thread.db, &arena, &max_connections, DB_NO_VALUES, &rows);
+	log_info("up to %zu database connections (%zu loops of %u); the server allows %.*s",
+		 door_count * each, door_count, each,
+		 STR_ARG(r < 0 ? STR("an unknown number: it does not answer")
+			       : db_get(&rows, 0, 0)));
+	return 0;
+}
+
+static void run_door(void *arg)
+{
+	struct door *d = arg;
+	int r;
+
+	r = loop_new(&d->thread.loop);
+	if (r == 0)
+		r = open_stores(d);
+	if (r == 0)
+		r = open_server(d);
+	if (r < 0) {
+		log_error("the gateway cannot start: %s", fail_reason(r));
+		_exit(1); /* nothing is served yet, and the other threads would wait for this one
+			     for ever */
+	}
+	if (d == &doors[0]) {
+		struct fiber *f = fiber_start(d->thread.loop, "connections",
+					      loop_now(d->thread.loop) + 10 * SEC, say_connections,
+					      d);
+
+		must(f != NULL);
+		fiber_detach(f, NULL, NULL);
+	}
+	d->closing = 2;
+	uv_sem_post(&door_is_open);
+	r = loop_run(d->thread.loop);
+	must(r == 0 && d->closing == 0);
+	token_thread_fini();
+	d->thread.identities = identity_cache_free(d->thread.identities);
+	d->thread.loop = loop_free(d->thread.loop);
+}
+
+/* Every thread binds every address, so that the kernel spreads connections over them. */
+static int bind_addresses(void)
+{
+	struct str rest = str_c(settings.listen), address;
+	int port;
+
+	while (settings_next_item(&rest, &address)) {
+		char text[256];
+
+		snprintf(text, sizeof(text), "%.*s", STR_ARG(address));
+		for (size_t i = 0; i < door_count; i++) {
+			struct door *d = &doors[i];
+
+			if (d->fd_count == LISTEN_MOST)
+				return fail(-E_BAD_SETTING,
+					    "APIUM_LISTEN names more than %d addresses",
+					    LISTEN_MOST);
+			int fd = http_bind(text, &port);
+			if (fd < 0)
+				return fail_in(fd, "APIUM_LISTEN=%s", text);
+			d->fds[d->fd_count++] = fd;
+		}
+		log_info("listening on %s", text);
+	}
+	return doors[0].fd_count > 0 ? 0 : fail(-E_BAD_SETTING, "APIUM_LISTEN is empty");
+}
+
+/* The loops would find out one by one, each with the same complaint, when some of them listen
+ * already. */
+static int check_urls(void)
+{
+	_cleanup_(arena_fini) struct arena arena;
+	struct redis_address address;
+	struct db_conninfo info;
+	int r;
+
+	arena_init(&arena);
+	r = db_conninfo_parse(&arena, settings.database_url, "apium-gateway", &info);
+	if (r < 0)
+		return fail_in(r, "DATABASE_URL");
+	r = redis_address_parse(&arena, settings.redis_url, &address);
+	return r < 0 ? fail_in(r, "REDIS_URL") : 0;
+}
+
+static int prepare(void)
+{
+	int r;
+
+	r = settings_load();
+	if (r < 0)
+		return r;
+	log_setup(log_level_from_name(settings.log_level), strcmp(settings.log_format, "json") == 0,
+		  "apium-gateway");
+	r = settings_check_secret();
+	if (r == 0)
+		r = check_urls();
+	if (r == 0)
+		r = password_setup((unsigned) settings.password_threads);
+	if (r == 0)
+		r = tasks_register();
+	if (r < 0)
+		return r;
+	token_setup(str_c(settings.secret_key));
+	storage.root = settings.media_root;
+	routes = route_table_new();
+	r = shop_routes(routes, settings.media_root);
+	if (r == 0)
+		r = route_table_seal(routes);
+	if (r < 0)
+		return r;
+	door_count = (size_t) settings.threads;
+	return bind_addresses();
+}
+
+/* Blocks until SIGTERM or SIGINT; a second one while draining ends the process at once. */
+static void wait_for_signal(const sigset_t *set)
+{
+	int number;
+
+	must(sigwait(set, &number) == 0);
+	log_info("%s: draining, %d s at most", strsignal(number), (int) (settings.grace / SEC));
+	for (size_t i = 0; i < door_count; i++)
+		loop_post(doors[i].thread.loop, &doors[i].drain);
+}
+
+static void *end_at_second_signal(void *set)
+{
+	int number;
+
+	if (sigwait(set, &number) == 0)
+		_exit(128 + number);
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	sigset_t set;
+	int r;
+
+	if (argc > 1 && strcmp(argv[1], "--version") == 0)
+		return write(STDOUT_FILENO, version_text, sizeof(version_text) - 1) < 0;
+	if (argc > 1) {
+		fprintf(stderr,
+			"apium-gateway: takes no argument but --version; its settings are environment variables "
+			"(`apium settings`), not %s\n",
+			argv[1]);
+		return 2;
+	}
+	crash_setup("apium-gateway");
+	log_setup(LOG_INFO, false, "apium-gateway");
+	signal(SIGPIPE, SIG_IGN);
+	r = prepare();
+	if (r < 0) {
+		log_error("%s", fail_reason(r));
+		return 1;
+	}
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	must(uv_sem_init(&door_is_open, 0) == 0);
+	for (size_t i = 0; i < door_count; i++) {
+		doors[i].drain.run = start_drain;
+		must(uv_thread_create(&doors[i].id, run_door, &doors[i]) == 0);
+	}
+	for (size_t i = 0; i < door_count; i++)
+		uv_sem_wait(&door_is_open);
+	wait_for_signal(&set);
+	pthread_t second;
+	must(pthread_create(&second, NULL, end_at_second_signal, &set) == 0);
+	for (size_t i = 0; i < door_count; i++)
+		uv_thread_join(&doors[i].id);
+	password_shutdown();
+	routes = route_table_free(routes);
+	log_info("drained");
+	return 0;
+}

@@ -1,0 +1,127 @@
+"""Pages of a list: links, the last page, pages that are none; how many statements a page costs."""
+
+import re
+
+import pytest
+
+from shop import unique
+
+CATEGORIES = "/api/v1/categories/"
+INVALID = {"detail": "Invalid page."}
+
+
+@pytest.fixture(scope="module")
+def shelves(stack, shop):
+    """At least 45 categories: three pages."""
+    for _ in range(45):
+        shop.category()
+    return stack.sql("SELECT count(*) FROM categories")[0][0]
+
+
+def page(stack, user, path=CATEGORIES):
+    return stack.http("GET", path, token=user.access)
+
+
+def test_pages_lead_to_each_other(stack, ann, shelves):
+    base = f"http://127.0.0.1:{stack.port}"
+    first = page(stack, ann).json
+    assert list(first) == ["count", "next", "previous", "results"]
+    assert first["count"] == shelves and len(first["results"]) == 20
+    assert (first["next"], first["previous"]) == (f"{base}{CATEGORIES}?page=2", None)
+    second = page(stack, ann, f"{CATEGORIES}?page=2").json
+    assert (second["next"], second["previous"]) == (f"{base}{CATEGORIES}?page=3", f"{base}{CATEGORIES}")
+    last = page(stack, ann, f"{CATEGORIES}?page=last").json
+    assert last["next"] is None and len(last["results"]) == (shelves - 1) % 20 + 1
+    seen, at = [], CATEGORIES
+    while at is not None:
+        answer = page(stack, ann, at).json
+        seen += [row["name"] for row in answer["results"]]
+        at = answer["next"] and answer["next"].removeprefix(base)
+    assert len(seen) == len(set(seen)) == shelves and seen == sorted(seen)
+
+
+def test_links_keep_mount_and_parameters(stack, ann, shelves):
+    answer = page(stack, ann, "/api/categories/?q=a%20b%26c&page=2&b=%C3%B6").json
+    assert answer["next"] == f"http://127.0.0.1:{stack.port}/api/categories/?b=%C3%B6&page=3&q=a+b%26c"
+    assert answer["previous"] == f"http://127.0.0.1:{stack.port}/api/categories/?b=%C3%B6&q=a+b%26c"
+
+
+def test_links_name_the_host_that_was_asked(stack, ann, shelves):
+    answer = stack.http("GET", CATEGORIES, token=ann.access, headers={"Host": "shop.example:81"}).json
+    assert answer["next"] == f"http://shop.example:81{CATEGORIES}?page=2"
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "abc", "", "99999", "1.0", "1e1", "99999999999999999999", "%00"])
+def test_a_page_that_is_none(stack, ann, shelves, number):
+    answer = page(stack, ann, f"{CATEGORIES}?page={number}")
+    assert (answer.status, answer.json) == (404, INVALID)
+
+
+def test_there_is_no_page_size(stack, ann, shelves):
+    assert len(page(stack, ann, f"{CATEGORIES}?page_size=3&limit=2").json["results"]) == 20
+
+
+def test_an_empty_list_has_one_page(stack, shop):
+    stack.sql("DELETE FROM product_images")
+    nobody = shop.user("new")
+    answer = page(stack, nobody, "/api/v1/product-images/")
+    assert answer.json == {"count": 0, "next": None, "previous": None, "results": []}
+    assert page(stack, nobody, "/api/v1/product-images/?page=2").status == 404
+
+
+def test_products_come_newest_first_without_what_is_deleted(stack, shop, ann):
+    names = [shop.product(ann)["name"] for _ in range(3)]
+    gone = shop.product(ann)
+    before = page(stack, ann, "/api/v1/products/").json["count"]
+    assert stack.http("DELETE", f"/api/v1/products/{gone['id']}/", token=ann.access).status == 204
+    answer = page(stack, ann, "/api/v1/products/").json
+    assert answer["count"] == before - 1
+    assert [row["name"] for row in answer["results"][:3]] == names[::-1]
+    assert "images" not in answer["results"][0]
+
+
+# --- statements ------------------------------------------------------------------------------------------------------
+
+
+class Statements:
+    """Those that the gateway sent, read from the server's log."""
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.path = stack.postgres.folder / "log"
+
+    def of(self, ask):
+        at = self.path.stat().st_size
+        answer = ask()
+        assert answer.status == 200, answer
+        # The log is written before a statement runs, and a marker after it.
+        marker = unique("marker")
+        self.stack.sql(f"SELECT '{marker}'")
+        text = self.stack.wait_for("the marker in the log", lambda: marker in (text := self.read(at)) and text)
+        return re.findall(r"<apium-gateway>LOG:  (?:statement|execute [^:]*): (.*)", text)
+
+    def read(self, at):
+        with open(self.path, "rb") as log:
+            log.seek(at)
+            return log.read().decode()
+
+
+@pytest.mark.parametrize("path, most", [
+    ("/api/v1/products/", 2), ("/api/v1/categories/", 2), ("/api/v1/product-images/", 2),
+    ("/api/v1/products/{product}/", 1), ("/api/v1/categories/{category}/", 1), ("/api/v1/product-images/{image}/", 1),
+    ("/api/v1/users/me/", 1),
+])
+def test_statements_of_one_answer(stack, shop, ann, path, most):
+    category = shop.category()
+    product = shop.product(ann, category=category["id"])
+    images = [shop.image(ann, product["id"]) for _ in range(3)]
+    path = path.format(product=product["id"], category=category["id"], image=images[0]["id"])
+    statements = Statements(stack)
+    found = []
+    for _ in range(6):  # the first on each loop may also read who is asking
+        found.append(statements.of(lambda: stack.http("GET", path, token=ann.access)))
+    authentication = [one for one in found if any("FROM users WHERE id" in s for s in one)]
+    assert all(len(one) <= most + 1 for one in authentication), found
+    others = [one for one in found if one not in authentication]
+    assert others or "me" in path, "every request asks who it is from"
+    assert all(len(one) == most for one in others), found

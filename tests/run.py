@@ -1,0 +1,181 @@
+"""Runs the suites, counts every test, and says by name what failed or could not run.
+
+A suite is a criterion program of the build (tests/unit/test-*) or a folder of pytest files.  Each starts the
+servers it needs by itself.  The last line is `N passed, N failed`; the exit status is 0 only if all passed.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+
+# folder of tests/, is it part of --quick, seconds it may take, must it have the machine to itself
+PYTHON_SUITES = [
+    ("http", True, 240, False),
+    ("tools", True, 120, False),
+    ("e2e", False, 300, True),
+    ("jobs", False, 600, True),
+]
+UNIT_SECONDS = 240
+AT_ONCE = 2
+
+
+def run(command, seconds, environment, log):
+    """The exit status, or a sentence when it had to be ended."""
+    with open(log, "wb") as out:
+        process = subprocess.Popen(command, cwd=TOP, env=environment, stdin=subprocess.DEVNULL, stdout=out,
+                                   stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 15)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, 9)
+                process.wait()
+            return f"ended after {seconds} s"
+
+
+def read_junit(path):
+    """(passed, [name of each failed one])"""
+    passed, failed = 0, []
+    for case in ElementTree.parse(path).getroot().iter("testcase"):
+        if case.get("status") == "SKIPPED" or case.find("skipped") is not None:
+            failed.append(f"{case.get('classname') or ''}::{case.get('name')} (skipped)")
+        elif case.find("failure") is not None or case.find("error") is not None:
+            failed.append(f"{case.get('classname') or ''}::{case.get('name')}")
+        else:
+            passed += 1
+    return passed, failed
+
+
+def read_tap(path):
+    passed, failed = 0, []
+    for line in path.read_text(errors="replace").splitlines():
+        match = re.match(r"(not )?ok - (\S+)", line)
+        if match and match[1]:
+            failed.append(match[2])
+        elif match:
+            passed += 1
+    return passed, failed
+
+
+class Unit:
+    alone = False
+
+    def __init__(self, program):
+        self.program = program
+        self.name = "unit/" + program.name.removeprefix("test-")
+        self.seconds = UNIT_SECONDS
+
+    def command(self, folder):
+        return [str(self.program), f"--tap={folder / 'result'}", "--jobs", "2"]
+
+    def read(self, folder):
+        return read_tap(folder / "result")
+
+
+class Python:
+    def __init__(self, folder, seconds, keyword, is_quick, alone):
+        self.alone = alone
+        self.folder, self.keyword, self.is_quick = folder, keyword, is_quick
+        self.name = folder
+        self.seconds = seconds
+
+    def command(self, folder):
+        command = [sys.executable, "-m", "pytest", "-q",
+                   "-p", "no:cacheprovider", f"--junitxml={folder / 'result'}", f"tests/{self.folder}"]
+        if self.keyword:
+            command += ["-k", self.keyword]
+        if self.is_quick:
+            command += ["-m", "not slow"]
+        return command
+
+    def read(self, folder):
+        return read_junit(folder / "result")
+
+
+def suites(build, quick, name):
+    found = [Unit(program) for program in sorted((build / "tests/unit").glob("test-*"))
+             if program.is_file() and os.access(program, os.X_OK)]
+    # The longest first, so that they overlap with the many short ones.
+    for folder, is_quick, seconds, alone in reversed(PYTHON_SUITES):
+        if (TOP / "tests" / folder).is_dir() and (is_quick or not quick):
+            found.insert(0, Python(folder, seconds, None, quick, alone))
+    if not name:
+        return found
+    whole = [suite for suite in found if name in suite.name]
+    if whole:
+        return whole
+    return [Python(folder, seconds, name, False, alone) for folder, _, seconds, alone in PYTHON_SUITES
+            if (TOP / "tests" / folder).is_dir()]
+
+
+def run_suite(suite, build):
+    with tempfile.TemporaryDirectory(prefix="apium-test-") as temporary:
+        folder = Path(temporary)
+        environment = {key: value for key, value in os.environ.items()
+                       if not key.startswith("APIUM_") or key.startswith("APIUM_TEST_")}
+        environment.update(APIUM_TEST_BUILD=str(build), APIUM_TEST_TOP=str(TOP), PYTHONDONTWRITEBYTECODE="1",
+                           PYTHONPATH=str(TOP / "tests/support"))
+        if "asan" in build.name:
+            # criterion forks per test and keeps its own memory: leaks are counted by base/live.h there.
+            leaks = 0 if isinstance(suite, Unit) else 1
+            environment["ASAN_OPTIONS"] = f"detect_leaks={leaks}:detect_stack_use_after_return=0:abort_on_error=1"
+            environment["LSAN_OPTIONS"] = f"suppressions={TOP}/tests/support/lsan.supp:print_suppressions=0"
+            environment["UBSAN_OPTIONS"] = "halt_on_error=1:print_stacktrace=1"
+        start = time.monotonic()
+        status = run(suite.command(folder), suite.seconds, environment, folder / "log")
+        passed, failed = 0, []
+        if (folder / "result").exists():
+            passed, failed = suite.read(folder)
+        nothing_chosen = status == 5 and isinstance(suite, Python) and suite.keyword
+        if status != 0 and not failed and not nothing_chosen:
+            failed.append(f"{suite.name}: {status if isinstance(status, str) else f'exit status {status}'}")
+        elif passed + len(failed) == 0 and not nothing_chosen:
+            failed.append(f"{suite.name}: ran no test")
+        report = ""
+        if passed or failed:
+            report = (f"{'ok  ' if not failed else 'FAIL'} {suite.name:<16} {passed:4} passed {len(failed):3} failed "
+                  f"{time.monotonic() - start:6.1f} s\n")
+        if failed:
+            text = (folder / "log").read_text(errors="replace")
+            report += "".join(f"     | {line}\n" for line in text.splitlines()[-120:])
+        print(report, end="", flush=True)
+        return passed, failed
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("name", nargs="?")
+    options = parser.parse_args()
+    build = (TOP / options.build).resolve()
+    chosen = suites(build, options.quick, options.name)
+    passed, failed = 0, []
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        results = list(pool.map(lambda suite: run_suite(suite, build), [s for s in chosen if not s.alone]))
+    results += [run_suite(suite, build) for suite in chosen if suite.alone]
+    for more, names in results:
+        passed += more
+        failed += names
+    if not passed and not failed:
+        failed.append(f"no test is named {options.name}")
+    for name in failed:
+        print(f"failed: {name}")
+    print(f"{passed} passed, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

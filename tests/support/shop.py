@@ -1,0 +1,116 @@
+"""Users, products and pictures as tests need them, through the API of a running gateway.
+
+    shop = Shop(stack)
+    ann = shop.user("ann")                          # registered and logged in
+    product = shop.product(ann, price="12.50")
+    answer = shop.upload(ann, product["id"], picture("png 300x200"))
+
+Names and addresses are made unique, so that tests can share one database.
+"""
+
+import itertools
+import struct
+import uuid
+import zlib
+from dataclasses import dataclass
+
+from replay import make_file
+
+PASSWORD = "Quiet-Harbour-77"
+UNKNOWN = "01890000-0000-7000-8000-000000000000"
+PAGE_404 = b"<h1>Not Found</h1>"
+
+
+@dataclass
+class User:
+    id: str
+    email: str
+    username: str
+    access: str
+    refresh: str
+
+
+def unique(prefix):
+    return f"{prefix}-{uuid.uuid4().hex[:10]}"
+
+
+def picture(recipe):
+    """'png 300x200', 'jpeg 640x480 truncated', 'bmp 200x200', 'text' … (tests/golden/README.md)"""
+    return make_file(recipe)
+
+
+def png_chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_header_only(width, height):
+    """A PNG that says how large it is and has next to no pixels."""
+    return (b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+            + png_chunk(b"IDAT", zlib.compress(b"\0")) + png_chunk(b"IEND", b""))
+
+
+def multipart(fields, files=()):
+    """(body, content type) of fields {name: value} and files [(name, filename, type, bytes)]"""
+    boundary = uuid.uuid4().hex
+    parts = [f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+             for name, value in fields.items()]
+    for name, filename, kind, data in files:
+        parts.append(f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\n'
+                     f"Content-Type: {kind}\r\n\r\n".encode() + data + b"\r\n")
+    return b"".join(parts) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+
+
+class Shop:
+    def __init__(self, stack):
+        self.stack = stack
+        self.numbers = itertools.count(1)
+        self._staff = None
+
+    def register(self, **fields):
+        """The answer of POST users/."""
+        body = {"password": PASSWORD, "password_confirm": PASSWORD, **fields}
+        return self.stack.http("POST", "/api/v1/users/", body)
+
+    def log_in(self, email, password=PASSWORD):
+        answer = self.stack.http("POST", "/api/v1/auth/login/", {"email": email, "password": password})
+        assert answer.status == 200, answer
+        user, tokens = answer.json["user"], answer.json["tokens"]
+        return User(user["id"], user["email"], user["username"], tokens["access"], tokens["refresh"])
+
+    def user(self, who="user", **fields):
+        email = f"{unique(who)}@example.com"
+        answer = self.register(email=email, **fields)
+        assert answer.status == 201, answer
+        return self.log_in(email)
+
+    def staff(self):
+        """The one superuser of this database."""
+        if self._staff is None:
+            email = f"{unique('staff')}@example.com"
+            self.stack.apium("createsuperuser", "--email", email, "--password-stdin", text=PASSWORD + "\n")
+            self._staff = self.log_in(email)
+        return self._staff
+
+    def category(self, **fields):
+        answer = self.stack.http("POST", "/api/v1/categories/", {"name": unique("Shelf"), **fields},
+                                 token=self.staff().access)
+        assert answer.status == 201, answer
+        return answer.json
+
+    def product(self, user, **fields):
+        answer = self.stack.http("POST", "/api/v1/products/", {"name": unique("Lamp"), "price": "10.00", **fields},
+                                 token=user.access)
+        assert answer.status == 201, answer
+        return answer.json
+
+    def upload(self, user, product, data, name="picture.png", kind="image/png", method="POST",
+               path="/api/v1/product-images/", **fields):
+        files = [] if data is None else [("image", name, kind, data)]
+        body, content_type = multipart({**({} if product is None else {"product": product}), **fields}, files)
+        return self.stack.http(method, path, body, token=user.access, headers={"Content-Type": content_type})
+
+    def image(self, user, product, **fields):
+        """An accepted picture of 300 x 200."""
+        answer = self.upload(user, product, picture("png 300x200"), **fields)
+        assert answer.status == 201, answer
+        return answer.json

@@ -1,0 +1,578 @@
+/*
+ * Every handler of the gateway, cancelled at its 1st, 2nd, 3rd … wait until it ends before that:
+ * each time exactly one answer, everything given back, and in the database all of the change or
+ * nothing of it.
+ */
+#include "services/fixture.h"
+
+#include "base/buf.h"
+
+/* One request that is to be cancelled, on rows of its own. */
+struct attempt {
+	const char *method;
+	struct str path, bearer, content_type, body;
+	struct str subject; /* what `check` looks for: a name, an address, a key */
+	size_t files;       /* in the media folder before */
+};
+
+struct walk {
+	const char *name;
+	void (*prepare)(struct attempt *);
+	/* Called with the outcome.  is_done: it was answered as done. */
+	void (*check)(const struct attempt *, bool is_done);
+	int status;     /* when it is not cancelled */
+	unsigned least; /* waits that there are at least: fewer, and the walk shows nothing */
+};
+
+static struct http_answer ask(const struct attempt *a, unsigned cancel_at, bool leaves)
+{
+	struct header headers[3];
+	struct http_answer answer;
+	struct http_ask ask = { .method = a->method,
+				.path = a->path.at,
+				.headers = headers,
+				.body = a->body,
+				.cancel_at = cancel_at,
+				.leaves = leaves };
+
+	if (!str_is_null(a->bearer))
+		headers[ask.header_count++] = (struct header){ STR("authorization"), a->bearer };
+	if (!str_is_null(a->content_type))
+		headers[ask.header_count++] = (struct header){ STR("content-type"),
+							       a->content_type };
+	http_ask(fx.server, &fx.arena, &ask, &answer);
+	return answer;
+}
+
+/* A request that must succeed; the key of what it made. */
+static struct str made(const struct attempt *a)
+{
+	struct http_answer answer = ask(a, 0, false);
+
+	cr_assert_eq(answer.status, 201, "%s %s: %d %.*s", a->method, a->path.at, answer.status,
+		     STR_ARG(answer.body));
+	cr_assert(str_starts(answer.body, STR("{\"id\":\"")));
+	return str_slice(answer.body, 7, 7 + 36);
+}
+
+/* --- rows
+ * -------------------------------------------------------------------------------------------------------
+ */
+
+#define PICTURE_BYTES 33
+/* The beginning of a PNG of 200 x 100: all that the gateway looks at. */
+/* clang-format off */
+static const unsigned char picture[PICTURE_BYTES] = {
+	0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44, 0x52, 0x00,
+	0x00, 0x00, 0xc8, 0x00, 0x00, 0x00, 0x64, 0x08, 0x02, 0x00, 0x00, 0x00, 0x4c, 0xe4, 0xe8, 0x5c,
+};
+/* clang-format on */
+
+static void set_json(struct attempt *a, struct str json)
+{
+	a->content_type = STR("application/json");
+	a->body = json;
+}
+
+static void set_upload(struct attempt *a, struct str product)
+{
+	_cleanup_(buf_fini) struct buf b = BUF_INIT;
+
+	if (!str_is_null(product))
+		buf_printf(&b,
+			   "--x\r\nContent-Disposition: form-data; name=\"product\"\r\n\r\n%s\r\n",
+			   product.at);
+	buf_add_c(&b,
+		  "--x\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a.png\"\r\n"
+		  "Content-Type: image/png\r\n\r\n");
+	buf_add(&b, picture, PICTURE_BYTES);
+	buf_add_c(&b, "\r\n--x--\r\n");
+	a->content_type = STR("multipart/form-data; boundary=x");
+	a->body = arena_str(&fx.arena, buf_str(&b));
+}
+
+static void set_product(struct attempt *a)
+{
+	make_user(false, &a->bearer);
+	a->method = "POST";
+	a->path = STR("/api/v1/products/");
+	a->subject = make_unique("Lamp");
+	set_json(a, arena_printf(&fx.arena,
+				 "{\"name\": \"%s\", \"price\": \"10.00\", \"sku\": \"%s\"}",
+				 a->subject.at, a->subject.at));
+}
+
+static void set_category(struct attempt *a)
+{
+	make_user(true, &a->bearer);
+	a->method = "POST";
+	a->path = STR("/api/v1/categories/");
+	a->subject = make_unique("Shelf");
+	set_json(a, arena_printf(&fx.arena, "{\"name\": \"%s\"}", a->subject.at));
+}
+
+static void set_user(struct attempt *a)
+{
+	a->method = "POST";
+	a->path = STR("/api/v1/users/");
+	a->subject = arena_printf(&fx.arena, "%s@example.com", make_unique("ann").at);
+	set_json(a, arena_printf(&fx.arena,
+				 "{\"email\": \"%s\", \"password\": \"Quiet-Harbour-77\", "
+				 "\"password_confirm\": \"Quiet-Harbour-77\"}",
+				 a->subject.at));
+}
+
+/* `a` then speaks for the owner of what is at its path. */
+static void own(struct attempt *a, const char *method, struct str id)
+{
+	a->method = method;
+	a->path = arena_printf(&fx.arena, "%s%s/", a->path.at, arena_str(&fx.arena, id).at);
+	a->subject = arena_str(&fx.arena, id);
+	a->content_type = a->body = STR_NULL;
+}
+
+static void own_product(struct attempt *a, const char *method)
+{
+	set_product(a);
+	own(a, method, made(a));
+}
+
+static void own_category(struct attempt *a, const char *method)
+{
+	set_category(a);
+	own(a, method, made(a));
+}
+
+static void own_image(struct attempt *a, const char *method)
+{
+	set_product(a);
+	struct str product = arena_str(&fx.arena, made(a));
+	a->path = STR("/api/v1/product-images/");
+	set_upload(a, product);
+	own(a, method, made(a));
+}
+
+static void own_user(struct attempt *a, const char *method)
+{
+	struct str id = make_user(false, &a->bearer);
+
+	a->path = STR("/api/v1/users/");
+	own(a, method, id);
+}
+
+/* --- what may be found afterwards
+ * ----------------------------------------------------------------------------------- */
+
+static void check_nothing(const struct attempt *a, bool is_done)
+{
+	(void) a, (void) is_done;
+}
+
+/* A row more or none, and one for sure when it was answered so. */
+static void check_count(int64_t count, bool is_done, const char *what)
+{
+	cr_assert(count == 0 || count == 1, "%ld of %s", (long) count, what);
+	cr_assert(!is_done || count == 1, "%s was promised and is not there", what);
+}
+
+static void check_product_made(const struct attempt *a, bool is_done)
+{
+	check_count(sql_count("SELECT count(*) FROM products WHERE sku = '%s'", a->subject.at),
+		    is_done, "the product");
+}
+
+static void check_category_made(const struct attempt *a, bool is_done)
+{
+	check_count(sql_count("SELECT count(*) FROM categories WHERE name = '%s'", a->subject.at),
+		    is_done, "the category");
+}
+
+/* The mail is part of the same transaction. */
+static void check_user_made(const struct attempt *a, bool is_done)
+{
+	int64_t users = sql_count("SELECT count(*) FROM users WHERE email = '%s'", a->subject.at);
+
+	check_count(users, is_done, "the user");
+	cr_assert_eq(sql_count("SELECT count(*) FROM job_outbox WHERE task = 'email.send' AND "
+			       "position('%s' in kwargs::text) > 0",
+			       a->subject.at),
+		     users);
+}
+
+static void check_image_made(const struct attempt *a, bool is_done)
+{
+	struct str id = sql("SELECT id FROM product_images WHERE product_id = '%s'", a->subject.at);
+
+	check_count(id.len > 0, is_done, "the picture");
+	cr_assert_eq(
+		sql_count(
+			"SELECT count(*) FROM job_outbox WHERE task = 'images.generate_variants' AND "
+			"kwargs->>'image_id' = '%s'",
+			id.at),
+		id.len > 0);
+	/* An upload that is given up may leave its file; a row is never without. */
+	cr_assert_geq(fixture_files(), a->files + (id.len > 0), "a row without its file");
+}
+
+static void check_stock(const struct attempt *a, bool is_done)
+{
+	int64_t stock = sql_count("SELECT stock FROM products WHERE id = '%s'", a->subject.at);
+
+	cr_assert(stock == 7 || (stock == 0 && !is_done));
+}
+
+static void check_product_gone(const struct attempt *a, bool is_done)
+{
+	check_count(sql_count("SELECT count(*) FROM products WHERE id = '%s' AND is_deleted",
+			      a->subject.at),
+		    is_done, "the removal");
+}
+
+static void check_category_gone(const struct attempt *a, bool is_done)
+{
+	check_count(1 - sql_count("SELECT count(*) FROM categories WHERE id = '%s'", a->subject.at),
+		    is_done, "the removal");
+}
+
+static void check_user_gone(const struct attempt *a, bool is_done)
+{
+	check_count(1 - sql_count("SELECT count(*) FROM users WHERE id = '%s'", a->subject.at),
+		    is_done, "the removal");
+}
+
+/* A file that outlives its row is waste, a row that outlives its file a fault. */
+static void check_image_gone(const struct attempt *a, bool is_done)
+{
+	int64_t left = sql_count("SELECT count(*) FROM product_images WHERE id = '%s'",
+				 a->subject.at);
+
+	check_count(1 - left, is_done, "the removal");
+	cr_assert_geq((int64_t) fixture_files(), (int64_t) a->files - 1 + left);
+}
+
+static void check_verified(const struct attempt *a, bool is_done)
+{
+	check_count(
+		sql_count(
+			"SELECT count(*) FROM users WHERE email_verification_token = '%s' AND email_verified",
+			a->subject.at),
+		is_done, "the verification");
+}
+
+/* --- the walks
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+static void read_products(struct attempt *a)
+{
+	make_user(false, &a->bearer);
+	a->method = "GET";
+	a->path = STR("/api/v1/products/?page=1");
+}
+
+static void read_categories(struct attempt *a)
+{
+	read_products(a);
+	a->path = STR("/api/v1/categories/");
+}
+
+static void read_images(struct attempt *a)
+{
+	read_products(a);
+	a->path = STR("/api/product-images/");
+}
+
+static void read_users(struct attempt *a)
+{
+	make_user(true, &a->bearer);
+	a->method = "GET";
+	a->path = STR("/api/v1/users/");
+}
+
+static void read_me(struct attempt *a)
+{
+	read_products(a);
+	a->path = STR("/api/v1/users/me/");
+}
+
+static void read_ready(struct attempt *a)
+{
+	a->method = "GET";
+	a->path = STR("/readyz");
+}
+
+static void read_product(struct attempt *a)
+{
+	own_product(a, "GET");
+}
+
+static void read_category(struct attempt *a)
+{
+	own_category(a, "GET");
+}
+
+static void read_image(struct attempt *a)
+{
+	own_image(a, "GET");
+}
+
+static void read_user(struct attempt *a)
+{
+	own_user(a, "GET");
+}
+
+static void read_file(struct attempt *a)
+{
+	own_image(a, "GET");
+	a->path = arena_printf(
+		&fx.arena, "/media/%s",
+		sql("SELECT image FROM product_images WHERE id = '%s'", a->subject.at).at);
+}
+
+static void create_image(struct attempt *a)
+{
+	set_product(a);
+	a->subject = arena_str(&fx.arena, made(a));
+	a->path = STR("/api/v1/product-images/");
+	set_upload(a, a->subject);
+}
+
+static void put_product(struct attempt *a)
+{
+	own_product(a, "PUT");
+	set_json(a, STR("{\"name\": \"New\", \"price\": \"2\", \"stock\": 7}"));
+}
+
+static void patch_product(struct attempt *a)
+{
+	own_product(a, "PATCH");
+	set_json(a, STR("{\"stock\": 7}"));
+}
+
+static void patch_category(struct attempt *a)
+{
+	own_category(a, "PATCH");
+	set_json(a, STR("{\"description\": \"New\"}"));
+}
+
+static void put_category(struct attempt *a)
+{
+	own_category(a, "PUT");
+	set_json(a, arena_printf(&fx.arena, "{\"name\": \"%s\"}", make_unique("Shelf").at));
+}
+
+static void patch_user(struct attempt *a)
+{
+	own_user(a, "PATCH");
+	set_json(a,
+		 arena_printf(&fx.arena, "{\"email\": \"%s@example.com\"}", make_unique("new").at));
+}
+
+static void put_user(struct attempt *a)
+{
+	own_user(a, "PUT");
+	set_json(a, STR("{\"name\": \"Ann Tester\"}"));
+}
+
+static void patch_image(struct attempt *a)
+{
+	own_image(a, "PATCH");
+	set_upload(a, STR_NULL);
+}
+
+static void put_image(struct attempt *a)
+{
+	own_image(a, "PUT");
+	a->content_type = STR("application/x-www-form-urlencoded");
+	a->body = STR("is_primary=true&alt_text=New");
+}
+
+static void delete_product(struct attempt *a)
+{
+	own_product(a, "DELETE");
+}
+
+static void delete_category(struct attempt *a)
+{
+	own_category(a, "DELETE");
+}
+
+static void delete_image(struct attempt *a)
+{
+	own_image(a, "DELETE");
+}
+
+static void delete_user(struct attempt *a)
+{
+	own_user(a, "DELETE");
+}
+
+static void register_user(struct attempt *a)
+{
+	set_user(a);
+	a->path = STR("/api/v1/auth/register/");
+}
+
+static struct str login_address; /* of one user with a password */
+
+static void log_in(struct attempt *a)
+{
+	if (str_is_null(login_address)) {
+		set_user(a);
+		login_address = a->subject;
+		(void) made(a);
+	}
+	a->method = "POST";
+	a->path = STR("/api/v1/auth/login/");
+	set_json(a,
+		 arena_printf(&fx.arena, "{\"email\": \"%s\", \"password\": \"Quiet-Harbour-77\"}",
+			      login_address.at));
+}
+
+static void verify(struct attempt *a)
+{
+	struct str bearer, id = make_user(false, &bearer);
+
+	a->method = "POST";
+	a->path = STR("/api/v1/auth/verify-email/");
+	a->subject = sql("SELECT email_verification_token FROM users WHERE id = '%s'", id.at);
+	set_json(a, arena_printf(&fx.arena, "{\"token\": \"%s\"}", a->subject.at));
+}
+
+static void run(const struct walk *w, unsigned cancel_at, bool leaves, struct http_answer *ret)
+{
+	struct attempt a = { .path = STR_NULL };
+	char what[64];
+
+	w->prepare(&a);
+	a.files = fixture_files();
+	fixture_note();
+	*ret = ask(&a, cancel_at, leaves);
+	snprintf(what, sizeof(what), "%s at wait %u", w->name, cancel_at);
+	fixture_until_whole(what);
+	w->check(&a, ret->status == w->status);
+}
+
+static void walk(const struct walk *w)
+{
+	struct attempt first = { .path = STR_NULL };
+	struct http_answer answer;
+	unsigned n = 1;
+
+	/* What lives on after its first use is made here. */
+	w->prepare(&first);
+	(void) ask(&first, 0, false);
+	for (;; n++) {
+		run(w, n, false, &answer);
+		cr_assert_eq(answer.replies, 1, "%s at wait %u: %d answers", w->name, n,
+			     answer.replies);
+		if (answer.parks < n)
+			break;
+		/* It may have been done all the same: the outcome of a COMMIT is awaited.  And
+		 * /readyz says 503 itself. */
+		cr_assert((answer.result == -ECANCELED && answer.status == 503) ||
+				  (answer.result == 0 &&
+				   (answer.status == w->status || w->prepare == read_ready)),
+			  "%s at wait %u: %d, result %d", w->name, n, answer.status, answer.result);
+	}
+	cr_assert_eq(answer.status, w->status, "%s: %d %.*s", w->name, answer.status,
+		     STR_ARG(answer.body));
+	cr_assert_geq(n - 1, w->least, "%s waits %u times only", w->name, n - 1);
+	/* Who has left is answered by nobody. */
+	run(w, 0, true, &answer);
+	cr_assert_eq(answer.replies, 0, "%s: answered who had left", w->name);
+}
+
+static void walk_all(const struct walk *walks, size_t count)
+{
+	fixture_start();
+	for (size_t i = 0; i < count; i++)
+		walk(&walks[i]);
+	fixture_stop();
+}
+
+Test(cancel, reads_of_lists)
+{
+	static const struct walk walks[] = {
+		{ "list products", read_products, check_nothing, 200, 3 },
+		{ "list categories", read_categories, check_nothing, 200, 3 },
+		{ "list images", read_images, check_nothing, 200, 3 },
+		{ "list users", read_users, check_nothing, 200, 3 },
+		{ "me", read_me, check_nothing, 200, 2 },
+		{ "ready", read_ready, check_nothing, 200, 1 },
+	};
+
+	walk_all(walks, ARRAY_SIZE(walks));
+}
+
+Test(cancel, reads_of_one)
+{
+	static const struct walk walks[] = {
+		{ "a product", read_product, check_nothing, 200, 1 },
+		{ "a category", read_category, check_nothing, 200, 1 },
+		{ "an image", read_image, check_nothing, 200, 1 },
+		{ "a user", read_user, check_nothing, 200, 2 },
+		{ "a file", read_file, check_nothing, 200, 1 },
+	};
+
+	walk_all(walks, ARRAY_SIZE(walks));
+}
+
+Test(cancel, creations)
+{
+	static const struct walk walks[] = {
+		{ "create a product", set_product, check_product_made, 201, 4 },
+		{ "create a category", set_category, check_category_made, 201, 4 },
+	};
+
+	walk_all(walks, ARRAY_SIZE(walks));
+}
+
+Test(cancel, uploads)
+{
+	static const struct walk walks[] = {
+		{ "upload", create_image, check_image_made, 201, 6 },
+		{ "a new file", patch_image, check_nothing, 200, 6 },
+		{ "a picture's words", put_image, check_nothing, 200, 4 },
+		{ "delete an image", delete_image, check_image_gone, 204, 4 },
+	};
+
+	walk_all(walks, ARRAY_SIZE(walks));
+}
+
+Test(cancel, changes)
+{
+	static const struct walk walks[] = {
+		{ "PUT a product", put_product, check_stock, 200, 3 },
+		{ "PATCH a product", patch_product, check_stock, 200, 3 },
+		{ "PUT a category", put_category, check_nothing, 200, 3 },
+		{ "PATCH a category", patch_category, check_nothing, 200, 3 },
+		{ "PUT a user", put_user, check_nothing, 200, 3 },
+		{ "PATCH a user", patch_user, check_nothing, 200, 3 },
+	};
+
+	walk_all(walks, ARRAY_SIZE(walks));
+}
+
+Test(cancel, removals)
+{
+	static const struct walk walks[] = {
+		{ "delete a product", delete_product, check_product_gone, 204, 3 },
+		{ "delete a category", delete_category, check_category_gone, 204, 3 },
+		{ "delete a user", delete_user, check_user_gone, 204, 3 },
+	};
+
+	walk_all(walks, ARRAY_SIZE(walks));
+}
+
+Test(cancel, accounts)
+{
+	static const struct walk walks[] = {
+		{ "create a user", set_user, check_user_made, 201, 5 },
+		{ "register", register_user, check_user_made, 201, 6 },
+		{ "log in", log_in, check_nothing, 200, 3 },
+		{ "verify", verify, check_verified, 200, 1 },
+	};
+
+	walk_all(walks, ARRAY_SIZE(walks));
+}

@@ -1,0 +1,82 @@
+#include <stdio.h>
+
+#include "base/error.h"
+#include "command.h"
+
+static const struct option *find_option(const struct option *options, size_t count, struct str name)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (str_eq_c(name, options[i].name))
+			return &options[i];
+	}
+	return NULL;
+}
+
+static int set_option(const struct option *o, const char *value)
+{
+	uint64_t number;
+
+	if (o->kind == OPTION_TEXT) {
+		*(const char **) o->at = value;
+		return 0;
+	}
+	if (str_to_u64(str_c(value), &number) < 0 || number > INT64_MAX)
+		return fail(-EINVAL, "%s takes a whole number, not %s", o->name, value);
+	*(int64_t *) o->at = (int64_t) number;
+	return 0;
+}
+
+/* "--name value" or "--name=value"; *at moves past what was taken. */
+static int read_option(const struct option *options, size_t count, int argc, char **argv, int *at)
+{
+	struct str value = str_c(argv[*at]), name;
+
+	(void) str_cut(&value, '=', &name);
+	const struct option *o = find_option(options, count, name);
+	if (o == NULL) {
+		const char *near = count == 0 ? NULL
+					      : str_nearest(argv[*at], options, count,
+							    sizeof(options[0]));
+
+		return near != NULL
+			       ? fail(-EINVAL, "there is no %s; did you mean %s?", argv[*at], near)
+			       : fail(-EINVAL, "there is no %s", argv[*at]);
+	}
+	if (o->kind == OPTION_FLAG) {
+		if (!str_is_null(value))
+			return fail(-EINVAL, "%s takes no value", o->name);
+		*(bool *) o->at = true;
+		return 0;
+	}
+	if (!str_is_null(value))
+		return set_option(o, value.at);
+	if (*at + 1 >= argc)
+		return fail(-EINVAL, "%s needs %s", o->name, o->value);
+	return set_option(o, argv[++*at]);
+}
+
+int options_parse(const struct option *options, size_t count, int argc, char **argv, int *ret_count)
+{
+	int words = 0;
+
+	for (int at = 0; at < argc; at++) {
+		if (argv[at][0] != '-' || argv[at][1] == '\0') {
+			argv[words++] = argv[at];
+			continue;
+		}
+		int r = read_option(options, count, argc, argv, &at);
+
+		if (r < 0)
+			return r;
+	}
+	*ret_count = words;
+	return 0;
+}
+
+void options_print(const struct option *options, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		printf("  %s%s%-16s %s\n", options[i].name,
+		       options[i].kind == OPTION_FLAG ? "" : " ",
+		       options[i].kind == OPTION_FLAG ? "" : options[i].value, options[i].help);
+}
