@@ -8,8 +8,8 @@
 
 #include "queue/task.h"
 
-/* Registers all that the settings allow (queue/task.h); for programs that enqueue and run none.  A worker
- * registers what it has bodies for, which is the same list.  After settings_load. */
+/* Registers all that the settings allow (queue/task.h); for programs that enqueue and run none.  A
+ * worker registers what it has bodies for, which is the same list.  After settings_load. */
 int tasks_register(void) _must_check_;
 
 #endif

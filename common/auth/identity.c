@@ -44,6 +44,11 @@ static int refuse(struct request *rq, const char *detail, const char *code, cons
 	return r < 0 ? r : -E_BAD_TOKEN;
 }
 
+static bool is_space(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 /* The words of the header; white space is Python's split(). */
 static size_t split_words(struct str text, struct str words[3])
 {
@@ -54,7 +59,7 @@ static size_t split_words(struct str text, struct str words[3])
 		if (text.len == 0)
 			break;
 		size_t end = 0;
-		while (end < text.len && strchr(" \t\r\n\v\f", text.at[end]) == NULL)
+		while (end < text.len && !is_space(text.at[end]))
 			end++;
 		words[count++] = str_slice(text, 0, end);
 		text = str_slice(text, end, text.len);
@@ -95,12 +100,15 @@ static int find_caller(struct request *rq, struct str user_id)
 	const struct identity *kept = identity_cache_find(cache, user_id);
 	uint64_t changes = identity_cache_changes(cache);
 	struct db_rows rows;
+	struct uuid id;
 	int r;
 
 	if (kept != NULL) {
 		rq->caller = copy_identity(&rq->arena, kept);
 		return 0;
 	}
+	if (uuid_parse(user_id, &id) < 0)
+		return refuse(rq, "User not found", "user_not_found", NULL);
 	r = db_query(rq->thread->db, &rq->arena, &find_user, DB_VALUES(user_id), &rows);
 	if (r < 0)
 		return r;
@@ -117,7 +125,6 @@ int identity_authenticate(struct request *rq)
 {
 	struct str words[3];
 	struct token_claims claims;
-	struct uuid id;
 	int r;
 
 	size_t count = split_words(request_header(rq, STR("authorization")), words);
@@ -132,9 +139,6 @@ int identity_authenticate(struct request *rq)
 	if (str_is_null(claims.user_id))
 		return refuse(rq, "Token contained no recognizable user identification",
 			      "token_not_valid", NULL);
-	if (uuid_parse(claims.user_id, &id) < 0)
-		return refuse(rq, "User not found", "user_not_found", NULL);
-
 	return find_caller(rq, claims.user_id);
 }
 

@@ -42,8 +42,12 @@ void arena_init(struct arena *a)
 /* An arena counts as live from its first chunk on: one that was never used need not be ended. */
 static struct arena_chunk *chunk_new(struct arena *a, size_t size)
 {
-	struct arena_chunk *chunk = malloc(sizeof(*chunk) + size);
+	struct arena_chunk *chunk = a->_spare;
 
+	if (chunk != NULL && chunk->size == size)
+		a->_spare = NULL;
+	else
+		chunk = malloc(sizeof(*chunk) + size);
 	must(chunk != NULL);
 	if (a->_chunks == NULL)
 		live_add(LIVE_arenas, 1);
@@ -77,11 +81,42 @@ static void deferred_run(struct arena *a, struct arena_deferred *last_kept)
 	}
 }
 
+/* Takes a chunk of the usual size out of the list; NULL if it has none. */
+static struct arena_chunk *take_kept(struct arena *a)
+{
+	for (struct arena_chunk **at = &a->_chunks; *at != NULL; at = &(*at)->older) {
+		struct arena_chunk *chunk = *at;
+
+		if (chunk->size != CHUNK_ROOM)
+			continue;
+		*at = chunk->older;
+		if (a->_chunks == NULL)
+			live_add(LIVE_arenas, -1);
+		poison(chunk->bytes, chunk->size);
+		return chunk;
+	}
+	return NULL;
+}
+
 void arena_fini(struct arena *a)
 {
 	deferred_run(a, NULL);
 	chunks_free(a, NULL);
+	if (a->_spare != NULL)
+		unpoison(a->_spare->bytes, a->_spare->size);
+	free(a->_spare);
 	arena_init(a);
+}
+
+void arena_clear(struct arena *a)
+{
+	struct arena_chunk *kept;
+
+	deferred_run(a, NULL);
+	kept = a->_spare == NULL ? take_kept(a) : a->_spare;
+	chunks_free(a, NULL);
+	arena_init(a);
+	a->_spare = kept;
 }
 
 void arena_set_limit(struct arena *a, size_t most)

@@ -24,6 +24,7 @@ struct arena_deferred;
 
 struct arena {
 	struct arena_chunk *_chunks; /* newest first */
+	struct arena_chunk *_spare;  /* kept by arena_clear; NULL: none */
 	struct arena_deferred *_deferred;
 	char *_at;
 	char *_end;
@@ -40,7 +41,9 @@ struct arena_mark {
 };
 
 void arena_init(struct arena *);
-void arena_fini(struct arena *);                   /* usable as a cleanup; harmless twice */
+void arena_fini(struct arena *); /* usable as a cleanup; harmless twice */
+/* As arena_fini, but one chunk is kept for the next use: for what begins again at once. */
+void arena_clear(struct arena *);
 void arena_set_limit(struct arena *, size_t most); /* bytes handed out at once; 0: none */
 
 static inline size_t arena_used(const struct arena *a)

@@ -23,15 +23,12 @@ void buf_clear(struct buf *b)
 	buf_truncate(b, 0);
 }
 
-/* `cap` counts the NUL: at[len] is writable whenever cap > 0. */
-void buf_reserve(struct buf *b, size_t more)
+void buf_grow(struct buf *b, size_t more)
 {
 	size_t need, cap;
 	char *at;
 
 	must(!__builtin_add_overflow(b->len, more, &need) && need < SIZE_MAX / 2);
-	if (likely(need < b->cap))
-		return;
 	cap = MAX(b->cap * 2, (size_t) 64);
 	while (cap <= need)
 		cap *= 2;
@@ -42,16 +39,6 @@ void buf_reserve(struct buf *b, size_t more)
 	b->cap = cap;
 }
 
-void buf_add(struct buf *b, const void *at, size_t len)
-{
-	if (len == 0)
-		return;
-	buf_reserve(b, len);
-	memcpy(b->at + b->len, at, len);
-	b->len += len;
-	b->at[b->len] = '\0';
-}
-
 void buf_add_str(struct buf *b, struct str s)
 {
 	buf_add(b, s.at, s.len);
@@ -60,13 +47,6 @@ void buf_add_str(struct buf *b, struct str s)
 void buf_add_c(struct buf *b, const char *c)
 {
 	buf_add(b, c, strlen(c));
-}
-
-void buf_add_byte(struct buf *b, char c)
-{
-	buf_reserve(b, 1);
-	b->at[b->len++] = c;
-	b->at[b->len] = '\0';
 }
 
 void buf_add_u64(struct buf *b, uint64_t n)

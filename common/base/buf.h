@@ -26,11 +26,32 @@ extern char buf_empty[1];
 void buf_init(struct buf *);
 void buf_fini(struct buf *);  /* usable as a cleanup; leaves an empty buf */
 void buf_clear(struct buf *); /* empty, keeps the memory */
-void buf_reserve(struct buf *, size_t more);
-void buf_add(struct buf *, const void *at, size_t len);
+/* What buf_reserve does when there is no room. */
+void buf_grow(struct buf *, size_t more);
+/* The next three are inline because a reply is made of hundreds of small pieces. */
+static inline void buf_reserve(struct buf *b, size_t more)
+{
+	/* `cap` counts the NUL: at[len] is writable whenever cap > 0. */
+	if (unlikely(b->cap - b->len <= more))
+		buf_grow(b, more);
+}
+static inline void buf_add(struct buf *b, const void *at, size_t len)
+{
+	if (len == 0)
+		return;
+	buf_reserve(b, len);
+	memcpy(b->at + b->len, at, len);
+	b->len += len;
+	b->at[b->len] = '\0';
+}
+static inline void buf_add_byte(struct buf *b, char c)
+{
+	buf_reserve(b, 1);
+	b->at[b->len++] = c;
+	b->at[b->len] = '\0';
+}
 void buf_add_str(struct buf *, struct str);
 void buf_add_c(struct buf *, const char *);
-void buf_add_byte(struct buf *, char);
 void buf_add_i64(struct buf *, int64_t);
 void buf_add_u64(struct buf *, uint64_t);
 void buf_printf(struct buf *, const char *format, ...) _printf_(2, 3);

@@ -17,6 +17,10 @@ void civil_from_realtime(usec_t realtime, struct civil *ret);
 usec_t civil_to_realtime(const struct civil *); /* must be a valid date */
 bool civil_is_valid(const struct civil *);
 
+/* Room for any ISO form of any usec_t. */
+#define DATETIME_TEXT 48
+/* As datetime_add_drf, into memory of the caller's; not NUL-terminated. */
+struct str datetime_drf(usec_t realtime, char text[DATETIME_TEXT]);
 void datetime_add_drf(struct buf *, usec_t realtime); /* 2026-01-31T12:00:00.5Z -> …00.500000Z */
 void datetime_add_python(struct buf *, usec_t realtime); /* …+00:00 */
 void datetime_add_http(struct buf *, usec_t realtime); /* RFC 9110: Sun, 06 Nov 1994 08:49:37 GMT */

@@ -95,8 +95,12 @@ void json_end_object(struct json_writer *);
 void json_begin_array(struct json_writer *);
 void json_end_array(struct json_writer *);
 void json_put_key(struct json_writer *, struct str);
+/* A key that was made before, with quotes, colon and what follows it: `"name":`. */
+void json_put_ready_key(struct json_writer *, struct str);
 void json_put_str(struct json_writer *,
 		  struct str); /* absent: null; must be UTF-8 (or surrogatepass) */
+/* A text that needs no escapes, as the caller knows: an identifier, a decimal. */
+void json_put_plain(struct json_writer *, struct str);
 void json_put_c(struct json_writer *, const char *);
 void json_put_i64(struct json_writer *, int64_t);
 void json_put_double(struct json_writer *, double); /* NaN and infinities as Python writes them */

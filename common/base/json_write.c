@@ -58,18 +58,36 @@ static bool is_plain_in_ascii(const uint8_t *at, size_t left)
 	return at[0] >= 0x20 && at[0] < 0x7f && at[0] != '"' && at[0] != '\\';
 }
 
+/* Bytes that stand for themselves whatever follows; the others are looked at one by one. */
+/* clang-format off */
+static const bool is_certain[][256] = {
+	[JSON_ESCAPE_DRF]   = { [' '] = true, ['!'] = true, ['#' ... '['] = true, [']' ... 0xe1] = true,
+				[0xe3 ... 0xec] = true, [0xee ... 0xff] = true },
+	[JSON_ESCAPE_ASCII] = { [' '] = true, ['!'] = true, ['#' ... '['] = true, [']' ... '~'] = true },
+};
+/* clang-format on */
+
+static bool is_plain(enum json_escape escape, const uint8_t *at, size_t left)
+{
+	return escape == JSON_ESCAPE_DRF ? is_plain_in_drf(at, left) : is_plain_in_ascii(at, left);
+}
+
 void json_escape_add(struct buf *b, struct str text, enum json_escape escape)
 {
-	bool (*is_plain)(const uint8_t *, size_t) = escape == JSON_ESCAPE_DRF ? is_plain_in_drf
-									      : is_plain_in_ascii;
+	const bool *certain = is_certain[escape];
+	const uint8_t *at = (const uint8_t *) text.at;
 	size_t start = 0, i = 0;
 
 	buf_reserve(b, text.len + 2);
 	buf_add_byte(b, '"');
-	while (i < text.len) {
+	for (;;) {
 		struct str rest;
 
-		if (likely(is_plain((const uint8_t *) text.at + i, text.len - i))) {
+		while (i < text.len && certain[at[i]])
+			i++;
+		if (i == text.len)
+			break;
+		if (is_plain(escape, at + i, text.len - i)) {
 			i++;
 			continue;
 		}
@@ -152,7 +170,8 @@ void json_double_add(struct buf *b, double x)
 		count--;
 	int64_t exponent = 0;
 	const char *after = strchr(text, 'e') + 1;
-	must(str_to_i64(str_c(*after == '+' ? after + 1 : after), &exponent) == 0); /* printf's own */
+	must(str_to_i64(str_c(*after == '+' ? after + 1 : after), &exponent) ==
+	     0);                    /* printf's own */
 	point = (int) exponent + 1; /* digits before the point */
 	if (point > 16 || point < -3) {
 		buf_add(b, digits, 1);
@@ -243,6 +262,14 @@ void json_put_key(struct json_writer *w, struct str key)
 	w->after_key = true;
 }
 
+void json_put_ready_key(struct json_writer *w, struct str key)
+{
+	must(w->depth > 0 && !w->after_key);
+	before_value(w);
+	buf_add_str(w->out, key);
+	w->after_key = true;
+}
+
 void json_put_str(struct json_writer *w, struct str s)
 {
 	if (str_is_null(s)) {
@@ -251,6 +278,15 @@ void json_put_str(struct json_writer *w, struct str s)
 	}
 	before_value(w);
 	json_escape_add(w->out, s, w->escape);
+}
+
+void json_put_plain(struct json_writer *w, struct str s)
+{
+	before_value(w);
+	buf_reserve(w->out, s.len + 2);
+	buf_add_byte(w->out, '"');
+	buf_add_str(w->out, s);
+	buf_add_byte(w->out, '"');
 }
 
 void json_put_c(struct json_writer *w, const char *c)

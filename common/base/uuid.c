@@ -60,20 +60,20 @@ int uuid_parse(struct str text, struct uuid *ret)
 	struct uuid u;
 
 	for (size_t i = 0; i < text.len; i++) {
-		struct str rest = str_slice(text, i, text.len);
+		char c = text.at[i];
 
-		if (str_starts(rest, STR("urn:"))) {
+		if (c == 'u' && str_starts(str_slice(text, i, text.len), STR("urn:"))) {
 			i += 3;
-		} else if (str_starts(rest, STR("uuid:"))) {
+		} else if (c == 'u' && str_starts(str_slice(text, i, text.len), STR("uuid:"))) {
 			i += 4;
-		} else if (text.at[i] == '{' || text.at[i] == '}') {
+		} else if (c == '{' || c == '}') {
 			/* Braces are stripped from the ends only. */
 			if (count != 0 && count != sizeof(digits))
 				return -EINVAL;
-		} else if (text.at[i] != '-') {
+		} else if (c != '-') {
 			if (count == sizeof(digits))
 				return -EINVAL;
-			digits[count++] = text.at[i];
+			digits[count++] = c;
 		}
 	}
 	if (count != sizeof(digits))

@@ -244,7 +244,9 @@ void db_connection_take_notices(struct db_connection *c)
 
 /*
  * One statement sets what the rest of the program relies on.  Reads of the shared lane must not
- * write: the server holds them to it, unless a pooler could hand the session to somebody else.
+ * write: the server holds them to it, unless a pooler could hand the session to somebody else.  A
+ * transaction whose process was stopped, or whose machine is gone, holds its locks for ten seconds
+ * and not until TCP gives up: whoever does its work anew waits for the same rows.
  */
 static void greet(struct db_connection *c)
 {
@@ -259,11 +261,13 @@ static void greet(struct db_connection *c)
 		return; /* lost */
 	if (db_pipeline_send_plain(
 		    c, STEP_GREETING,
-		    is_read_only ? "SELECT set_config('TimeZone', 'UTC', false), "
-				   "set_config('DateStyle', 'ISO, YMD', false), "
-				   "set_config('default_transaction_read_only', 'on', false)"
-				 : "SELECT set_config('TimeZone', 'UTC', false), "
-				   "set_config('DateStyle', 'ISO, YMD', false)"))
+		    is_read_only
+			    ? "SELECT set_config('TimeZone', 'UTC', false), "
+			      "set_config('DateStyle', 'ISO, YMD', false), "
+			      "set_config('default_transaction_read_only', 'on', false)"
+			    : "SELECT set_config('TimeZone', 'UTC', false), "
+			      "set_config('DateStyle', 'ISO, YMD', false), "
+			      "set_config('idle_in_transaction_session_timeout', '10s', false)"))
 		(void) db_pipeline_sync(c); /* false: lost */
 }
 

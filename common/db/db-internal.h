@@ -70,7 +70,8 @@ struct db_prepared {
 	struct list link;
 	const char *at;  /* where the caller keeps the text: the key */
 	struct str text; /* a copy, to be sure */
-	unsigned serial; /* of the name, "apium_<serial>" */
+	unsigned serial; /* of the name */
+	char name[24];   /* "apium_<serial>" */
 	bool is_known;   /* sent, and not reported as failed */
 };
 
@@ -216,7 +217,8 @@ void db_prepared_init(struct db_prepared_set *);
 void db_prepared_clear(struct db_prepared_set *);
 /* NULL: too many are known already, send it without a name. */
 struct db_prepared *db_prepared_find(struct db_prepared_set *, struct str sql);
-void db_prepared_name(unsigned serial, char name[32]);
+/* A name that the server has not heard yet. */
+void db_prepared_rename(struct db_prepared_set *, struct db_prepared *);
 
 /* pool.c */
 void db_pool_init(struct db_pool *, struct db *, enum db_lane, unsigned count);

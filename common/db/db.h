@@ -14,7 +14,8 @@
  *
  * A fiber holds at most one connection (asserted).  Statements with a constant text are prepared
  * once per connection (off behind a pooler in transaction mode: APIUM_DB_PREPARE).  Values travel
- * as text.  Sessions run with TimeZone UTC, and standard_conforming_strings as PostgreSQL has it.
+ * as text.  Sessions run with TimeZone UTC; a transaction that is idle for ten seconds is ended by
+ * the server.
  *
  * A connection is a state machine (drawn in db-internal.h): lost ones come back with backoff and
  * full jitter.  A fiber that is cancelled or out of time leaves at once; its connection drains (a
@@ -119,10 +120,9 @@ struct db_tx {
 	bool has_begun;
 	bool has_failed; /* only rollback is possible */
 };
-#define DB_TX_INIT                                                                                 \
-	{                                                                                          \
-		NULL, NULL, false, false                                                           \
-	}
+/* clang-format off */
+#define DB_TX_INIT { NULL, NULL, false, false }
+/* clang-format on */
 
 int db_begin(struct db *, struct db_tx *ret) may_yield _must_check_;
 int db_tx_query(struct db_tx *, struct arena *, const struct db_statement *,

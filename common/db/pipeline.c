@@ -110,7 +110,6 @@ static bool send_statement(struct db_connection *c, struct db_call *call, struct
 	struct db_prepared *p = is_named ? db_prepared_find(&c->prepared, sql) : NULL;
 	int count = (int) call->count;
 	struct db_step *step;
-	char name[32];
 
 	if (p == NULL) {
 		if (!sent(c, PQsendQueryParams(c->pg, arena_c(scratch, sql), count, NULL, values,
@@ -120,17 +119,15 @@ static bool send_statement(struct db_connection *c, struct db_call *call, struct
 		return true;
 	}
 	if (!p->is_known) {
-		p->serial = ++c->prepared.last_serial;
-		db_prepared_name(p->serial, name);
-		if (!sent(c, PQsendPrepare(c->pg, name, arena_c(scratch, sql), 0, NULL)))
+		db_prepared_rename(&c->prepared, p);
+		if (!sent(c, PQsendPrepare(c->pg, p->name, arena_c(scratch, sql), 0, NULL)))
 			return false;
 		p->is_known = true;
 		step = step_push(c, STEP_PREPARE, call);
 		step->prepared = p;
 		step->prepared_serial = p->serial;
 	}
-	db_prepared_name(p->serial, name);
-	if (!sent(c, PQsendQueryPrepared(c->pg, name, count, values, NULL, NULL, 0)))
+	if (!sent(c, PQsendQueryPrepared(c->pg, p->name, count, values, NULL, NULL, 0)))
 		return false;
 	step = step_push(c, STEP_STATEMENT, call);
 	step->prepared = p;

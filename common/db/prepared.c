@@ -56,7 +56,8 @@ struct db_prepared *db_prepared_find(struct db_prepared_set *s, struct str sql)
 	return add(s, sql);
 }
 
-void db_prepared_name(unsigned serial, char name[32])
+void db_prepared_rename(struct db_prepared_set *s, struct db_prepared *p)
 {
-	snprintf(name, 32, "apium_%u", serial);
+	p->serial = ++s->last_serial;
+	snprintf(p->name, sizeof(p->name), "apium_%u", p->serial);
 }

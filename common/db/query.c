@@ -178,11 +178,14 @@ int db_ping(struct db *db)
 
 struct str db_get(const struct db_rows *rows, int row, int column)
 {
+	int len;
+
 	must(row >= 0 && row < rows->count && column >= 0 && column < rows->columns);
-	if (PQgetisnull(rows->_result, row, column))
+	len = PQgetlength(rows->_result, row, column);
+	/* What has a length is not null. */
+	if (len == 0 && PQgetisnull(rows->_result, row, column))
 		return STR_NULL;
-	return str_make(PQgetvalue(rows->_result, row, column),
-			(size_t) PQgetlength(rows->_result, row, column));
+	return str_make(PQgetvalue(rows->_result, row, column), (size_t) len);
 }
 
 bool db_get_bool(const struct db_rows *rows, int row, int column)

@@ -27,8 +27,13 @@ static struct exchange *exchange_new(struct http_server *s, h2o_req_t *req)
 	struct exchange *x = node != NULL ? list_entry(node, struct exchange, link)
 					  : malloc(sizeof(*x));
 
+	struct arena arena = { 0 };
+
 	must(x != NULL);
-	s->spare_count -= node != NULL;
+	if (node != NULL) {
+		s->spare_count--;
+		arena = x->rq.arena; /* empty, but for the chunk that it has kept */
+	}
 	/* The answer's headers behind it are written before they are read. */
 	memset(x, 0, offsetof(struct exchange, reply) + offsetof(struct reply, headers));
 	x->magic = EXCHANGE_MAGIC;
@@ -37,7 +42,7 @@ static struct exchange *exchange_new(struct http_server *s, h2o_req_t *req)
 	x->server = s;
 	x->req = req;
 	x->rq.magic = REQUEST_MAGIC;
-	arena_init(&x->rq.arena);
+	x->rq.arena = arena;
 	x->rq.server = s;
 	x->rq.thread = s->options.thread;
 	x->rq.started = now_monotonic(); /* the loop's own now is from before it slept */
@@ -54,15 +59,28 @@ static void exchange_free(struct exchange *x)
 	if (x->body_held > 0)
 		budget_add(-(int64_t) x->body_held);
 	file_sender_free(x->sender);
-	arena_fini(&x->rq.arena);
 	list_remove(&x->link);
 	x->magic = 0;
 	x->rq.magic = 0;
 	live_add(LIVE_requests, -1);
 	if (s->spare_count + 1 <= SPARE_MOST) {
+		arena_clear(&x->rq.arena);
 		list_append(&s->spare, &x->link);
 		s->spare_count++;
 	} else {
+		arena_fini(&x->rq.arena);
+		free(x);
+	}
+}
+
+void exchange_free_spare(struct http_server *s)
+{
+	struct list *node;
+
+	while ((node = list_pop(&s->spare)) != NULL) {
+		struct exchange *x = list_entry(node, struct exchange, link);
+
+		arena_fini(&x->rq.arena);
 		free(x);
 	}
 }

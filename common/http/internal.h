@@ -174,6 +174,8 @@ int exchange_on_req(h2o_handler_t *, h2o_req_t *);
 struct http_server *handler_server(h2o_handler_t *);
 void exchange_hold(struct exchange *);
 void exchange_drop(struct exchange *);
+/* Of a server that ends: those that were kept to be used again. */
+void exchange_free_spare(struct http_server *);
 /* From the negotiation on: the body of the fiber.  Its result; an answer is set. */
 int dispatch(struct request *) may_yield _must_check_;
 /* Hands the answer to h2o; the exchange lives until h2o has sent it. */

@@ -341,10 +341,8 @@ static void on_last_closed(uv_handle_t *handle)
 	struct http_server *s = handle->data;
 	void (*on_freed)(void *) = s->on_freed;
 	void *arg = s->on_freed_arg;
-	struct list *node;
 
-	while ((node = list_pop(&s->spare)) != NULL)
-		free(list_entry(node, struct exchange, link));
+	exchange_free_spare(s);
 	h2o_config_dispose(&s->config);
 	SSL_CTX_free(s->accept.ssl_ctx);
 	free(s);

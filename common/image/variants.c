@@ -73,7 +73,8 @@ static int load(struct str bytes, int width, VipsImage **ret)
 	_cleanup_(unrefp) VipsImage *eight = NULL;
 	VipsImage *kept;
 
-	/* As an option of the loader: the operation's own fail_on does not reach it in libvips 8.14. */
+	/* As an option of the loader: the operation's own fail_on does not reach it in
+	 * libvips 8.14. */
 	if (vips_thumbnail_buffer((void *) bytes.at, bytes.len, &shrunk, width, "height",
 				  ANY_HEIGHT, "size", VIPS_SIZE_DOWN, "option_string",
 				  "fail_on=truncated", NULL) != 0)

@@ -1,9 +1,9 @@
 /*
  * arrive.c - a message came: is it a job, may it run now, and where?
  *
- * The usual message goes from the reader's buffer into a host's channel without an allocation.  One that was
- * delivered before, or has an idempotency key, is first looked up in Redis: it may have ended already, or have
- * killed hosts.
+ * The usual message goes from the reader's buffer into a host's channel without an allocation.  One
+ * that was delivered before, or has an idempotency key, is first looked up in Redis: it may have
+ * ended already, or have killed hosts.
  */
 #include "queue/supervisor-internal.h"
 
@@ -18,10 +18,10 @@
 #include "queue/result.h"
 
 /* A job that ended this often with its host, alone, is not tried again. */
-#define CRASHES_MOST  3
+#define CRASHES_MOST   3
 /* After so many deaths it did not cause for certain, it runs alone. */
 #define DEATHS_TRUSTED 2
-#define LOOKUP_AGAIN  (200 * MSEC)
+#define LOOKUP_AGAIN   (200 * MSEC)
 
 /* What is sent with a job to its host. */
 static void fill(struct link_job *job, const struct flight *f, const struct task *task,
@@ -33,8 +33,8 @@ static void fill(struct link_job *job, const struct flight *f, const struct task
 	if (hard == 0)
 		hard = task->time_limit != 0 ? task->time_limit : settings.time_limit;
 	if (soft == 0)
-		soft = task->soft_time_limit != 0 ? task->soft_time_limit :
-						    settings.soft_time_limit;
+		soft = task->soft_time_limit != 0 ? task->soft_time_limit
+						  : settings.soft_time_limit;
 	*job = (struct link_job){
 		.number = f->number,
 		.generation = f->generation,
@@ -201,8 +201,9 @@ static void lookup_send(struct lookup *l)
 	if (l->asks_receipt)
 		ask(l, REDIS_WORDS(STR("GET"), buf_str(&receipt)), on_receipt);
 	if (l->asks_crashes)
-		ask(l, REDIS_WORDS(STR("HMGET"), keys->crash, id,
-				   arena_printf(&l->arena, "%.*s:alone", STR_ARG(id))),
+		ask(l,
+		    REDIS_WORDS(STR("HMGET"), keys->crash, id,
+				arena_printf(&l->arena, "%.*s:alone", STR_ARG(id))),
 		    on_crashes);
 	lookup_answered(l, 0); /* ours: so that no answer before this is the last one */
 }

@@ -10,7 +10,8 @@
 
 static int inflate_zlib(struct arena *arena, struct str packed, struct str *ret)
 {
-	/* The size is not told: grows until it fits.  Old pieces stay in the arena, at most as much again. */
+	/* The size is not told: grows until it fits.  Old pieces stay in the arena, at most as much
+	 * again. */
 	for (size_t room = MAX(packed.len * 4, 4 * KIB);; room *= 4) {
 		char *to = arena_alloc(arena, MIN(room, BODY_MOST));
 		uLongf len = MIN(room, BODY_MOST);

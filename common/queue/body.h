@@ -2,8 +2,9 @@
  * body.h - what is inside an envelope: decoded in the host, where the job runs.
  *
  * base64 (or plain text, when body_encoding does not say base64) -> decompressed -> JSON
- * [args, kwargs, embed].  zlib ("application/x-gzip", which is a zlib stream) and zstd are known; any
- * other compression or content type is refused with its name.  Sizes are bounded before and after.
+ * [args, kwargs, embed].  zlib ("application/x-gzip", which is a zlib stream) and zstd are known;
+ * any other compression or content type is refused with its name.  Sizes are bounded before and
+ * after.
  */
 #ifndef QUEUE_BODY_H
 #define QUEUE_BODY_H
@@ -22,8 +23,9 @@ struct body {
 };
 
 /*
- * 0, or -EINVAL with the reason.  A body that asks for what comes after the job (callbacks, errbacks, chain,
- * chord) is refused as well: running it and forgetting the rest would lose jobs silently.
+ * 0, or -EINVAL with the reason.  A body that asks for what comes after the job (callbacks,
+ * errbacks, chain, chord) is refused as well: running it and forgetting the rest would lose jobs
+ * silently.
  */
 int body_parse(struct arena *, struct str text, struct body *ret) _must_check_;
 

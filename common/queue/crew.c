@@ -61,10 +61,10 @@ struct host {
 
 	uint64_t beats;
 	usec_t beat_at;
-	bool is_watched;   /* alone: its job's task is a shared one */
-	usec_t limit_at;   /* alone: when its job has had its time; USEC_NEVER */
+	bool is_watched; /* alone: its job's task is a shared one */
+	usec_t limit_at; /* alone: when its job has had its time; USEC_NEVER */
 
-	usec_t window_at;  /* of the credit's measurement */
+	usec_t window_at; /* of the credit's measurement */
 	unsigned window_done, window_out;
 };
 
@@ -374,12 +374,11 @@ static int spawn(struct host *h)
 		return fail(r, "no memory to share with a host");
 	fd = h->page.fd;
 	(void) snprintf(slots, sizeof(slots), "%u", h->is_alone ? 1 : c->o.slots);
-	r = process_start(c->o.loop, &h->process,
-			  &(struct process_options){ .file = "/proc/self/exe",
-						     .argv = argv,
-						     .more_fds = &fd,
-						     .more_count = 1 },
-			  on_exit_seen, h);
+	r = process_start(
+		c->o.loop, &h->process,
+		&(struct process_options){
+			.file = "/proc/self/exe", .argv = argv, .more_fds = &fd, .more_count = 1 },
+		on_exit_seen, h);
 	if (r < 0) {
 		crashpage_fini(&h->page);
 		return fail(r, "a host cannot be started: %s", error_sentence(r));
@@ -601,8 +600,8 @@ void crew_pushed(struct crew *c, unsigned host, const struct link_pushed *answer
 {
 	must(host < c->count);
 	if (c->hosts[host].sm.state == HOST_READY)
-		channel_send(c->hosts[host].channel, LINK_PUSHED,
-			     str_make(answer, sizeof(*answer)), STR_NULL);
+		channel_send(c->hosts[host].channel, LINK_PUSHED, str_make(answer, sizeof(*answer)),
+			     STR_NULL);
 }
 
 /* The watch. */

@@ -2,21 +2,25 @@
  * crew.h - the host processes of a supervisor: started, fed, watched, buried.
  *
  *              exec                READY              kill, or it dies
- *   [ABSENT] --------> STARTING ----------> READY ---------------------> DYING --> ABSENT (again after a wait)
+ *   [ABSENT] --------> STARTING ----------> READY ---------------------> DYING --> ABSENT (again
+ * after a wait)
  *
- * Shared hosts run up to `slots` jobs each.  Their credit (jobs out to one) is 2 x slots while jobs last
- * longer than about a millisecond and doubles up to 256 while they are shorter: the time a job takes is
- * slots in use x time / jobs ended, measured over windows of 20 ms.  Alone hosts run one job; they are
- * started when one is needed.  A suspect (queue/flight.h) runs in an alone host whatever its task says.
+ * Shared hosts run up to `slots` jobs each.  Their credit (jobs out to one) is 2 x slots while jobs
+ * last longer than about a millisecond and doubles up to 256 while they are shorter: the time a job
+ * takes is slots in use x time / jobs ended, measured over windows of 20 ms.  Alone hosts run one
+ * job; they are started when one is needed.  A suspect (queue/flight.h) runs in an alone host
+ * whatever its task says.
  *
  * Jobs that find no place wait here, each with its frame.
  *
- * A death is complete when the process is waited for *and* its channel was read to the end: an outcome that
- * it managed to write counts.  Then each job that was out to it gets an end: not started -> UNSTARTED;
- * started, and the only one -> GUILTY; one of several -> SUSPECT; killed for its hard time limit -> TIMED_OUT.
+ * A death is complete when the process is waited for *and* its channel was read to the end: an
+ * outcome that it managed to write counts.  Then each job that was out to it gets an end: not
+ * started -> UNSTARTED; started, and the only one -> GUILTY; one of several -> SUSPECT; killed for
+ * its hard time limit -> TIMED_OUT.
  *
- * The watch: a shared host (or a suspect of a shared task) whose beat (queue/crashpage.h) stands still for 2 s
- * is killed; the clock of a supervisor that was itself stopped does not count against anybody.
+ * The watch: a shared host (or a suspect of a shared task) whose beat (queue/crashpage.h) stands
+ * still for 2 s is killed; the clock of a supervisor that was itself stopped does not count against
+ * anybody.
  */
 #ifndef QUEUE_CREW_H
 #define QUEUE_CREW_H
@@ -45,8 +49,8 @@ struct crew_callbacks {
 struct crew_options {
 	struct loop *loop;
 	struct flights *flights;
-	unsigned shared, alone;      /* how many hosts */
-	unsigned slots;              /* of a shared one */
+	unsigned shared, alone; /* how many hosts */
+	unsigned slots;         /* of a shared one */
 	const struct crew_callbacks *callbacks;
 	void *arg;
 };
@@ -63,13 +67,13 @@ unsigned crew_room(const struct crew *);
 unsigned crew_out(const struct crew *);           /* at hosts */
 unsigned crew_alone_waiting(const struct crew *); /* for an alone host */
 bool crew_is_short_of_alone(const struct crew *); /* more of them wait than is good for anybody */
-unsigned crew_most(const struct crew_options *);  /* room at its largest: for the size of the pool */
+unsigned crew_most(const struct crew_options *); /* room at its largest: for the size of the pool */
 
 void crew_flush(struct crew *); /* writes frames now */
 void crew_pushed(struct crew *, unsigned host, const struct link_pushed *);
 
-/* No job is out any more, or all are to be cut off: hosts end (killed when `is_forced`), none is started
- * again.  on_closed runs when the last has been waited for; the crew is gone then. */
+/* No job is out any more, or all are to be cut off: hosts end (killed when `is_forced`), none is
+ * started again.  on_closed runs when the last has been waited for; the crew is gone then. */
 void crew_close(struct crew *, bool is_forced, void (*on_closed)(void *arg), void *arg);
 
 #endif

@@ -19,10 +19,14 @@ void dead_letter_record(struct buf *out, const struct dead_letter *l)
 	const struct {
 		struct str key, value;
 	} members[] = {
-		{ STR("letter"), str_c(l->name) }, { STR("reason"), l->reason },
-		{ STR("at"), STR("") },		   { STR("queue"), l->queue },
-		{ STR("list"), l->list },	   { STR("task"), l->task },
-		{ STR("id"), l->id },		   { STR("worker"), l->worker },
+		{ STR("letter"), str_c(l->name) },
+		{ STR("reason"), l->reason },
+		{ STR("at"), STR("") },
+		{ STR("queue"), l->queue },
+		{ STR("list"), l->list },
+		{ STR("task"), l->task },
+		{ STR("id"), l->id },
+		{ STR("worker"), l->worker },
 	};
 	struct json_writer w;
 
@@ -33,9 +37,9 @@ void dead_letter_record(struct buf *out, const struct dead_letter *l)
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
 		json_put_key(&w, members[i].key);
 		/* Names and reasons may carry bytes of a message that is no text. */
-		json_put_str(&w, str_eq(members[i].key, STR("at")) ?
-					 buf_str(&at) :
-					 utf8_repair(&arena, members[i].value));
+		json_put_str(&w, str_eq(members[i].key, STR("at"))
+					 ? buf_str(&at)
+					 : utf8_repair(&arena, members[i].value));
 	}
 	json_put_key(&w, STR("attempts"));
 	json_put_i64(&w, l->attempts);

@@ -10,6 +10,7 @@
 struct host;
 
 /* A host's: frames to the supervisor. */
-int producer_new_in_host(struct loop *, struct db *, struct host *, struct producer **ret) _must_check_;
+int producer_new_in_host(struct loop *, struct db *, struct host *, struct producer **ret)
+	_must_check_;
 
 #endif

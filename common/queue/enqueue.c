@@ -94,7 +94,8 @@ static int make_id(const struct enqueue_options *o, char id[ENQUEUE_ID])
 }
 
 int enqueue(struct producer *p, struct db_tx *tx, struct arena *arena, const struct task *task,
-	    struct str kwargs, const struct enqueue_options *options, struct enqueued **ret_enqueued)
+	    struct str kwargs, const struct enqueue_options *options,
+	    struct enqueued **ret_enqueued)
 {
 	static const struct enqueue_options usual;
 	const struct enqueue_options *o = options == NULL ? &usual : options;
@@ -178,10 +179,9 @@ int producer_new(const struct producer_options *o, struct producer **ret)
 
 	p->redis = o->redis;
 	if (o->has_relay) {
-		r = relay_open(&(struct relay_options){ .loop = o->loop,
-							.db = o->db,
-							.redis = o->redis },
-			       &p->relay);
+		r = relay_open(
+			&(struct relay_options){ .loop = o->loop, .db = o->db, .redis = o->redis },
+			&p->relay);
 		if (r < 0) {
 			producer_free(p);
 			return r;

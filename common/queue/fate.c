@@ -1,8 +1,9 @@
 /*
  * fate.c - a job ended: acknowledged, with a result, tried again, dead, given back.
  *
- * Whatever has effects is one script (queue/scripts.h).  What it takes to write another message or a dead
- * letter is read from the in-flight list first (lane_read): nothing of it is kept in memory meanwhile.
+ * Whatever has effects is one script (queue/scripts.h).  What it takes to write another message or
+ * a dead letter is read from the in-flight list first (lane_read): nothing of it is kept in memory
+ * meanwhile.
  */
 #include "queue/supervisor-internal.h"
 
@@ -70,8 +71,8 @@ static void end_by_script(struct supervisor *s, struct flight *f, const struct e
 	if (e->letter != NULL)
 		(void) snprintf(now, sizeof(now), "%" PRId64, now_realtime() / MSEC);
 	{
-		const struct str keys[] = { k->live,	     buf_str(&of_id), buf_str(&of_key),
-					    buf_str(&result), k->crash,	      k->dead,
+		const struct str keys[] = { k->live,          buf_str(&of_id), buf_str(&of_key),
+					    buf_str(&result), k->crash,        k->dead,
 					    k->letters };
 		const struct str args[] = {
 			e->id,
@@ -155,9 +156,9 @@ static void store(struct storing *w)
 	r = redis_send(w->s->results,
 		       REDIS_WORDS(STR("SET"), buf_str(&key), w->e.document, STR("EX"), ttl()),
 		       on_stored, w);
-	if (r == 0 && redis_send(w->s->results,
-				 REDIS_WORDS(STR("PUBLISH"), buf_str(&key), w->e.document), NULL,
-				 NULL) < 0)
+	if (r == 0 &&
+	    redis_send(w->s->results, REDIS_WORDS(STR("PUBLISH"), buf_str(&key), w->e.document),
+		       NULL, NULL) < 0)
 		log_debug("a result could not be published, ignoring: it is stored");
 	if (r < 0)
 		on_stored(w, r, NULL);
@@ -200,8 +201,9 @@ static void end_badly(struct supervisor *s, struct flight *f, const struct messa
 {
 	_cleanup_(buf_fini) struct buf document = BUF_INIT;
 	_cleanup_(arena_fini) struct arena arena;
-	struct ending e = { .document = STR(""), .receipt = STR("E"), .letter = letter,
-			    .record = record };
+	struct ending e = {
+		.document = STR(""), .receipt = STR("E"), .letter = letter, .record = record
+	};
 	struct result_about about;
 
 	arena_init(&arena);
@@ -325,8 +327,7 @@ static void schedule(struct supervisor *s, struct flight *f, struct str how, int
 	schedule_member(&member, lane_step(lane), message);
 	queue_key_result(&result, id);
 	(void) snprintf(when, sizeof(when), "%" PRId64, ms);
-	lane_run(lane, f, SCRIPT_SCHEDULE,
-		 REDIS_WORDS(lane_keys(lane)->schedule, buf_str(&result)),
+	lane_run(lane, f, SCRIPT_SCHEDULE, REDIS_WORDS(lane_keys(lane)->schedule, buf_str(&result)),
 		 REDIS_WORDS(how, str_c(when), buf_str(&member), document, ttl()), on_scheduled, w);
 }
 
@@ -412,7 +413,8 @@ static void retry(struct fate *w, struct flight *f, const struct message *m,
 	log_event(LOG_INFO, "job failed, trying again", LOG_STR("reason", str_c(w->reason)),
 		  LOG_STR("task", message_text(&w->arena, m, MESSAGE_TASK)), LOG_STR("id", id),
 		  LOG_INT("attempt", w->failure.attempt), LOG_INT("wait_ms", wait / MSEC));
-	/* With results elsewhere the state of a retry is news only: it is told, and not waited for. */
+	/* With results elsewhere the state of a retry is news only: it is told, and not waited for.
+	 */
 	if (w->s->results != NULL && document.len > 0)
 		supervisor_tell(w->s, id, buf_str(&document));
 	schedule(w->s, f, STR("in"), wait / MSEC, buf_str(&next), id,
@@ -461,8 +463,8 @@ static void on_counted(void *arg, struct flight *f, int error, const struct redi
 		why = arena_printf(&w->arena, "killed its worker %" PRId64 " times: %s",
 				   reply->elements[1].integer, w->reason)
 			      .at;
-		fate_bury(w->s, f, &m, m.retries + reply->elements[0].integer,
-			  &result_worker_lost, why);
+		fate_bury(w->s, f, &m, m.retries + reply->elements[0].integer, &result_worker_lost,
+			  why);
 	} else {
 		arrive_again(w->s, f, &m, (unsigned) reply->elements[0].integer);
 	}

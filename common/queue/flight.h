@@ -1,15 +1,18 @@
 /*
  * flight.h - the jobs that a supervisor holds: one small record each, in a pool of fixed size.
  *
- * No payload: the message stays in Redis.  Only a job that waits for a place in a host keeps its frame here.
- * A record is named by its number and a generation that changes when it is freed, so that a late outcome of
- * a job that is no longer ours finds nobody.
+ * No payload: the message stays in Redis.  Only a job that waits for a place in a host keeps its
+ * frame here. A record is named by its number and a generation that changes when it is freed, so
+ * that a late outcome of a job that is no longer ours finds nobody.
  *
  *           arrived                    sent                 outcome
- *   [FREE] --------> LOOKED_UP / WAITING ----> OUT ------------> DONE       acknowledged by LTRIM or LSET
+ *   [FREE] --------> LOOKED_UP / WAITING ----> OUT ------------> DONE       acknowledged by LTRIM
+ * or LSET
  *                          |                    |    \
- *                          |                    |     `--------> ENDING     a script decides its end
- *                          `-- the same --------+--------------> ENDING -> FREE, or WAITING again (suspects)
+ *                          |                    |     `--------> ENDING     a script decides its
+ * end
+ *                          `-- the same --------+--------------> ENDING -> FREE, or WAITING again
+ * (suspects)
  */
 #ifndef QUEUE_FLIGHT_H
 #define QUEUE_FLIGHT_H
@@ -30,20 +33,20 @@ enum flight_state {
 
 struct flight {
 	uint32_t number, generation;
-	uint8_t state;      /* enum flight_state */
-	bool is_lost;       /* no longer in our list: whatever becomes of it is dropped */
-	bool is_suspect;    /* runs alone */
-	bool is_acked;      /* DONE: the acknowledgement has been sent */
-	bool is_outbox;     /* came through job_outbox */
-	bool is_counted;    /* has entries in the hash of crashes */
+	uint8_t state;   /* enum flight_state */
+	bool is_lost;    /* no longer in our list: whatever becomes of it is dropped */
+	bool is_suspect; /* runs alone */
+	bool is_acked;   /* DONE: the acknowledgement has been sent */
+	bool is_outbox;  /* came through job_outbox */
+	bool is_counted; /* has entries in the hash of crashes */
 	bool wants_result;
 	uint16_t lane, host, task;
-	uint64_t place;     /* in the lane's ring */
-	uint64_t identity;  /* hash of its id */
-	uint32_t next;      /* the pool's and a resync's chains */
-	usec_t hard_limit;  /* duration; 0: none */
-	struct list link;   /* WAITING: the line; DONE and not acked: the lane's list of late ones */
-	char *frame;        /* malloc'ed */
+	uint64_t place;    /* in the lane's ring */
+	uint64_t identity; /* hash of its id */
+	uint32_t next;     /* the pool's and a resync's chains */
+	usec_t hard_limit; /* duration; 0: none */
+	struct list link;  /* WAITING: the line; DONE and not acked: the lane's list of late ones */
+	char *frame;       /* malloc'ed */
 	size_t frame_len;
 };
 
@@ -51,7 +54,8 @@ struct flights {
 	struct flight *at;
 	uint32_t count, used;
 	uint32_t free;  /* first of the chain of freed ones */
-	uint32_t fresh; /* from here on never used: not touched, so that a large pool costs nothing */
+	uint32_t fresh; /* from here on never used: not touched, so that a large pool costs nothing
+			 */
 };
 
 void flights_init(struct flights *, uint32_t count);

@@ -14,9 +14,9 @@
 #include "base/world.h"
 #include "queue/supervisor-internal.h"
 
-#define PERIOD      (1 * SEC)
-#define FILE_FRESH  (5 * SEC)
-#define POLL_FRESH  (15 * SEC)
+#define PERIOD     (1 * SEC)
+#define FILE_FRESH (5 * SEC)
+#define POLL_FRESH (15 * SEC)
 
 static const char *path;
 
@@ -55,8 +55,7 @@ void health_write(struct supervisor *s)
 	usec_t worst;
 	FILE *file;
 
-	if (path[0] == '\0' || s->lane_count == 0 ||
-	    loop_now(s->loop) - s->health_at < PERIOD)
+	if (path[0] == '\0' || s->lane_count == 0 || loop_now(s->loop) - s->health_at < PERIOD)
 		return;
 	s->health_at = loop_now(s->loop);
 	worst = slowest(s, &open);

@@ -13,7 +13,8 @@ struct host;
 void host_progress(struct job *, struct str value);
 
 /* Sends a message to be pushed; without an answer, or waiting for it (yields; 0 or negative). */
-void host_push(struct host *, struct link_push *, struct str queue, struct str id, struct str message);
+void host_push(struct host *, struct link_push *, struct str queue, struct str id,
+	       struct str message);
 int host_push_waited(struct host *, struct link_push *, struct str queue, struct str id,
 		     struct str message) may_yield _must_check_;
 

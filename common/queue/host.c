@@ -187,8 +187,7 @@ void host_progress(struct job *job, struct str value)
 	struct host_job *hj = container_of(job, struct host_job, job);
 	_cleanup_(buf_fini) struct buf document = BUF_INIT, payload = BUF_INIT;
 	struct result_about about = about_of(hj);
-	struct link_outcome head = { .number = hj->head.number,
-				     .generation = hj->head.generation };
+	struct link_outcome head = { .number = hj->head.number, .generation = hj->head.generation };
 	struct str texts[2];
 
 	if ((hj->head.flags & LINK_WANTS_RESULT) == 0)
@@ -264,8 +263,7 @@ static int run(void *arg)
 	open_job(hj);
 	hj->log.what = "job";
 	memcpy(hj->log.id, job->id.at, MIN(job->id.len, sizeof(hj->log.id) - 1));
-	memcpy(hj->log.name, job->task->name,
-	       strnlen(job->task->name, sizeof(hj->log.name) - 1));
+	memcpy(hj->log.name, job->task->name, strnlen(job->task->name, sizeof(hj->log.name) - 1));
 	fiber_set_log_context(fiber_current(), &hj->log);
 	r = open_body(hj, &body);
 	if (r < 0) {
@@ -319,8 +317,7 @@ static bool start(struct host *h, struct host_job *hj)
 static void start_next(struct host *h)
 {
 	while (h->running < h->slots && !list_is_empty(&h->waiting)) {
-		struct host_job *hj =
-			list_entry(list_first(&h->waiting), struct host_job, link);
+		struct host_job *hj = list_entry(list_first(&h->waiting), struct host_job, link);
 
 		if (!start(h, hj))
 			return;
@@ -374,9 +371,9 @@ static int take_pushed(struct host *h, struct str payload)
 static void on_frame(void *arg, uint8_t kind, struct str payload)
 {
 	struct host *h = arg;
-	int r = kind == LINK_JOB    ? take_job(h, payload) :
-		kind == LINK_PUSHED ? take_pushed(h, payload) :
-				      fail(-EPROTO, "a frame of kind %d", kind);
+	int r = kind == LINK_JOB      ? take_job(h, payload)
+		: kind == LINK_PUSHED ? take_pushed(h, payload)
+				      : fail(-EPROTO, "a frame of kind %d", kind);
 
 	/* Nothing that comes after can be trusted; the supervisor starts another. */
 	if (r < 0) {
@@ -392,7 +389,8 @@ static void on_chunk(void *arg)
 
 static void on_end(void *arg _unused_, int error _unused_)
 {
-	/* The jobs in hand are somebody else's by now: each further step would only be done twice. */
+	/* The jobs in hand are somebody else's by now: each further step would only be done twice.
+	 */
 	_exit(EXIT_SUCCESS);
 }
 
@@ -514,8 +512,8 @@ int host_main(const struct worker_program *program, int argc, char **argv)
 	int r;
 
 	process_child_setup();
-	/* A host that computes does not see the channel's end: it must not outlive its supervisor.  Signals
-	 * to the whole group (Ctrl-C) are the supervisor's to act upon. */
+	/* A host that computes does not see the channel's end: it must not outlive its supervisor.
+	 * Signals to the whole group (Ctrl-C) are the supervisor's to act upon. */
 	must(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
 	must(signal(SIGTERM, SIG_IGN) != SIG_ERR && signal(SIGINT, SIG_IGN) != SIG_ERR);
 	/* What the bodies start must not hold the channel open. */

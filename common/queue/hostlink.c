@@ -14,9 +14,9 @@ void link_add_job(struct buf *out, const struct link_job *job, const struct mess
 
 	head.escaped = m->escaped;
 	for (int i = 0; i < MESSAGE_TEXTS; i++)
-		head.text_len[i] = (NEEDED >> i & 1) == 0 || str_is_null(m->text[i]) ?
-					   LINK_ABSENT :
-					   (uint32_t) m->text[i].len;
+		head.text_len[i] = (NEEDED >> i & 1) == 0 || str_is_null(m->text[i])
+					   ? LINK_ABSENT
+					   : (uint32_t) m->text[i].len;
 	buf_add(out, &head, sizeof(head));
 	for (int i = 0; i < MESSAGE_TEXTS; i++)
 		if (head.text_len[i] != LINK_ABSENT)

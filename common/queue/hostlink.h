@@ -1,6 +1,6 @@
 /*
- * hostlink.h - what a supervisor and a host say to each other: frames of loop/channel.h on the socketpair,
- * numbers in the machine's own order (both ends are this program).
+ * hostlink.h - what a supervisor and a host say to each other: frames of loop/channel.h on the
+ * socketpair, numbers in the machine's own order (both ends are this program).
  *
  *   supervisor -> host   JOB          a job to run: the head below, its texts, the body as it came
  *                        PUSHED       the answer to a PUSH that asked for one
@@ -9,8 +9,8 @@
  *                        STATE         a state of the job's own while it runs (progress)
  *                        PUSH          a message to be pushed for a task's body
  *
- * A job is named by the number and generation of its flight.  Several texts in one piece are "packed": a u32
- * length each (LINK_ABSENT: none) followed by their bytes, one after another.
+ * A job is named by the number and generation of its flight.  Several texts in one piece are
+ * "packed": a u32 length each (LINK_ABSENT: none) followed by their bytes, one after another.
  */
 #ifndef QUEUE_HOSTLINK_H
 #define QUEUE_HOSTLINK_H
@@ -32,11 +32,12 @@ enum link_job_flags {
 
 struct link_job {
 	uint32_t number, generation;
-	uint16_t task, flags, queue; /* queue: place in the list of queues that both ends were given */
-	uint16_t deaths;             /* deliveries that ended with a dead process */
+	uint16_t task, flags,
+		queue;   /* queue: place in the list of queues that both ends were given */
+	uint16_t deaths; /* deliveries that ended with a dead process */
 	uint32_t retries;
-	uint32_t escaped;            /* as in struct message */
-	int64_t hard_limit, soft_limit; /* durations in usec; 0: none */
+	uint32_t escaped;                 /* as in struct message */
+	int64_t hard_limit, soft_limit;   /* durations in usec; 0: none */
 	uint32_t text_len[MESSAGE_TEXTS]; /* in the order of enum message_field; LINK_ABSENT */
 };
 
@@ -59,9 +60,9 @@ struct link_outcome {
 
 enum link_failure_kind {
 	LINK_FAILED_ERROR,
-	LINK_FAILED_BODY,      /* the message could not be decoded: dead at once */
-	LINK_FAILED_SOFT,      /* its soft time limit */
-	LINK_FAILED_HARD,      /* its hard time limit */
+	LINK_FAILED_BODY, /* the message could not be decoded: dead at once */
+	LINK_FAILED_SOFT, /* its soft time limit */
+	LINK_FAILED_HARD, /* its hard time limit */
 };
 
 struct link_failure {
@@ -70,7 +71,7 @@ struct link_failure {
 	uint32_t attempt;
 	int32_t retry_times;
 	int64_t retry_first, retry_most;
-	int64_t limit;    /* of the time limit that was passed, in usec */
+	int64_t limit; /* of the time limit that was passed, in usec */
 };
 
 /* struct link_push, then packed: queue, id, message. */

@@ -50,20 +50,24 @@ void job_progress(struct job *job, struct str json)
 }
 
 /*
- * The receipt's row is written first: who comes second waits at it until the first one's transaction has
- * ended, and then knows.
+ * The receipt's row is written first: who comes second waits at it until the first one's
+ * transaction has ended, and then knows.
  */
 int job_effect_begin(struct job *job, struct db_tx *ret)
 {
-	static const struct db_statement take = { .sql = STR_INIT(
-		"INSERT INTO job_receipt (key) VALUES ($1) ON CONFLICT (key) DO NOTHING RETURNING key") };
-	static const struct db_statement look = { .sql = STR_INIT(
-		"SELECT result FROM job_receipt WHERE key = $1") };
+	static const struct db_statement take = {
+		.sql = STR_INIT(
+			"INSERT INTO job_receipt (key) VALUES ($1) ON CONFLICT (key) DO NOTHING RETURNING key")
+	};
+	static const struct db_statement look = {
+		.sql = STR_INIT("SELECT result FROM job_receipt WHERE key = $1")
+	};
 	struct db_rows rows;
 	int r;
 
 	OBJ_CHECK(job, JOB_MAGIC);
-	*ret = (struct db_tx) DB_TX_INIT; /* in its place from the start: an open one cannot be moved */
+	*ret = (struct db_tx)
+		DB_TX_INIT; /* in its place from the start: an open one cannot be moved */
 	r = db_begin(job->db, ret);
 	if (r == 0)
 		r = db_tx_query(ret, &job->arena, &take, DB_VALUES(job->key), &rows);
@@ -83,8 +87,9 @@ int job_effect_begin(struct job *job, struct db_tx *ret)
 
 int job_effect_commit(struct job *job, struct db_tx *tx)
 {
-	static const struct db_statement store = { .sql = STR_INIT(
-		"UPDATE job_receipt SET result = $2 WHERE key = $1") };
+	static const struct db_statement store = {
+		.sql = STR_INIT("UPDATE job_receipt SET result = $2 WHERE key = $1")
+	};
 	struct db_rows rows;
 	int r = 0;
 

@@ -66,8 +66,8 @@ int queue_keys_init(struct queue_keys *k, struct arena *arena, struct str queue)
 	if (r < 0)
 		return r;
 	k->queue = arena_str(arena, queue);
-	p = has_hash_tag(queue) ? arena_printf(arena, "apium:%.*s:", STR_ARG(queue)) :
-				  arena_printf(arena, "apium:{%.*s}:", STR_ARG(queue));
+	p = has_hash_tag(queue) ? arena_printf(arena, "apium:%.*s:", STR_ARG(queue))
+				: arena_printf(arena, "apium:{%.*s}:", STR_ARG(queue));
 	k->prefix = p;
 	for (int i = 0; i < QUEUE_STEPS; i++)
 		k->lists[i] = arena_printf(arena, "%.*s%s", STR_ARG(queue), steps[i].suffix);

@@ -2,22 +2,24 @@
  * keys.h - the name of every Redis key of a queue, in one place.
  *
  *   <queue>, <queue>\x06\x163, …6, …9      LIST  what waits, by priority step; Celery's own lists
- *   apium:{<queue>}:fly:<token>            LIST  in flight: taken by one lane of one worker (queue/lane.h);
+ *   apium:{<queue>}:fly:<token>            LIST  in flight: taken by one lane of one worker
+ * (queue/lane.h);
  *                                                '' is a job that finished before an older one.
  *                                                STRING: it was taken away from that lane
  *   apium:{<queue>}:workers                HASH  token -> lease counter (queue/lease.h)
- *   apium:{<queue>}:schedule               ZSET  step:unique:message, by due time in ms (queue/schedule.h)
- *   apium:{<queue>}:crash                  HASH  id -> deliveries that ended with a dead process; id + ":alone"
- *                                                -> those that ran alone; id + ":in" -> token it runs alone under
- *   apium:{<queue>}:dead                   ZSET  letter -> ms of its death (queue/dead.h)
- *   apium:{<queue>}:letters                HASH  letter -> record; letter + ":raw" -> the message's own bytes
- *   apium:{<queue>}:live                   HASH  id -> 1: outbox jobs that Redis holds (queue/outbox.h)
- *   apium:{<queue>}:receipt:<key>          STRING how a job ended, for an hour
- *   apium:{<queue>}:epoch                  STRING random; gone or another: Redis lost its data
- *   celery-task-meta-<id>                  STRING result (queue/result.h)
+ *   apium:{<queue>}:schedule               ZSET  step:unique:message, by due time in ms
+ * (queue/schedule.h) apium:{<queue>}:crash                  HASH  id -> deliveries that ended with
+ * a dead process; id + ":alone"
+ *                                                -> those that ran alone; id + ":in" -> token it
+ * runs alone under apium:{<queue>}:dead                   ZSET  letter -> ms of its death
+ * (queue/dead.h) apium:{<queue>}:letters                HASH  letter -> record; letter + ":raw" ->
+ * the message's own bytes apium:{<queue>}:live                   HASH  id -> 1: outbox jobs that
+ * Redis holds (queue/outbox.h) apium:{<queue>}:receipt:<key>          STRING how a job ended, for
+ * an hour apium:{<queue>}:epoch                  STRING random; gone or another: Redis lost its
+ * data celery-task-meta-<id>                  STRING result (queue/result.h)
  *
- * A queue whose name carries a hash tag of its own ("{img}.thumbs") has keys without braces around it, so
- * that all of a queue lies in one slot of a cluster either way.
+ * A queue whose name carries a hash tag of its own ("{img}.thumbs") has keys without braces around
+ * it, so that all of a queue lies in one slot of a cluster either way.
  */
 #ifndef QUEUE_KEYS_H
 #define QUEUE_KEYS_H
@@ -45,8 +47,9 @@ struct queue_keys {
 int queue_keys_init(struct queue_keys *, struct arena *, struct str queue) _must_check_;
 
 /*
- * The keys of any queue, by name, made once each: for those who push to queues that they do not consume.  Names
- * come from rows and options, so their number is bounded: -E_BAD_SETTING beyond QUEUE_BOOK_MOST.
+ * The keys of any queue, by name, made once each: for those who push to queues that they do not
+ * consume.  Names come from rows and options, so their number is bounded: -E_BAD_SETTING beyond
+ * QUEUE_BOOK_MOST.
  */
 #define QUEUE_BOOK_MOST 1024
 struct queue_book {
@@ -55,7 +58,8 @@ struct queue_book {
 };
 void queue_book_init(struct queue_book *);
 void queue_book_fini(struct queue_book *);
-int queue_book_find(struct queue_book *, struct str name, const struct queue_keys **ret) _must_check_;
+int queue_book_find(struct queue_book *, struct str name, const struct queue_keys **ret)
+	_must_check_;
 
 /* These append to a buf. */
 void queue_key_fly(struct buf *, const struct queue_keys *, struct str token);

@@ -29,9 +29,9 @@ struct lane_batch {
 };
 
 struct lane_ack {
-	unsigned left;  /* replies */
-	uint64_t head;  /* what the prefix reached with it */
-	unsigned late;  /* flights acknowledged out of order */
+	unsigned left; /* replies */
+	uint64_t head; /* what the prefix reached with it */
+	unsigned late; /* flights acknowledged out of order */
 	size_t need;
 };
 
@@ -55,9 +55,11 @@ struct lane {
 	unsigned incarnation;
 	uint64_t epoch; /* grows with each loss; answers to older batches are ignored */
 	char token[96];
-	char old_token[96]; /* whose list is being taken; "": none.  Kept until that is known to have happened */
-	struct buf fly; /* key */
-	struct buf block, moves, touch; /* commands, ready to be sent; `moves` holds LANE_BATCH - 1 */
+	char old_token[96]; /* whose list is being taken; "": none.  Kept until that is known to
+			       have happened */
+	struct buf fly;     /* key */
+	struct buf block, moves,
+		touch; /* commands, ready to be sent; `moves` holds LANE_BATCH - 1 */
 	size_t move_len;
 	int64_t lease;     /* the counter we know of */
 	usec_t renewed_at; /* when the renewal was sent that Redis confirmed last */
@@ -70,13 +72,14 @@ struct lane {
 	bool is_dry;
 	usec_t polled_at;
 
-	/* The ring: places [head, tail) are in the list; [confirmed, head) are on their way out of it. */
+	/* The ring: places [head, tail) are in the list; [confirmed, head) are on their way out of
+	 * it. */
 	uint32_t *ring;
 	size_t ring_cap;
 	uint64_t confirmed, head, tail;
 	size_t blanks; /* '' in [head, tail) */
 
-	struct list late;         /* flights finished out of order, not acknowledged yet */
+	struct list late; /* flights finished out of order, not acknowledged yet */
 	size_t late_count;
 	struct lane_line late_sent;
 	struct lane_ack acks[8]; /* flushes under way */
@@ -110,7 +113,7 @@ uint64_t lane_identity(const struct message *);
 /* lane_ack.c */
 void ack_init(struct lane *);
 void ack_fini(struct lane *);
-void ack_lost(struct lane *);   /* nothing that was sent will be answered */
+void ack_lost(struct lane *);                      /* nothing that was sent will be answered */
 void ack_drop_ops(struct lane *, struct flight *); /* its operations end with -E_LOST */
 
 /* lane_resync.c */

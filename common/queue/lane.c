@@ -38,7 +38,7 @@ static void lane_invariant(const struct sm *sm)
 static void format_commands(struct lane *l)
 {
 	struct str list = l->o.keys->lists[l->o.step], fly = buf_str(&l->fly);
-	const struct str block[] = { STR("BLMOVE"), list,	  fly,
+	const struct str block[] = { STR("BLMOVE"), list,         fly,
 				     STR("RIGHT"),  STR("RIGHT"), STR(BLOCK_SECONDS) };
 	const struct str move[] = { STR("LMOVE"), list, fly, STR("RIGHT"), STR("RIGHT") };
 	const struct str touch[] = { STR("HSETNX"), l->o.keys->workers, str_c(l->token), STR("1") };
@@ -204,7 +204,8 @@ void lane_break(struct lane *l, const char *why)
 	log_info("lane %s: %s, resyncing", l->label, why);
 	l->epoch++;
 	sm_move(&l->sm, LANE_WAITING);
-	/* The connections' return moves it on; when they are there, it was a refusal: not at once again. */
+	/* The connections' return moves it on; when they are there, it was a refusal: not at once
+	 * again. */
 	if (l->has_acks && redis_is_ready(l->fetch))
 		timer_start(l->o.loop, &l->retry, loop_now(l->o.loop) + RETRY_WAIT, on_retry);
 }
@@ -239,6 +240,8 @@ void lane_refused(struct lane *l, int error, const struct redis_reply *reply)
 {
 	struct str text;
 
+	if (l->is_closing)
+		return; /* the shared connection may be gone already */
 	if (error < 0) {
 		/* A lost connection says so itself, after its last answer. */
 		if (l->has_acks && redis_is_ready(l->o.acks) && redis_is_ready(l->fetch))
@@ -400,7 +403,8 @@ void lane_stop(struct lane *l)
 	if (l->batch_count == 0 || l->client == 0 || !redis_is_ready(l->o.acks))
 		return;
 	(void) snprintf(client, sizeof(client), "%lld", (long long) l->client);
-	/* Ends the wait as its timeout would.  Not heard (it did not wait yet): asked again by the owner. */
+	/* Ends the wait as its timeout would.  Not heard (it did not wait yet): asked again by the
+	 * owner. */
 	if (redis_send(l->o.acks, REDIS_WORDS(STR("CLIENT"), STR("UNBLOCK"), str_c(client)), NULL,
 		       NULL) < 0)
 		log_debug("lane %s: could not be unblocked, ignoring", l->label);

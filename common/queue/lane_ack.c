@@ -1,13 +1,14 @@
 /*
  * lane_ack.c - how finished jobs leave the in-flight list.
  *
- * A flush sends, in this order: LTRIM of the finished prefix, LSET of those finished behind an unfinished
- * one, LLEN; then the operations that wait.  Only the next flush knows the new places.  Flushes clock
- * themselves: while one is under way, fewer than a batch of plain ends wait for its answer, so that many
- * short jobs share one LTRIM.
+ * A flush sends, in this order: LTRIM of the finished prefix, LSET of those finished behind an
+ * unfinished one, LLEN; then the operations that wait.  Only the next flush knows the new places.
+ * Flushes clock themselves: while one is under way, fewer than a batch of plain ends wait for its
+ * answer, so that many short jobs share one LTRIM.
  *
- * What is forgotten when: a plain end at the answer to its flush; an end with effects at the answer of its
- * script.  Until then the flight stays, because after a lost connection the list says which of them arrived.
+ * What is forgotten when: a plain end at the answer to its flush; an end with effects at the answer
+ * of its script.  Until then the flight stays, because after a lost connection the list says which
+ * of them arrived.
  */
 #include "queue/lane-internal.h"
 
@@ -186,8 +187,7 @@ void lane_run(struct lane *l, struct flight *flight, enum lane_script script,
 	      const struct str *keys, size_t key_count, const struct str *args, size_t arg_count,
 	      lane_on_done *on_done, void *arg)
 {
-	struct lane_op *op =
-		op_new(l, flight, keys, key_count, args, arg_count, on_done, arg);
+	struct lane_op *op = op_new(l, flight, keys, key_count, args, arg_count, on_done, arg);
 
 	op->script = script;
 }
@@ -212,7 +212,8 @@ static void confirm_prefix(struct lane *l, uint64_t head)
 	}
 }
 
-/* `count` flights acknowledged out of order are '' in the list now, unless a later prefix has them already. */
+/* `count` flights acknowledged out of order are '' in the list now, unless a later prefix has them
+ * already. */
 static void confirm_late(struct lane *l, unsigned count)
 {
 	while (count-- > 0) {
@@ -299,8 +300,7 @@ static unsigned add_late(struct lane *l, struct buf *out, uint64_t head)
 	unsigned count = 0;
 
 	while (!list_is_empty(&l->late)) {
-		struct flight *flight =
-			list_entry(list_pop(&l->late), struct flight, link);
+		struct flight *flight = list_entry(list_pop(&l->late), struct flight, link);
 
 		if (flight->place < head)
 			continue;
@@ -414,7 +414,8 @@ static void call_answered(void *arg, int error, const struct redis_reply *reply)
 	if (is_refused && l->sm.state == LANE_OPEN)
 		lane_refused(l, error, reply);
 	else
-		lane_flush(l); /* operations that the answers led to, and room that was waited for */
+		lane_flush(
+			l); /* operations that the answers led to, and room that was waited for */
 }
 
 static void begin_script(struct lane *l, struct buf *out, enum lane_script script, size_t words,
@@ -525,7 +526,8 @@ static void on_closed_up(void *arg, int error, const struct redis_reply *reply)
 		lane_refused(l, error, reply);
 }
 
-/* LREM, and the ring does the same.  Only while nothing is under way, so that both agree what is ''. */
+/* LREM, and the ring does the same.  Only while nothing is under way, so that both agree what is
+ * ''. */
 static void close_up(struct lane *l)
 {
 	const struct str words[] = { STR("LREM"), buf_str(&l->fly), STR("0"), STR("") };

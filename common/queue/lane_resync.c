@@ -1,10 +1,10 @@
 /*
  * lane_resync.c - what is still ours after a connection or data was lost.
  *
- * TAKING: the script that takes dead workers' lists, used on our own, under a new token: whatever the old
- * connections may still deliver to Redis meets the fence.  READING: the list is read in pieces and the ring
- * is built anew from it.  Flights are found again by the hash of their id; of several with one id the first
- * in the list is the first in the ring.
+ * TAKING: the script that takes dead workers' lists, used on our own, under a new token: whatever
+ * the old connections may still deliver to Redis meets the fence.  READING: the list is read in
+ * pieces and the ring is built anew from it.  Flights are found again by the hash of their id; of
+ * several with one id the first in the list is the first in the ring.
  */
 #include "queue/lane-internal.h"
 
@@ -275,7 +275,7 @@ void resync_begin(struct lane *l)
 	{
 		const struct str words[] = {
 			l->o.keys->workers,  buf_str(&old_fly), buf_str(&l->fly),
-			str_c(l->old_token), str_c(l->token),	STR(""),
+			str_c(l->old_token), str_c(l->token),   STR(""),
 		};
 
 		if (redis_send_script(l->o.acks, &script_take, 3, words, ARRAY_SIZE(words),

@@ -14,7 +14,17 @@
  *   LOOSE  the same, but anything else counts as absent: not needed to run the job
  *   others a member of struct message of their own
  */
-enum kind { TEXT, LOOSE, RETRIES, PRIORITY, IGNORES_RESULT, OUTBOX, REDELIVERED, TIMELIMIT, HISTORY };
+enum kind {
+	TEXT,
+	LOOSE,
+	RETRIES,
+	PRIORITY,
+	IGNORES_RESULT,
+	OUTBOX,
+	REDELIVERED,
+	TIMELIMIT,
+	HISTORY
+};
 enum section { TOP, HEADERS, PROPERTIES };
 
 struct wanted {
@@ -65,8 +75,8 @@ static const char *skip_space(const char *at, const char *end)
 	return at;
 }
 
-/* The first '"' or '\\' from `at` on, or `end`.  Half of a scan's time goes by here, most of it over texts of a
- * few bytes, for which memchr is a long way round. */
+/* The first '"' or '\\' from `at` on, or `end`.  Half of a scan's time goes by here, most of it
+ * over texts of a few bytes, for which memchr is a long way round. */
 static const char *find_quote(const char *at, const char *end)
 {
 #ifdef __SSE2__
@@ -74,8 +84,8 @@ static const char *find_quote(const char *at, const char *end)
 
 	for (; end - at >= 16; at += 16) {
 		__m128i piece = _mm_loadu_si128((const __m128i *) (const void *) at);
-		int found = _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(piece, quote),
-							   _mm_cmpeq_epi8(piece, escape)));
+		int found = _mm_movemask_epi8(
+			_mm_or_si128(_mm_cmpeq_epi8(piece, quote), _mm_cmpeq_epi8(piece, escape)));
 
 		if (found != 0)
 			return at + __builtin_ctz((unsigned) found);

@@ -219,9 +219,8 @@ void message_write(struct buf *out, const struct message_new *n)
 
 /* Members of a protocol 1 body that are headers in protocol 2. */
 static const struct str v1_headers[] = {
-	STR_INIT("task"),    STR_INIT("id"),      STR_INIT("eta"),
-	STR_INIT("expires"), STR_INIT("group"),   STR_INIT("group_index"),
-	STR_INIT("retries"), STR_INIT("timelimit"),
+	STR_INIT("task"),  STR_INIT("id"),          STR_INIT("eta"),     STR_INIT("expires"),
+	STR_INIT("group"), STR_INIT("group_index"), STR_INIT("retries"), STR_INIT("timelimit"),
 };
 
 static void put_v1_member(struct json_writer *w, const struct json *job, struct str from,

@@ -12,9 +12,11 @@
 
 int outbox_insert(struct db_at at, struct arena *arena, const struct outbox_row *row)
 {
-	static const struct db_statement insert = { .sql = STR_INIT(
-		"INSERT INTO job_outbox (id, task, kwargs, queue, key, eta, priority, root_id, "
-		"parent_id, traceparent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)") };
+	static const struct db_statement insert = {
+		.sql = STR_INIT(
+			"INSERT INTO job_outbox (id, task, kwargs, queue, key, eta, priority, root_id, "
+			"parent_id, traceparent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
+	};
 	_cleanup_(buf_fini) struct buf eta = BUF_INIT;
 	struct db_rows rows;
 
@@ -60,29 +62,29 @@ int outbox_to_push(struct arena *arena, struct queue_book *book, const struct ou
 	const struct queue_keys *keys;
 	int r;
 
-	if (queue_book_find(book, outbox_queue(row), &keys) < 0)
-		return fail_in(-E_DROPPED, "the queue");
+	r = queue_book_find(book, outbox_queue(row), &keys);
+	if (r < 0)
+		return fail(-E_DROPPED, "%s", arena_printf(arena, "%s", fail_reason(r)).at);
 	if (!str_is_null(row->key) && (row->key.len == 0 || row->key.len > MESSAGE_ID_MOST))
 		return fail(-E_DROPPED, "the key has 1 to %d bytes, not %zu", MESSAGE_ID_MOST,
 			    row->key.len);
 	r = check_arguments(arena, task, row->kwargs);
 	if (r < 0)
 		return r;
-	message_write(&message,
-		      &(struct message_new){
-			      .task = row->task,
-			      .id = row->id,
-			      .kwargs = row->kwargs,
-			      .queue = keys->queue,
-			      .key = row->key,
-			      .root_id = row->root_id,
-			      .parent_id = row->parent_id,
-			      .traceparent = row->traceparent,
-			      .eta = row->eta,
-			      .priority = row->priority,
-			      .ignores_result = task != NULL && task->ignores_result,
-			      .is_outbox = durability == TASK_OUTBOX,
-		      });
+	message_write(&message, &(struct message_new){
+					.task = row->task,
+					.id = row->id,
+					.kwargs = row->kwargs,
+					.queue = keys->queue,
+					.key = row->key,
+					.root_id = row->root_id,
+					.parent_id = row->parent_id,
+					.traceparent = row->traceparent,
+					.eta = row->eta,
+					.priority = row->priority,
+					.ignores_result = task != NULL && task->ignores_result,
+					.is_outbox = durability == TASK_OUTBOX,
+				});
 	*ret = (struct push){
 		.keys = keys,
 		.id = row->id,
@@ -146,10 +148,12 @@ static struct str array_of(struct arena *arena, const struct str *ids, size_t co
 int outbox_lock(struct db_tx *tx, struct arena *arena, const struct str *ids, size_t count,
 		struct outbox_row **ret, size_t *ret_count)
 {
-	static const struct db_statement lock = { .sql = STR_INIT(
-		"SELECT id, task, kwargs, queue, key, eta, priority, root_id, parent_id, "
-		"traceparent FROM job_outbox WHERE id = ANY($1::uuid[]) "
-		"FOR UPDATE SKIP LOCKED") };
+	static const struct db_statement lock = {
+		.sql = STR_INIT(
+			"SELECT id, task, kwargs, queue, key, eta, priority, root_id, parent_id, "
+			"traceparent FROM job_outbox WHERE id = ANY($1::uuid[]) "
+			"FOR UPDATE SKIP LOCKED")
+	};
 	struct db_rows rows;
 	struct outbox_row *all;
 	int r = db_tx_query(tx, arena, &lock, DB_VALUES(array_of(arena, ids, count)), &rows);
@@ -159,10 +163,14 @@ int outbox_lock(struct db_tx *tx, struct arena *arena, const struct str *ids, si
 	all = arena_array(arena, struct outbox_row, rows.count + 1);
 	for (int i = 0; i < rows.count; i++) {
 		all[i] = (struct outbox_row){
-			.id = db_get(&rows, i, 0),	.task = db_get(&rows, i, 1),
-			.kwargs = db_get(&rows, i, 2),	.queue = db_get(&rows, i, 3),
-			.key = db_get(&rows, i, 4),	.priority = (int) db_get_i64(&rows, i, 6),
-			.root_id = db_get(&rows, i, 7), .parent_id = db_get(&rows, i, 8),
+			.id = db_get(&rows, i, 0),
+			.task = db_get(&rows, i, 1),
+			.kwargs = db_get(&rows, i, 2),
+			.queue = db_get(&rows, i, 3),
+			.key = db_get(&rows, i, 4),
+			.priority = (int) db_get_i64(&rows, i, 6),
+			.root_id = db_get(&rows, i, 7),
+			.parent_id = db_get(&rows, i, 8),
 			.traceparent = db_get(&rows, i, 9),
 		};
 		if (!db_is_null(&rows, i, 5) &&
@@ -176,8 +184,9 @@ int outbox_lock(struct db_tx *tx, struct arena *arena, const struct str *ids, si
 
 int outbox_delete(struct db_at at, struct arena *arena, const struct str *ids, size_t count)
 {
-	static const struct db_statement delete = { .sql = STR_INIT(
-		"DELETE FROM job_outbox WHERE id = ANY($1::uuid[])") };
+	static const struct db_statement delete = {
+		.sql = STR_INIT("DELETE FROM job_outbox WHERE id = ANY($1::uuid[])")
+	};
 	struct db_rows rows;
 
 	return db_at_query(at, arena, &delete, DB_VALUES(array_of(arena, ids, count)), &rows);

@@ -66,8 +66,7 @@ int push_send(struct redis *redis, const struct push *p, redis_on_reply *on_repl
 
 	words_init(&w, p);
 	if (w.keys > 0)
-		return redis_send_script(redis, &script_push, w.keys, w.at, w.count, on_reply,
-					 arg);
+		return redis_send_script(redis, &script_push, w.keys, w.at, w.count, on_reply, arg);
 	return redis_send(redis, w.at, w.count, on_reply, arg);
 }
 

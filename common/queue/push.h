@@ -1,8 +1,9 @@
 /*
- * push.h - a message on its way into Redis, by whoever may write there (gateway, supervisor, relay).
+ * push.h - a message on its way into Redis, by whoever may write there (gateway, supervisor,
+ * relay).
  *
- * `outbox` jobs go by the script that sets their mark in the queue's `live` hash first: pushing twice is
- * harmless, and one that has ended is not pushed again.  Others go by plain LPUSH or ZADD.
+ * `outbox` jobs go by the script that sets their mark in the queue's `live` hash first: pushing
+ * twice is harmless, and one that has ended is not pushed again.  Others go by plain LPUSH or ZADD.
  */
 #ifndef QUEUE_PUSH_H
 #define QUEUE_PUSH_H
@@ -24,8 +25,8 @@ enum push_answer { PUSH_THERE_ALREADY = 0, PUSH_DONE = 1, PUSH_HAS_ENDED = 2 };
 
 /* Returns at once; on_reply gets Redis's answer (INTEGER).  0 or -E_UNAVAILABLE. */
 int push_send(struct redis *, const struct push *, redis_on_reply *, void *arg) _must_check_;
-/* Waits for the answer; for `waited`, that a replica has it, too (-E_UNAVAILABLE if none says so in time: the
- * message is in Redis then).  enum push_answer, or negative.  Yields. */
+/* Waits for the answer; for `waited`, that a replica has it, too (-E_UNAVAILABLE if none says so in
+ * time: the message is in Redis then).  enum push_answer, or negative.  Yields. */
 int push_call(struct redis *, struct arena *, const struct push *) may_yield _must_check_;
 
 #endif

@@ -15,18 +15,18 @@
 #include "queue/outbox.h"
 #include "queue/result.h"
 
-#define PERIOD        (1 * SEC)
-#define AGE           (1 * SEC)
+#define PERIOD       (1 * SEC)
+#define AGE          (1 * SEC)
 /* How late a transaction may commit and its rows still count as fresh. */
-#define OVERLAP_SQL   "10 seconds"
-#define ENDED_WAIT    (100 * MSEC)
-#define ENDED_BATCH   500
+#define OVERLAP_SQL  "10 seconds"
+#define ENDED_WAIT   (100 * MSEC)
+#define ENDED_BATCH  500
 /* Beyond this the slow look finds them by their receipts. */
-#define ENDED_MOST    20000
-#define CLOSE_SHIELD  (2 * SEC)
-#define NO_LIMIT      (3650 * DAY)
-#define NO_ID         "00000000-0000-0000-0000-000000000000"
-#define LONG_AGO      "1970-01-01 00:00:00+00"
+#define ENDED_MOST   20000
+#define CLOSE_SHIELD (2 * SEC)
+#define NO_LIMIT     (3650 * DAY)
+#define NO_ID        "00000000-0000-0000-0000-000000000000"
+#define LONG_AGO     "1970-01-01 00:00:00+00"
 
 struct relay_note {
 	struct relay *relay;
@@ -43,7 +43,8 @@ struct relay {
 	struct relay_options o;
 	struct queue_book book;
 	struct place fresh, all;
-	bool is_suspicious; /* Redis may have lost data, or we looked away: all rows, without a pause */
+	bool is_suspicious; /* Redis may have lost data, or we looked away: all rows, without a
+			       pause */
 	char server[128];   /* run id and replication id; "": not asked yet */
 	struct map epochs;  /* queue's name -> struct epoch */
 	struct relay_stats stats;
@@ -350,8 +351,8 @@ static int look_for_result(struct relay *r, struct arena *arena, struct asked *r
 	if (e < 0 || !is_final)
 		return e;
 	row->state = ROW_ENDED;
-	return redis_call(r->o.redis, arena,
-			  REDIS_WORDS(STR("HDEL"), row->keys->live, row->id), &reply);
+	return redis_call(r->o.redis, arena, REDIS_WORDS(STR("HDEL"), row->keys->live, row->id),
+			  &reply);
 }
 
 static int ask_all(struct relay *r, struct arena *arena, struct asked *all, size_t count)
@@ -372,7 +373,8 @@ static int ask_all(struct relay *r, struct arena *arena, struct asked *all, size
 	return e;
 }
 
-/* Refused for good: a dead letter under the job's own id, so that writing it twice is writing it once. */
+/* Refused for good: a dead letter under the job's own id, so that writing it twice is writing it
+ * once. */
 static int refuse(struct relay *r, struct arena *arena, const struct outbox_row *row,
 		  const char *reason)
 {

@@ -1,22 +1,23 @@
 /*
- * relay.h - what sees to it that every row of job_outbox becomes a job, and every ended job's row goes.
+ * relay.h - what sees to it that every row of job_outbox becomes a job, and every ended job's row
+ * goes.
  *
  * Runs in every supervisor and gateway, as fibers.
  *
- *   fresh     once a second: rows at least a second old (and not older than the last look, less ten seconds for
- *             transactions that commit late).  Nobody pushed them, or they wait in their queue.
- *   all       slowly for ever, 200 rows a second; and at once, without a pause, at the start, after an outage, and
- *             when Redis may have lost data: its run id, its replication id or a queue's epoch key is another
- *             than before.
- *   deletes   of rows whose jobs have ended, many in one statement.
+ *   fresh     once a second: rows at least a second old (and not older than the last look, less ten
+ * seconds for transactions that commit late).  Nobody pushed them, or they wait in their queue. all
+ * slowly for ever, 200 rows a second; and at once, without a pause, at the start, after an outage,
+ * and when Redis may have lost data: its run id, its replication id or a queue's epoch key is
+ * another than before. deletes   of rows whose jobs have ended, many in one statement.
  *
- * Each row found is asked for in Redis: in the queue's `live` hash it is on its way; with a receipt it has
- * ended (its row is deleted); else it is pushed, under a row lock that no other relay holds (SKIP LOCKED),
- * by a script that asks both once more.  Marker and message were lost together or not at all, so wiping,
- * a lost AOF tail and a failover are one case.  A row that can never be pushed becomes a dead letter.
+ * Each row found is asked for in Redis: in the queue's `live` hash it is on its way; with a receipt
+ * it has ended (its row is deleted); else it is pushed, under a row lock that no other relay holds
+ * (SKIP LOCKED), by a script that asks both once more.  Marker and message were lost together or
+ * not at all, so wiping, a lost AOF tail and a failover are one case.  A row that can never be
+ * pushed becomes a dead letter.
  *
- * In a queue of APIUM_SHARED_QUEUES Python workers end jobs without our script: there a row ends when the
- * job's result is final.
+ * In a queue of APIUM_SHARED_QUEUES Python workers end jobs without our script: there a row ends
+ * when the job's result is final.
  */
 #ifndef QUEUE_RELAY_H
 #define QUEUE_RELAY_H

@@ -1,8 +1,8 @@
 /*
  * retry.h - whether and when a failed job is tried again.
  *
- * wait = random in [0, min(most, first * 2^retries)]: exponential backoff with full jitter, so that jobs
- * which failed together do not come back together.  Pure: chance comes from base/world.h.
+ * wait = random in [0, min(most, first * 2^retries)]: exponential backoff with full jitter, so that
+ * jobs which failed together do not come back together.  Pure: chance comes from base/world.h.
  */
 #ifndef QUEUE_RETRY_H
 #define QUEUE_RETRY_H

@@ -1,9 +1,10 @@
 /*
- * schedule.h - jobs whose time has not come: a sorted set per queue, by due time in Redis's own clock.
+ * schedule.h - jobs whose time has not come: a sorted set per queue, by due time in Redis's own
+ * clock.
  *
- * A member is "<step>:<unique>:<message>": the step says to which list it goes, the unique part keeps two
- * messages of the same bytes apart.  A fiber of every supervisor moves what is due (32 at a time) to the
- * right end of its list: its wait is over, so it is the next to be taken.
+ * A member is "<step>:<unique>:<message>": the step says to which list it goes, the unique part
+ * keeps two messages of the same bytes apart.  A fiber of every supervisor moves what is due (32 at
+ * a time) to the right end of its list: its wait is over, so it is the next to be taken.
  */
 #ifndef QUEUE_SCHEDULE_H
 #define QUEUE_SCHEDULE_H

@@ -115,9 +115,9 @@ struct redis_script script_lease = {
 		"return redis.call('HINCRBY',KEYS[1],ARGV[1],1)",
 };
 
-/* The string that stays behind names the new token, so that asking once more after a lost answer is harmless.
- * It outlives every command that may still lie in the old owner's socket; an owner that was stopped for longer
- * renews its lease before it sends anything (queue/lane.c). */
+/* The string that stays behind names the new token, so that asking once more after a lost answer is
+ * harmless. It outlives every command that may still lie in the old owner's socket; an owner that
+ * was stopped for longer renews its lease before it sends anything (queue/lane.c). */
 struct redis_script script_take = {
 	.name = "take",
 	.text = "local c,k,a=redis.call,KEYS,ARGV "
@@ -161,7 +161,8 @@ struct redis_script script_leave = {
 		"return n",
 };
 
-/* A member is "<step>:<unique>:<message>".  The first due is pushed last: it is the next to be taken. */
+/* A member is "<step>:<unique>:<message>".  The first due is pushed last: it is the next to be
+ * taken. */
 struct redis_script script_due = {
 	.name = "due",
 	.text = "local c,k,a=redis.call,KEYS,ARGV " NOW

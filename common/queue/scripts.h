@@ -1,16 +1,18 @@
 /*
  * scripts.h - every Lua text that runs inside Redis.
  *
- * Rules: no payload goes through Lua on the way from LPUSH to acknowledgement (it would cost more than all
- * the rest); each script is O(log n) or works on a bounded chunk; what acknowledges begins with the fence.
+ * Rules: no payload goes through Lua on the way from LPUSH to acknowledgement (it would cost more
+ * than all the rest); each script is O(log n) or works on a bounded chunk; what acknowledges begins
+ * with the fence.
  *
- * The fence.  A lane's in-flight list is taken from it by renaming, and a string stays in its place: LLEN
- * then fails with WRONGTYPE before anything was changed.  A list shorter than `need` (what the lane holds)
- * means that Redis lost data: -LOST, nothing was changed either.
+ * The fence.  A lane's in-flight list is taken from it by renaming, and a string stays in its
+ * place: LLEN then fails with WRONGTYPE before anything was changed.  A list shorter than `need`
+ * (what the lane holds) means that Redis lost data: -LOST, nothing was changed either.
  *
- * Two kinds, because of how places are counted.  *Lane scripts* name a place in the list, which is right only
- * in the order in which the lane sent them; they are loaded when a connection begins and called by their
- * hash, and NOSCRIPT is a loss like any other (the lane resyncs).  The others may be sent again.
+ * Two kinds, because of how places are counted.  *Lane scripts* name a place in the list, which is
+ * right only in the order in which the lane sent them; they are loaded when a connection begins and
+ * called by their hash, and NOSCRIPT is a loss like any other (the lane resyncs).  The others may
+ * be sent again.
  */
 #ifndef QUEUE_SCRIPTS_H
 #define QUEUE_SCRIPTS_H
@@ -33,8 +35,9 @@ enum lane_script {
 /* clang-format on */
 
 /*
- * Loads the lane scripts.  on_loaded: 0, or negative (E_REDIS: refused; E_UNAVAILABLE: the connection is
- * lost).  Returns -E_UNAVAILABLE when the connection is not ready; then on_loaded is not called.
+ * Loads the lane scripts.  on_loaded: 0, or negative (E_REDIS: refused; E_UNAVAILABLE: the
+ * connection is lost).  Returns -E_UNAVAILABLE when the connection is not ready; then on_loaded is
+ * not called.
  */
 int scripts_load(struct redis *, void (*on_loaded)(void *arg, int error), void *arg) _must_check_;
 /* Its hash; "" before the first scripts_load. */
@@ -43,18 +46,20 @@ const char *scripts_text(enum lane_script);
 
 /* KEYS workers fly | token -> the counter; 0: the lease was taken away. */
 extern struct redis_script script_lease;
-/* KEYS workers fly:old fly:new | old new counter; counter "" when the owner itself takes -> elements (the same
- * when the same is asked again); -1: the counter moved meanwhile; -2: somebody else took it before. */
+/* KEYS workers fly:old fly:new | old new counter; counter "" when the owner itself takes ->
+ * elements (the same when the same is asked again); -1: the counter moved meanwhile; -2: somebody
+ * else took it before. */
 extern struct redis_script script_take;
-/* KEYS fly queue crash | old token, ttl, then for the newest elements, oldest first: id message ('' and '' where
- * finished) -> messages given back. */
+/* KEYS fly queue crash | old token, ttl, then for the newest elements, oldest first: id message (''
+ * and '' where finished) -> messages given back. */
 extern struct redis_script script_give_back;
-/* KEYS workers fly | token -> elements that are left; at 0 the lease is gone and the list fenced. */
+/* KEYS workers fly | token -> elements that are left; at 0 the lease is gone and the list fenced.
+ */
 extern struct redis_script script_leave;
 /* KEYS schedule list0 list3 list6 list9 | most -> { moved, ms until the next or -1 } */
 extern struct redis_script script_due;
-/* KEYS live list schedule receipt | id, due in ms or 0, message (with due: member) -> 1 pushed, 0 there already,
- * 2 has ended */
+/* KEYS live list schedule receipt | id, due in ms or 0, message (with due: member) -> 1 pushed, 0
+ * there already, 2 has ended */
 extern struct redis_script script_push;
 
 #endif

@@ -26,8 +26,8 @@ struct supervisor {
 	const struct worker_program *program;
 	struct loop *loop;
 	struct sm sm;
-	struct arena arena; /* names and keys, for life */
-	char worker[WHOAMI_MOST];    /* begins every token of ours; unique to this process */
+	struct arena arena;       /* names and keys, for life */
+	char worker[WHOAMI_MOST]; /* begins every token of ours; unique to this process */
 
 	struct redis *acks;    /* lanes only */
 	struct redis *general; /* everything else: scripts that may be repeated, pushes, progress */
@@ -36,9 +36,9 @@ struct supervisor {
 
 	struct queue_keys *queues; /* those that are consumed */
 	size_t queue_count;
-	struct queue_book book;    /* those that are pushed to */
-	struct lane **lanes; /* [queue * QUEUE_STEPS + step] */
-	bool *is_fed_alone;  /* the lane's last message was one for an alone host */
+	struct queue_book book; /* those that are pushed to */
+	struct lane **lanes;    /* [queue * QUEUE_STEPS + step] */
+	bool *is_fed_alone;     /* the lane's last message was one for an alone host */
 	unsigned lane_count, turn;
 	struct str unknown_to; /* list for tasks that are not known; absent: dead letters */
 
@@ -47,11 +47,11 @@ struct supervisor {
 
 	struct timer tick;
 	usec_t renewed_at, health_at;
-	usec_t leave_at;       /* DRAINING: the end of the grace; LEAVING: of all patience */
-	unsigned lanes_left;   /* still to leave or to close */
+	usec_t leave_at;     /* DRAINING: the end of the grace; LEAVING: of all patience */
+	unsigned lanes_left; /* still to leave or to close */
 	bool is_crew_gone, has_left, is_closed;
 	unsigned closings;
-	unsigned quantum;      /* the least that is fetched while more is under way */
+	unsigned quantum; /* the least that is fetched while more is under way */
 
 	struct fiber *keepers[4]; /* fibers for life */
 	unsigned keeper_count, keepers_left;
@@ -73,7 +73,8 @@ void supervisor_pump(struct supervisor *);
 void supervisor_tell(struct supervisor *, struct str id, struct str document);
 
 /* arrive.c */
-void arrive(struct supervisor *, struct lane *, struct flight *, int scanned, const struct message *);
+void arrive(struct supervisor *, struct lane *, struct flight *, int scanned,
+	    const struct message *);
 /* A job that died with its host runs again, alone. */
 void arrive_again(struct supervisor *, struct flight *, const struct message *, unsigned deaths);
 

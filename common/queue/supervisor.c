@@ -15,14 +15,16 @@
 #include "queue/sweep.h"
 #include "queue/whoami.h"
 
-#define TICK        (100 * MSEC)
+#define TICK       (100 * MSEC)
 /* An idle lane asks for this many at a time: more would only slow the wake-up. */
-#define IDLE_BATCH  8
-/* After what was cut off has been given back: for the answers to come, before it is left to a sweep. */
-#define LEAVE_MOST  (5 * SEC)
-/* Records beyond what hosts may hold: batches under way, ends under way, what was found in a resync. */
-#define SPARE       65536
-#define NO_LIMIT    (3650 * DAY)
+#define IDLE_BATCH 8
+/* After what was cut off has been given back: for the answers to come, before it is left to a
+ * sweep. */
+#define LEAVE_MOST (5 * SEC)
+/* Records beyond what hosts may hold: batches under way, ends under way, what was found in a
+ * resync. */
+#define SPARE      65536
+#define NO_LIMIT   (3650 * DAY)
 
 /* clang-format off */
 static const struct sm_state states[SUPERVISOR_STATES] = {
@@ -41,8 +43,9 @@ struct lane *supervisor_lane(struct supervisor *s, const struct flight *f)
 
 /* Fetching. */
 
-/* What lanes have asked for.  Those that wait at an empty list do not count: there are as many as lists, more,
- * perhaps, than there is room, and each must wait.  So each of them may bring a few jobs too many. */
+/* What lanes have asked for.  Those that wait at an empty list do not count: there are as many as
+ * lists, more, perhaps, than there is room, and each must wait.  So each of them may bring a few
+ * jobs too many. */
 static unsigned asked(const struct supervisor *s)
 {
 	unsigned sum = 0;
@@ -87,8 +90,7 @@ static void fetch(struct supervisor *s)
 {
 	unsigned room = crew_room(s->crew), out = asked(s);
 
-	if (supervisor_is_stopping(s) || room <= out ||
-	    flights_left(&s->flights) < SPARE / 2)
+	if (supervisor_is_stopping(s) || room <= out || flights_left(&s->flights) < SPARE / 2)
 		return;
 	room -= out;
 	s->turn++;
@@ -166,8 +168,7 @@ void supervisor_tell(struct supervisor *s, struct str id, struct str document)
 	queue_key_result(&key, id);
 	if (redis_send(redis, REDIS_WORDS(STR("SETEX"), buf_str(&key), str_c(ttl), document), NULL,
 		       NULL) < 0 ||
-	    redis_send(redis, REDIS_WORDS(STR("PUBLISH"), buf_str(&key), document), NULL, NULL) <
-		    0)
+	    redis_send(redis, REDIS_WORDS(STR("PUBLISH"), buf_str(&key), document), NULL, NULL) < 0)
 		log_debug("a job's progress could not be told, ignoring");
 }
 
@@ -179,7 +180,8 @@ static void on_progress(void *arg, struct str payload)
 		supervisor_tell(arg, texts[0], texts[1]);
 }
 
-/* The supervisor marks where a suspect runs: if all of us die with it, who sweeps knows whom to blame. */
+/* The supervisor marks where a suspect runs: if all of us die with it, who sweeps knows whom to
+ * blame. */
 static void on_suspect(void *arg, struct flight *f, struct str frame)
 {
 	struct supervisor *s = arg;
@@ -512,8 +514,7 @@ static void step_down(struct supervisor *s)
 			cut_off(s);
 	} else if (s->sm.state == SUPERVISOR_LEAVING) {
 		stop_lanes(s);
-		if (s->is_crew_gone && !s->has_left &&
-		    (is_empty_handed(s) || now >= s->leave_at))
+		if (s->is_crew_gone && !s->has_left && (is_empty_handed(s) || now >= s->leave_at))
 			leave(s);
 		if (s->has_left && (s->lanes_left == 0 || now >= s->leave_at + LEAVE_MOST))
 			begin_closing(s);
@@ -589,9 +590,9 @@ static void say_connections(struct supervisor *s)
 	int64_t alone = settings.processes * 2;
 
 	(void) s;
-	log_event(LOG_INFO, "database connections at most",
-		  LOG_INT("sum", shared + alone + 3), LOG_INT("shared_hosts", shared),
-		  LOG_INT("alone_hosts", alone), LOG_INT("supervisor", 3));
+	log_event(LOG_INFO, "database connections at most", LOG_INT("sum", shared + alone + 3),
+		  LOG_INT("shared_hosts", shared), LOG_INT("alone_hosts", alone),
+		  LOG_INT("supervisor", 3));
 }
 
 static int start(struct supervisor *s)

@@ -21,7 +21,7 @@ struct seen {
 	size_t queue;
 	uint64_t round; /* in which it was there */
 	int64_t counter;
-	usec_t since;   /* it has this value */
+	usec_t since; /* it has this value */
 	size_t len;
 	char token[];
 };
@@ -100,7 +100,8 @@ static int step_of(struct str token)
 }
 
 /* id and message of one element, for the script. */
-static void prepare(struct arena *arena, struct str raw, struct str *ret_id, struct str *ret_message)
+static void prepare(struct arena *arena, struct str raw, struct str *ret_id,
+		    struct str *ret_message)
 {
 	struct message_change change = { .retries = -1, .is_redelivered = true };
 	_cleanup_(buf_fini) struct buf marked = BUF_INIT;
@@ -108,7 +109,8 @@ static void prepare(struct arena *arena, struct str raw, struct str *ret_id, str
 
 	*ret_id = STR("");
 	*ret_message = raw;
-	/* What cannot be read goes back as it is: who fetches it next says so, and keeps its bytes. */
+	/* What cannot be read goes back as it is: who fetches it next says so, and keeps its bytes.
+	 */
 	if (raw.len == 0 || message_scan(raw, &m) < 0 ||
 	    message_rewrite(arena, raw, &change, &marked) < 0) {
 		fail_clear();
@@ -188,8 +190,8 @@ static int give_back(struct supervisor *s, const struct taken *t)
 	} while (r > 0);
 	log_event(LOG_WARN, "gave back a dead worker's jobs", LOG_STR("worker", t->old),
 		  LOG_STR("queue", t->keys->queue), LOG_INT("jobs", back));
-	return redis_call(s->general, &arena,
-			  REDIS_WORDS(STR("HDEL"), t->keys->workers, t->token), &reply);
+	return redis_call(s->general, &arena, REDIS_WORDS(STR("HDEL"), t->keys->workers, t->token),
+			  &reply);
 }
 
 static int sweep(struct sweeper *w, struct seen *seen)
@@ -211,10 +213,10 @@ static int sweep(struct sweeper *w, struct seen *seen)
 	queue_key_fly(&old_fly, k, t.old);
 	queue_key_fly(&fly, k, t.token);
 	t.fly = buf_str(&fly);
-	r = redis_eval(s->general, &arena, &script_take, 3,
-		       REDIS_WORDS(k->workers, buf_str(&old_fly), t.fly, t.old, t.token,
-				   str_c(counter)),
-		       &reply);
+	r = redis_eval(
+		s->general, &arena, &script_take, 3,
+		REDIS_WORDS(k->workers, buf_str(&old_fly), t.fly, t.old, t.token, str_c(counter)),
+		&reply);
 	if (r < 0)
 		return r;
 	return reply->integer > 0 ? give_back(s, &t) : 0;
@@ -229,8 +231,8 @@ static int sweep_queue(struct sweeper *w, size_t queue)
 	int r;
 
 	arena_init(&arena);
-	r = redis_call(s->general, &arena,
-		       REDIS_WORDS(STR("HGETALL"), s->queues[queue].workers), &reply);
+	r = redis_call(s->general, &arena, REDIS_WORDS(STR("HGETALL"), s->queues[queue].workers),
+		       &reply);
 	if (r < 0)
 		return r;
 	now = loop_now(s->loop);

@@ -133,9 +133,8 @@ static int set(struct arena *arena, const struct task *t, const struct task_argu
 		is_right = value->type == JSON_STRING ||
 			   (value->type == JSON_NULL && a->is_optional);
 		if (is_right)
-			*(struct str *) member = value->type == JSON_NULL
-							 ? STR_NULL
-							 : json_text(arena, value);
+			*(struct str *) member = value->type == JSON_NULL ? STR_NULL
+									  : json_text(arena, value);
 		break;
 	case TASK_INT:
 		is_right = value->type == JSON_NUMBER && json_to_i64(value, member) == 0;

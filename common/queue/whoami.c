@@ -37,8 +37,8 @@ static int place(uint64_t *ret)
 	return 0;
 }
 
-/* The 22nd field of /proc/PID/stat; the second may contain anything but ends at the last parenthesis.  -ESRCH:
- * nobody, or one that only waits to be waited for. */
+/* The 22nd field of /proc/PID/stat; the second may contain anything but ends at the last
+ * parenthesis.  -ESRCH: nobody, or one that only waits to be waited for. */
 static int start_of(int64_t pid, uint64_t *ret)
 {
 	char path[64], text[1024];

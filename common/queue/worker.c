@@ -67,8 +67,8 @@ int worker_main(int argc, char **argv, const struct worker_program *p)
 	const struct worker_role *own = role == NULL ? NULL : find_role(p, role);
 	int r;
 
-	/* Each job has an arena: without this, what a turn frees would go back to the kernel and be faulted in
-	 * again by the next one. */
+	/* Each job has an arena: without this, what a turn frees would go back to the kernel and be
+	 * faulted in again by the next one. */
 	(void) mallopt(M_TRIM_THRESHOLD, (int) HEAP_KEPT);
 	(void) mallopt(M_TOP_PAD, (int) HEAP_STEP);
 	crash_setup(p->name);

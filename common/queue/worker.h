@@ -3,8 +3,8 @@
  *
  *   apium-worker                      the supervisor (queue/supervisor.h)
  *   apium-worker host …               started by the supervisor (queue/host.h)
- *   apium-worker health               exit status 0 if the supervisor of this machine polls, see below
- *   apium-worker <role> …             the application's own roles, `sandbox` say
+ *   apium-worker health               exit status 0 if the supervisor of this machine polls, see
+ * below apium-worker <role> …             the application's own roles, `sandbox` say
  *
  * main() declares a struct worker_program and calls worker_main.
  */
@@ -37,8 +37,8 @@ struct worker_program {
 	int (*tasks)(const struct task_body **ret_bodies, size_t *ret_count);
 	const struct worker_role *roles;
 	size_t role_count;
-	/* Hangs what the bodies need into job->application; may be NULL.  On the loop's stack, before the loop
-	 * runs.  0 or negative, then the host ends. */
+	/* Hangs what the bodies need into job->application; may be NULL.  On the loop's stack,
+	 * before the loop runs.  0 or negative, then the host ends. */
 	int (*host_open)(const struct worker_host *, void **ret_application);
 };
 

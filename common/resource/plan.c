@@ -59,6 +59,20 @@ static void build_columns(struct plan *p, struct buf *columns)
 	}
 }
 
+static void build_keys(struct plan *p)
+{
+	const struct resource *res = p->resource;
+
+	p->keys = arena_array(&plans_arena, struct str, res->field_count);
+	for (size_t i = 0; i < res->field_count; i++) {
+		_cleanup_(buf_fini) struct buf key = BUF_INIT;
+
+		json_escape_add(&key, str_c(res->fields[i].name), JSON_ESCAPE_DRF);
+		buf_add_byte(&key, ':');
+		p->keys[i] = arena_str(&plans_arena, buf_str(&key));
+	}
+}
+
 static struct db_statement statement(enum db_lane lane, const char *format, ...) _printf_(2, 3);
 
 static struct db_statement statement(enum db_lane lane, const char *format, ...)
@@ -186,6 +200,7 @@ int plan_build(const struct resource *res)
 	p->resource = res;
 	p->column_of = arena_array(&plans_arena, int, res->field_count);
 	p->many_column_of = arena_array(&plans_arena, int, res->field_count);
+	build_keys(p);
 	build_columns(p, &columns);
 	p->columns = arena_str(&plans_arena, buf_str(&columns));
 	p->find = statement(DB_SHARED, "SELECT %s FROM %s t WHERE t.id = $1 AND %s", columns.at,

@@ -6,14 +6,13 @@
 
 static void put_time(struct json_writer *w, struct str text)
 {
-	_cleanup_(buf_fini) struct buf out = BUF_INIT;
+	char drf[DATETIME_TEXT];
 	usec_t at;
 
 	if (datetime_parse_pg(text, &at) < 0)
 		must_not_reach(
 			"PostgreSQL's timestamptz in a form that it does not have with TimeZone UTC");
-	datetime_add_drf(&out, at);
-	json_put_str(w, buf_str(&out));
+	json_put_plain(w, datetime_drf(at, drf));
 }
 
 /* jsonb's own text has spaces that DRF's has not. */
@@ -51,7 +50,10 @@ static void put_value(struct request *rq, struct json_writer *w, const struct re
 		if (res->key == RESOURCE_BIGINT)
 			json_put_raw(w, text);
 		else
-			json_put_str(w, text);
+			json_put_plain(w, text);
+		return;
+	case FIELD_DECIMAL:
+		json_put_plain(w, text);
 		return;
 	default:
 		json_put_str(w, text);
@@ -91,7 +93,7 @@ void row_render(struct request *rq, const struct plan *p, const struct row *row,
 
 		if (f->is_hidden || f->is_write_only || (f->is_in_detail && !in_detail))
 			continue;
-		json_put_key(w, str_c(f->name));
+		json_put_ready_key(w, p->keys[i]);
 		if (f->render != NULL)
 			f->render(rq, w, row);
 		else if (f->type == FIELD_MANY)

@@ -9,6 +9,7 @@
 
 struct plan {
 	const struct resource *resource;
+	struct str *keys; /* per field: its name as JSON, with the colon */
 	int *column_of;   /* per field: its column in an answer, -1 for none */
 	int owner_column; /* -1: no WHO_OWNER */
 	int column_count;

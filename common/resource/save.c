@@ -220,7 +220,8 @@ static int write_row(struct change *c, struct row *ret)
 	return 0;
 }
 
-/* A violation by a value that the client sent is the client's; -E_UNIQUE stays for what a hook made.
+/* A violation by a value that the client sent is the client's; -E_UNIQUE stays for what a hook
+ * made.
  */
 static int blame_violation(struct change *c)
 {

@@ -222,7 +222,8 @@ static int bind_addresses(void)
 	return doors[0].fd_count > 0 ? 0 : fail(-E_BAD_SETTING, "APIUM_LISTEN is empty");
 }
 
-/* The loops would find out one by one, each with the same complaint, when some of them listen already. */
+/* The loops would find out one by one, each with the same complaint, when some of them listen
+ * already. */
 static int check_urls(void)
 {
 	_cleanup_(arena_fini) struct arena arena;

@@ -128,7 +128,8 @@ static const struct db_statement username_is_taken = {
 	.sql = STR_INIT("SELECT 1 FROM users WHERE username = $1"),
 };
 
-/* name, name-2, name-3, … until one is free; who loses a race for it is asked again (resource/save.c). */
+/* name, name-2, name-3, … until one is free; who loses a race for it is asked again
+ * (resource/save.c). */
 static int free_username(struct change *c, struct str email, struct str *ret)
 {
 	struct arena *arena = &c->rq->arena;

@@ -101,9 +101,11 @@ int diag_crash_body(struct job *job, const void *arguments)
 
 int diag_count_body(struct job *job, const void *arguments)
 {
-	static const struct db_statement add = { .sql = STR_INIT(
-		"INSERT INTO diag_counter (key, count) VALUES ($1, 1) ON CONFLICT (key) "
-		"DO UPDATE SET count = diag_counter.count + 1 RETURNING count") };
+	static const struct db_statement add = {
+		.sql = STR_INIT(
+			"INSERT INTO diag_counter (key, count) VALUES ($1, 1) ON CONFLICT (key) "
+			"DO UPDATE SET count = diag_counter.count + 1 RETURNING count")
+	};
 	const struct diag_count_arguments *a = arguments;
 	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
 	struct db_rows rows;

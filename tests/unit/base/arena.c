@@ -118,6 +118,34 @@ Test(arena, a_limit_aborts, .signal = SIGABRT)
 	(void) arena_alloc(&a, 501);
 }
 
+static void note_one(void *arg)
+{
+	++*(int *) arg;
+}
+
+Test(arena, cleared_it_begins_anew_with_the_chunk_it_kept)
+{
+	struct arena a = { 0 };
+	char *first = arena_alloc(&a, 100), *again;
+	int64_t live = live_get(LIVE_arenas);
+	int freed = 0;
+
+	(void) arena_alloc(&a, 100 * KIB); /* a chunk of its own: not kept */
+	arena_defer(&a, note_one, &freed);
+	arena_clear(&a);
+	cr_assert_eq(freed, 1);
+	cr_assert_eq(arena_used(&a), 0);
+	cr_assert_eq(live_get(LIVE_arenas), live - 1);
+	again = arena_alloc(&a, 100);
+	cr_assert_eq(again, first);
+	cr_assert_eq(live_get(LIVE_arenas), live);
+	arena_clear(&a);
+	arena_clear(&a); /* nothing was used: the chunk stays */
+	cr_assert_eq(arena_alloc(&a, 10), first);
+	arena_fini(&a);
+	cr_assert_eq(live_get(LIVE_arenas), live - 1);
+}
+
 #ifdef __SANITIZE_ADDRESS__
 Test(arena, what_is_not_handed_out_is_poisoned)
 {

@@ -38,13 +38,22 @@ Test(datetime, output_forms)
 		  "Thu, 01 Jan 1970 00:00:00 GMT", "Thu, 01 Jan 1970 00:00:00 +0000" },
 		{ -1, "1969-12-31T23:59:59.999999Z", "1969-12-31T23:59:59.999999+00:00",
 		  "Wed, 31 Dec 1969 23:59:59 GMT", "Wed, 31 Dec 1969 23:59:59 +0000" },
+		/* Beyond what Python has: a client may say any number of seconds. */
+		{ 253402300800 * SEC, "10000-01-01T00:00:00Z", "10000-01-01T00:00:00+00:00",
+		  "Sat, 01 Jan 10000 00:00:00 GMT", "Sat, 01 Jan 10000 00:00:00 +0000" },
+		{ INT64_MIN, "-290308-12-21T19:59:05.224192Z",
+		  "-290308-12-21T19:59:05.224192+00:00", "Sun, 21 Dec -290308 19:59:05 GMT",
+		  "Sun, 21 Dec -290308 19:59:05 +0000" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		_cleanup_(buf_fini) struct buf drf = BUF_INIT, python = BUF_INIT, http = BUF_INIT,
 					       mail = BUF_INIT;
 
+		char text[DATETIME_TEXT];
+
 		datetime_add_drf(&drf, rows[i].at);
+		cr_assert(str_eq(datetime_drf(rows[i].at, text), buf_str(&drf)));
 		datetime_add_python(&python, rows[i].at);
 		datetime_add_http(&http, rows[i].at);
 		datetime_add_rfc5322(&mail, rows[i].at);

@@ -4,7 +4,8 @@
 
 #define FLAGS (JSON_DECODE_ANY | JSON_ALLOW_NUL)
 
-/* Numbers beyond int64 and double, lone surrogates, NUL in a key: Python reads them, jansson does not. */
+/* Numbers beyond int64 and double, lone surrogates, NUL in a key: Python reads them, jansson does
+ * not. */
 static const char *const limits[] = {
 	"too big integer", "too big negative integer", "real number overflow",
 	"invalid Unicode", "NUL byte in object key",

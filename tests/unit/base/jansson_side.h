@@ -1,5 +1,6 @@
 /*
- * jansson_side.h - what jansson says of a text, without its header: both it and base/json.h say JSON_OBJECT.
+ * jansson_side.h - what jansson says of a text, without its header: both it and base/json.h say
+ * JSON_OBJECT.
  */
 #ifndef TESTS_JANSSON_SIDE_H
 #define TESTS_JANSSON_SIDE_H

@@ -1,6 +1,6 @@
 /*
- * Our scanner and writer beside jansson on mutated documents: both accept or both refuse, and what our
- * writer makes of what our scanner read is to jansson the same as the original.
+ * Our scanner and writer beside jansson on mutated documents: both accept or both refuse, and what
+ * our writer makes of what our scanner read is to jansson the same as the original.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -45,6 +45,35 @@ Test(json_write, commas_and_colons_come_by_themselves)
 	}
 }
 
+Test(json_write, what_was_made_before_is_taken_as_it_is)
+{
+	_cleanup_(buf_fini) struct buf b = BUF_INIT;
+	struct json_writer w;
+
+	json_writer_init(&w, &b, JSON_ESCAPE_DRF, false);
+	json_begin_object(&w);
+	json_put_ready_key(&w, STR("\"a\":"));
+	json_put_plain(&w, STR("1.50"));
+	json_put_ready_key(&w, STR("\"b\":"));
+	json_begin_array(&w);
+	json_put_plain(&w, STR(""));
+	json_put_plain(&w, STR("x"));
+	json_end_array(&w);
+	json_end_object(&w);
+	cr_assert_str_eq(b.at, "{\"a\":\"1.50\",\"b\":[\"\",\"x\"]}");
+}
+
+Test(json_write, a_ready_key_behind_a_key_is_a_bug, .signal = SIGABRT)
+{
+	_cleanup_(buf_fini) struct buf b = BUF_INIT;
+	struct json_writer w;
+
+	json_writer_init(&w, &b, JSON_ESCAPE_DRF, false);
+	json_begin_object(&w);
+	json_put_key(&w, STR("a"));
+	json_put_ready_key(&w, STR("\"b\":"));
+}
+
 /* DRF: compared with rest_framework's renderer; ASCII: with json.dumps. */
 Test(json_write, escapes_are_those_of_drf_or_of_dumps)
 {

@@ -1,8 +1,8 @@
 /*
  * fixture.h - a server with a few routes, for tests in process and over sockets.
  *
- * `fixture_start` makes loop, table and server; `fixture_stop` drains and frees them and asserts that nothing
- * of ours lives on.
+ * `fixture_start` makes loop, table and server; `fixture_stop` drains and frees them and asserts
+ * that nothing of ours lives on.
  */
 #ifndef TESTS_HTTP_FIXTURE_H
 #define TESTS_HTTP_FIXTURE_H
@@ -44,7 +44,8 @@ struct http_answer ask_with(struct http_ask, const char *headers);
 /* Absent if it is not there; asserts that it is not there twice. */
 struct str answer_header(const struct http_answer *, const char *name);
 
-/* authenticate: "Authorization: good" is somebody, "bad" an error, anything else nobody.  Waits once. */
+/* authenticate: "Authorization: good" is somebody, "bad" an error, anything else nobody.  Waits
+ * once. */
 int fx_authenticate(struct request *);
 /* A permission: anybody who is somebody. */
 int permit_somebody(struct request *);

@@ -120,10 +120,9 @@ static int varies(struct request *rq)
 	return reply_json(rq, 200, STR("{}"));
 }
 
-#define ROW(m, p, h, who, ...)                                                                     \
-	{                                                                                          \
-		.method = HTTP_##m, .pattern = (p), .handle = (h), .permit = (who), ##__VA_ARGS__  \
-	}
+/* clang-format off */
+#define ROW(m, p, h, who, ...) { .method = HTTP_##m, .pattern = (p), .handle = (h), .permit = (who), ##__VA_ARGS__ }
+/* clang-format on */
 
 /* clang-format off */
 static const struct route rows[] = {
@@ -609,8 +608,8 @@ Test(ask, one_access_line_each_and_none_when_the_level_is_low)
 	log_setup(LOG_INFO, false, "test");
 }
 
-/* The rule that pays for fibers: at whichever wait a request is cancelled, it ends, gives everything back
- * (fixture_stop) and is answered once. */
+/* The rule that pays for fibers: at whichever wait a request is cancelled, it ends, gives
+ * everything back (fixture_stop) and is answered once. */
 Test(ask, may_be_cancelled_at_every_wait)
 {
 	unsigned parks = ask("GET", "/api/v1/waits/", NULL, NULL).parks;

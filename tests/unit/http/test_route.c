@@ -9,11 +9,9 @@ static int handle(struct request *rq)
 	return 0;
 }
 
-#define ROW(m, p, ...)                                                                             \
-	{                                                                                          \
-		.method = (m), .pattern = (p), .handle = handle, .permit = permit_anyone,          \
-		.name = (p), ##__VA_ARGS__                                                         \
-	}
+/* clang-format off */
+#define ROW(m, p, ...) { .method = (m), .pattern = (p), .handle = handle, .permit = permit_anyone, .name = (p), ##__VA_ARGS__ }
+/* clang-format on */
 
 static const struct route rows[] = {
 	ROW(HTTP_GET, ""),

@@ -59,11 +59,9 @@ static int peer(struct request *rq)
 	return reply_text(rq, 200, "text/plain", rq->peer);
 }
 
-#define ROW(m, p, h, ...)                                                                          \
-	{                                                                                          \
-		.method = HTTP_##m, .pattern = (p), .handle = (h), .permit = permit_anyone,        \
-		.name = (p), ##__VA_ARGS__                                                         \
-	}
+/* clang-format off */
+#define ROW(m, p, h, ...) { .method = HTTP_##m, .pattern = (p), .handle = (h), .permit = permit_anyone, .name = (p), ##__VA_ARGS__ }
+/* clang-format on */
 
 static const struct route rows[] = {
 	ROW(GET, "hello/", hello),

@@ -80,7 +80,8 @@ Test(variants, never_enlarges, .init = setup)
 	g_free((void *) picture.at);
 }
 
-/* 112.5 rows are 112, as in the replaced stack; and each height follows from the picture's, not from the next larger one's. */
+/* 112.5 rows are 112, as in the replaced stack; and each height follows from the picture's, not
+ * from the next larger one's. */
 Test(variants, rounds_a_half_to_the_even_side, .init = setup)
 {
 	struct str picture = make_picture(800, 600, ".png", 0),

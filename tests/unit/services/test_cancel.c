@@ -1,6 +1,7 @@
 /*
- * Every handler of the gateway, cancelled at its 1st, 2nd, 3rd … wait until it ends before that: each time exactly one
- * answer, everything given back, and in the database all of the change or nothing of it.
+ * Every handler of the gateway, cancelled at its 1st, 2nd, 3rd … wait until it ends before that:
+ * each time exactly one answer, everything given back, and in the database all of the change or
+ * nothing of it.
  */
 #include "services/fixture.h"
 
@@ -54,7 +55,9 @@ static struct str made(const struct attempt *a)
 	return str_slice(answer.body, 7, 7 + 36);
 }
 
-/* --- rows ------------------------------------------------------------------------------------------------------- */
+/* --- rows
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 #define PICTURE_BYTES 33
 /* The beginning of a PNG of 200 x 100: all that the gateway looks at. */
@@ -157,7 +160,8 @@ static void own_user(struct attempt *a, const char *method)
 	own(a, method, id);
 }
 
-/* --- what may be found afterwards ----------------------------------------------------------------------------------- */
+/* --- what may be found afterwards
+ * ----------------------------------------------------------------------------------- */
 
 static void check_nothing(const struct attempt *a, bool is_done)
 {
@@ -255,7 +259,9 @@ static void check_verified(const struct attempt *a, bool is_done)
 		is_done, "the verification");
 }
 
-/* --- the walks ------------------------------------------------------------------------------------------------------ */
+/* --- the walks
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static void read_products(struct attempt *a)
 {
@@ -462,7 +468,8 @@ static void walk(const struct walk *w)
 			     answer.replies);
 		if (answer.parks < n)
 			break;
-		/* It may have been done all the same: the outcome of a COMMIT is awaited.  And /readyz says 503 itself. */
+		/* It may have been done all the same: the outcome of a COMMIT is awaited.  And
+		 * /readyz says 503 itself. */
 		cr_assert((answer.result == -ECANCELED && answer.status == 503) ||
 				  (answer.result == 0 &&
 				   (answer.status == w->status || w->prepare == read_ready)),
