@@ -30,9 +30,9 @@ struct lane_batch {
 };
 
 struct lane_ack {
-	unsigned left; /* replies */
-	uint64_t head; /* what the prefix reached with it */
-	unsigned late; /* flights acknowledged out of order */
+	unsigned left;   /* replies */
+	uint64_t head;   /* what the prefix reached with it */
+	unsigned late;   /* flights acknowledged out of order */
 	bool is_refused; /* … but not, for lack of memory */
 	size_t need;
 };
