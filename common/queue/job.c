@@ -57,7 +57,8 @@ int job_effect_begin(struct job *job, struct db_tx *ret)
 {
 	static const struct db_statement take = {
 		.sql = STR_INIT(
-			"INSERT INTO job_receipt (key) VALUES ($1) ON CONFLICT (key) DO NOTHING RETURNING key")
+			"INSERT INTO job_receipt (key) VALUES ($1) ON CONFLICT (key) DO NOTHING "
+			"RETURNING key")
 	};
 	static const struct db_statement look = {
 		.sql = STR_INIT("SELECT result FROM job_receipt WHERE key = $1")

@@ -104,8 +104,8 @@ void lane_break(struct lane *, const char *why); /* -> WAITING, and on from ther
 void lane_fenced(struct lane *);                 /* somebody took the list */
 void lane_advance(struct lane *);                /* WAITING: if it can, goes on */
 void lane_opened(struct lane *);
-/* Was it refused because Redis is out of memory?  Then nothing was done and nothing is lost, only this way of
- * doing it is closed: lane_is_full for the next seconds. */
+/* Was it refused because Redis is out of memory?  Then nothing was done and nothing is lost, only
+ * this way of doing it is closed: lane_is_full for the next seconds. */
 bool lane_was_full(struct lane *, int error);
 bool lane_is_full(const struct lane *);
 /* What an unexpected reply means: breaks or fences the lane. */

@@ -10,7 +10,7 @@
 #define BLOCK_SECONDS "5"
 /* Without a confirmed renewal for this long nothing is fetched: others call us dead after 15 s. */
 #define LEASE_FRESH   (10 * SEC)
-/* After Redis was found out of memory: fetched by a script for this long, then the usual way is tried again. */
+/* After Redis was found out of memory: fetched by a script for this long, then in the usual way. */
 #define FULL_FOR      (5 * SEC)
 /* Between two resyncs, so that a lasting refusal is not a storm. */
 #define RETRY_WAIT    (1 * SEC)

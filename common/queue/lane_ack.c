@@ -225,7 +225,7 @@ static void confirm_late(struct lane *l, unsigned count)
 	}
 }
 
-/* They are still there as they were: to be acknowledged once more, unless a prefix has taken them along. */
+/* They are still there as they were: acknowledged once more, unless a prefix took them along. */
 static void return_late(struct lane *l, unsigned count)
 {
 	while (count-- > 0) {

@@ -22,19 +22,24 @@
 
 #include "redis/redis.h"
 
+/*
+ * KEYS | ARGV.  Where the first key is `fly`, the lane fills it and the first two arguments: `need`,
+ * what the list must hold, and the job's place in it.
+ */
 /* clang-format off */
 enum lane_script {
-	/* KEYS fly, result… | need, ttl, then for each result: place, document */
-	SCRIPT_RESULTS,
-	/* One job: KEYS fly, … | need, place, …  (the lane fills the first key and the first two arguments) */
-	SCRIPT_END,      /* KEYS fly live receipt receipt result crash dead letters | need place id is_outbox receipt_of_id
-	                    receipt_of_key receipt_ttl document ttl is_counted letter record now */
-	SCRIPT_SCHEDULE, /* KEYS fly schedule result | need place "at"|"in" ms member document ttl -> ms from now */
-	SCRIPT_FORWARD,  /* KEYS fly target | need place */
-	SCRIPT_RELEASE,  /* KEYS fly queue | need place */
-	SCRIPT_CRASHED,  /* KEYS fly crash | need place id is_alone message ttl -> { deaths, deaths alone } */
-	/* No acknowledgement: what LMOVE does, for a Redis out of memory, which refuses LMOVE alone. */
-	SCRIPT_MOVE,     /* KEYS list fly workers | token n -> messages */
+	SCRIPT_RESULTS,  /* fly result… | need ttl, then for each result: place document */
+	SCRIPT_END,      /* fly live receipt_of_id receipt_of_key result crash dead letters |
+	                    need place id is_outbox value_of_id value_of_key receipt_ttl document ttl
+	                    is_counted letter record now */
+	SCRIPT_SCHEDULE, /* fly schedule result | need place "at"|"in" ms member document ttl
+	                    -> ms from now */
+	SCRIPT_FORWARD,  /* fly target | need place */
+	SCRIPT_RELEASE,  /* fly queue | need place */
+	SCRIPT_CRASHED,  /* fly crash | need place id is_alone message ttl
+	                    -> { deaths, deaths alone } */
+	SCRIPT_MOVE,     /* list fly workers | token n -> messages.  What LMOVE does, for a Redis out
+	                    of memory, which refuses LMOVE itself; acknowledges nothing */
 	LANE_SCRIPTS,
 };
 /* clang-format on */
