@@ -65,6 +65,7 @@ def test_without_redis_jobs_wait_in_the_outbox(stack, shop):
     assert len(pushed(stack, email)) == 1
 
 
+@pytest.mark.slow
 def test_without_postgres_nothing_is_served_but_health(stack, shop):
     ann = shop.user("ann")
     stack.postgres.stop()
