@@ -1,12 +1,14 @@
 """http-retrieve: one product by its id, with a token, beside pgbench with the very statement that the gateway sends."""
 
+import contextlib
 import http.client
 import json
+import os
 import re
 import subprocess
 
 import jobs_stack
-from measure import Meter, Table, counted_system_calls, family, load, most_frequent
+from measure import Meter, Table, counted_system_calls, family, load, most_frequent, reaped_seconds
 
 PRODUCTS = 10_000
 COUNTED = 500  # requests for the count of statements
@@ -131,26 +133,46 @@ def wrk(gateway, script, seconds):
     return int(re.search(r"(\d+) requests in", output)[1]), output
 
 
+@contextlib.contextmanager
+def own_children():
+    """[seconds] of processor time of the programs that are run within."""
+    used = []
+    before = os.times()
+    yield used
+    after = os.times()
+    used.append(after.children_user + after.children_system - before.children_user - before.children_system)
+
+
 def pgbench(stack, script, seconds, table):
     words = ["pgbench", "-n", "-M", "prepared", "-c", "8", "-j", "1", "-T", str(seconds), "-f", script, "-h",
              stack.postgres.folder, "-U", "apium", "apium"]
-    output = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    rate = float(re.search(r"tps = ([\d.]+)", output)[1])
-    table.add("pgbench -M prepared -c 8, statements/s", rate)
-    return rate
+    postmaster = stack.postgres.process.pid
+    before, sessions = reaped_seconds(postmaster), family(postmaster)
+    with own_children() as client:
+        output = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    jobs_stack.wait_for(lambda: family(postmaster) == sessions, "the end of pgbench's sessions")
+    count = int(re.search(r"transactions actually processed: (\d+)", output)[1])
+    table.add("pgbench -M prepared -c 8, statements/s", float(re.search(r"tps = ([\d.]+)", output)[1]))
+    cost = (reaped_seconds(postmaster) - before + client[0]) / count * 1e6
+    table.add("CPU us per statement: pgbench, PostgreSQL", cost, "{:.1f}")
+    return float(re.search(r"tps = ([\d.]+)", output)[1]), cost
 
 
 def measured_round(stack, gateway, scripts, seconds, table):
-    rate = pgbench(stack, scripts[1], seconds, table)
+    rate, cost = pgbench(stack, scripts[1], seconds, table)
     meter = Meter(gateway=[gateway.program.pid], PostgreSQL=family(stack.postgres.process.pid))
     meter.start()
-    requests, output = wrk(gateway, scripts[0], seconds)
+    with own_children() as client:
+        requests, output = wrk(gateway, scripts[0], seconds)
     meter.stop()
     got = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])
     table.add("requests/s, wrk -t1 -c64", got)
     table.add("of pgbench in the same round", got / rate, "{:.2f}")
     for name, used in meter.used.items():
         table.add(f"CPU us per request: {name}", used / requests * 1e6, "{:.1f}")
+    whole = (sum(meter.used.values()) + client[0]) / requests * 1e6
+    table.add("CPU us per request: with wrk", whole, "{:.1f}")
+    table.add("of pgbench by CPU, clients included", cost / whole, "{:.2f}")
     table.add("ms, median", milliseconds(output, 50), "{:.2f}")
     table.add("ms, 99 of 100", milliseconds(output, 99), "{:.2f}")
 

@@ -19,6 +19,12 @@ def processor_seconds(pid):
     return used / 1e9
 
 
+def reaped_seconds(pid):
+    """What its children had used that have ended; in hundredths."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+
+
 def family(pid):
     """A process and its descendants."""
     found = [pid]

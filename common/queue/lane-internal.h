@@ -24,14 +24,16 @@ enum lane_state {
 };
 
 struct lane_batch {
-	unsigned asked, left, got; /* `left` counts the lease's reply, too */
+	unsigned asked, left, got; /* `left`: replies; a pipeline's last one is the lease's */
+	bool is_script;            /* one reply with all messages */
 	uint64_t epoch;
 };
 
 struct lane_ack {
-	unsigned left; /* replies */
-	uint64_t head; /* what the prefix reached with it */
-	unsigned late; /* flights acknowledged out of order */
+	unsigned left;   /* replies */
+	uint64_t head;   /* what the prefix reached with it */
+	unsigned late;   /* flights acknowledged out of order */
+	bool is_refused; /* … but not, for lack of memory */
 	size_t need;
 };
 
@@ -71,6 +73,7 @@ struct lane {
 	unsigned batch_first, batch_count, asked;
 	bool is_dry;
 	usec_t polled_at;
+	usec_t full_at; /* Redis last refused to move for lack of memory; 0: never */
 
 	/* The ring: places [head, tail) are in the list; [confirmed, head) are on their way out of
 	 * it. */
@@ -101,6 +104,10 @@ void lane_break(struct lane *, const char *why); /* -> WAITING, and on from ther
 void lane_fenced(struct lane *);                 /* somebody took the list */
 void lane_advance(struct lane *);                /* WAITING: if it can, goes on */
 void lane_opened(struct lane *);
+/* Was it refused because Redis is out of memory?  Then nothing was done and nothing is lost, only this way of
+ * doing it is closed: lane_is_full for the next seconds. */
+bool lane_was_full(struct lane *, int error);
+bool lane_is_full(const struct lane *);
 /* What an unexpected reply means: breaks or fences the lane. */
 void lane_refused(struct lane *, int error, const struct redis_reply *);
 void lane_make_token(struct lane *);

@@ -10,6 +10,8 @@
 #define BLOCK_SECONDS "5"
 /* Without a confirmed renewal for this long nothing is fetched: others call us dead after 15 s. */
 #define LEASE_FRESH   (10 * SEC)
+/* After Redis was found out of memory: fetched by a script for this long, then the usual way is tried again. */
+#define FULL_FOR      (5 * SEC)
 /* Between two resyncs, so that a lasting refusal is not a storm. */
 #define RETRY_WAIT    (1 * SEC)
 
@@ -278,9 +280,27 @@ static void take_message(struct lane *l, struct str raw)
 	l->o.callbacks->on_message(l->o.arg, l, flight, scanned, &m);
 }
 
+bool lane_is_full(const struct lane *l)
+{
+	return l->full_at != 0 && loop_now(l->o.loop) - l->full_at < FULL_FOR;
+}
+
+bool lane_was_full(struct lane *l, int error)
+{
+	if (error >= 0 || !redis_is_ready(l->fetch) ||
+	    str_find(str_c(fail_reason(error)), STR(": OOM ")) < 0)
+		return false;
+	if (l->full_at == 0 || loop_now(l->o.loop) - l->full_at > 2 * FULL_FOR)
+		log_warn("lane %s: Redis is out of memory, draining it by script", l->label);
+	l->full_at = loop_now(l->o.loop);
+	return true;
+}
+
 static void take_answer(struct lane *l, struct lane_batch *b, int error,
 			const struct redis_reply *reply)
 {
+	if (lane_was_full(l, error))
+		return;
 	if (error < 0 || reply->type == REDIS_ERROR) {
 		lane_refused(l, error, reply);
 		return;
@@ -288,6 +308,10 @@ static void take_answer(struct lane *l, struct lane_batch *b, int error,
 	if (reply->type == REDIS_TEXT) {
 		b->got++;
 		take_message(l, reply->text);
+	} else if (reply->type == REDIS_ARRAY) {
+		b->got = (unsigned) reply->count;
+		for (size_t i = 0; i < reply->count && l->sm.state == LANE_OPEN; i++)
+			take_message(l, reply->elements[i].text);
 	} else if (reply->type == REDIS_INTEGER && reply->integer == 1) {
 		lane_break(l, "the lease is gone: Redis lost its data");
 	}
@@ -301,7 +325,9 @@ static void on_fetched(void *arg, int error, const struct redis_reply *reply)
 	OBJ_CHECK(l, LANE_MAGIC);
 	must(l->batch_count > 0 && b->left > 0);
 	b->left--;
-	if (b->left > 0)
+	if (b->is_script)
+		l->asked -= b->asked;
+	else if (b->left > 0)
 		l->asked--;
 	if (b->epoch == l->epoch)
 		take_answer(l, b, error, reply);
@@ -309,7 +335,7 @@ static void on_fetched(void *arg, int error, const struct redis_reply *reply)
 		return;
 	l->batch_first = (l->batch_first + 1) % LANE_BATCHES;
 	l->batch_count--;
-	if (b->epoch != l->epoch || error < 0)
+	if (b->epoch != l->epoch || (error < 0 && !lane_was_full(l, error)))
 		return;
 	l->polled_at = loop_now(l->o.loop);
 	l->is_dry = b->got < b->asked;
@@ -329,6 +355,25 @@ bool lane_may_fetch(const struct lane *l)
 	       loop_now(l->o.loop) - l->renewed_at < LEASE_FRESH;
 }
 
+/* While Redis is out of memory: one script instead, which does not wait. */
+static unsigned fetch_by_script(struct lane *l, struct lane_batch *b, unsigned n)
+{
+	char number[16];
+
+	(void) snprintf(number, sizeof(number), "%u", n);
+	if (redis_send(l->fetch,
+		       REDIS_WORDS(STR("EVALSHA"), scripts_hash(SCRIPT_MOVE), STR("3"),
+				   lane_list(l), buf_str(&l->fly), l->o.keys->workers,
+				   str_c(l->token), str_c(number)),
+		       on_fetched, l) < 0)
+		return 0;
+	b->is_script = true;
+	b->left = 1;
+	l->batch_count++;
+	l->asked += n;
+	return n;
+}
+
 unsigned lane_fetch(struct lane *l, unsigned n)
 {
 	struct lane_batch *b;
@@ -339,6 +384,8 @@ unsigned lane_fetch(struct lane *l, unsigned n)
 	n = MIN(n, LANE_BATCH);
 	b = &l->batches[(l->batch_first + l->batch_count) % LANE_BATCHES];
 	*b = (struct lane_batch){ .asked = n, .left = n + 1, .epoch = l->epoch };
+	if (lane_is_full(l))
+		return fetch_by_script(l, b, n);
 	r = redis_send_raw(l->fetch, buf_str(&l->block), 1, on_fetched, l);
 	if (r < 0)
 		return 0; /* just lost; its state change follows */

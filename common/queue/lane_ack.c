@@ -225,6 +225,21 @@ static void confirm_late(struct lane *l, unsigned count)
 	}
 }
 
+/* They are still there as they were: to be acknowledged once more, unless a prefix has taken them along. */
+static void return_late(struct lane *l, unsigned count)
+{
+	while (count-- > 0) {
+		struct flight *flight = &l->o.flights->at[line_pop(&l->late_sent)];
+
+		if (flight->place < l->head)
+			continue;
+		flight->is_acked = false;
+		l->blanks--;
+		list_append(&l->late, &flight->link);
+		l->late_count++;
+	}
+}
+
 static void on_acked(void *arg, int error, const struct redis_reply *reply)
 {
 	struct lane *l = arg;
@@ -233,6 +248,10 @@ static void on_acked(void *arg, int error, const struct redis_reply *reply)
 	OBJ_CHECK(l, LANE_MAGIC);
 	must(l->ack_count > 0 && a->left > 0);
 	a->left--;
+	if (lane_was_full(l, error)) {
+		a->is_refused = true;
+		error = 0;
+	}
 	done = *a;
 	if (a->left == 0) {
 		l->ack_first = (l->ack_first + 1) % ARRAY_SIZE(l->acks);
@@ -240,7 +259,7 @@ static void on_acked(void *arg, int error, const struct redis_reply *reply)
 	}
 	if (l->sm.state != LANE_OPEN)
 		return; /* the resync finds out */
-	if (error < 0 || reply->type == REDIS_ERROR) {
+	if (error < 0 || (reply != NULL && reply->type == REDIS_ERROR)) {
 		lane_refused(l, error, reply);
 		return;
 	}
@@ -250,7 +269,10 @@ static void on_acked(void *arg, int error, const struct redis_reply *reply)
 		lane_break(l, "the in-flight list is shorter than what is held");
 		return;
 	}
-	confirm_late(l, done.late);
+	if (done.is_refused)
+		return_late(l, done.late);
+	else
+		confirm_late(l, done.late);
 	confirm_prefix(l, done.head);
 	lane_flush(l);
 }
@@ -299,7 +321,8 @@ static unsigned add_late(struct lane *l, struct buf *out, uint64_t head)
 {
 	unsigned count = 0;
 
-	while (!list_is_empty(&l->late)) {
+	/* LSET is refused while the memory is full: they wait for the prefix, and LTRIM. */
+	while (!lane_is_full(l) && !list_is_empty(&l->late)) {
 		struct flight *flight = list_entry(list_pop(&l->late), struct flight, link);
 
 		if (flight->place < head)
@@ -314,7 +337,8 @@ static unsigned add_late(struct lane *l, struct buf *out, uint64_t head)
 		add_word(out, STR(""));
 		count++;
 	}
-	l->late_count = 0;
+	if (list_is_empty(&l->late))
+		l->late_count = 0;
 	return count;
 }
 
@@ -336,7 +360,7 @@ static void flush_plain(struct lane *l)
 	unsigned commands = 0, late;
 	int r;
 
-	if (head == l->head && l->late_count == 0)
+	if (head == l->head && (l->late_count == 0 || lane_is_full(l)))
 		return;
 	if (l->ack_count == ARRAY_SIZE(l->acks) ||
 	    (l->ack_count > 0 && head - l->head + l->late_count < LANE_BATCH))

@@ -5,7 +5,12 @@
 
 #include "base/error.h"
 
+/* When Redis is out of memory, what takes jobs out of it must still run. */
+#define DRAINS "#!lua flags=allow-oom\n"
+
+/* clang-format off */
 #define FENCE                                                                                      \
+	DRAINS                                                                                     \
 	"local c,k,a=redis.call,KEYS,ARGV "                                                        \
 	"if c('LLEN',k[1])<tonumber(a[1]) then "                                                   \
 	"return redis.error_reply('LOST the in-flight list is shorter than what is held') end "
@@ -13,11 +18,12 @@
 #define NOW "local t=c('TIME') local now=t[1]*1000+math.floor(t[2]/1000) "
 
 static const char *const texts[LANE_SCRIPTS] = {
-	[SCRIPT_RESULTS] = FENCE "for i=2,#k do "
-				 "c('LSET',k[1],a[2*i-1],'') "
-				 "c('SET',k[i],a[2*i],'EX',a[2]) "
-				 "c('PUBLISH',k[i],a[2*i]) "
-				 "end return 1",
+	[SCRIPT_RESULTS] = FENCE
+	"for i=2,#k do "
+	"c('LSET',k[1],a[2*i-1],'') "
+	"c('SET',k[i],a[2*i],'EX',a[2]) "
+	"c('PUBLISH',k[i],a[2*i]) "
+	"end return 1",
 
 	[SCRIPT_END] = FENCE
 	"if a[11]~='' then "
@@ -38,20 +44,34 @@ static const char *const texts[LANE_SCRIPTS] = {
 	"if a[6]~='' then c('SET',k[3],a[6],'EX',a[7]) c('PUBLISH',k[3],a[6]) end "
 	"return due-now",
 
-	[SCRIPT_FORWARD] = FENCE "c('LPUSH',k[2],c('LINDEX',k[1],a[2])) "
-				 "c('LSET',k[1],a[2],'') return 1",
+	[SCRIPT_FORWARD] = FENCE
+	"c('LPUSH',k[2],c('LINDEX',k[1],a[2])) "
+	"c('LSET',k[1],a[2],'') "
+	"return 1",
 
-	[SCRIPT_RELEASE] = FENCE "c('RPUSH',k[2],c('LINDEX',k[1],a[2])) "
-				 "c('LSET',k[1],a[2],'') return 1",
+	[SCRIPT_RELEASE] = FENCE
+	"c('RPUSH',k[2],c('LINDEX',k[1],a[2])) "
+	"c('LSET',k[1],a[2],'') "
+	"return 1",
 
-	[SCRIPT_CRASHED] = FENCE "c('LSET',k[1],a[2],a[5]) "
-				 "local d,n=c('HINCRBY',k[2],a[3],1),0 "
-				 "if a[4]~='' then n=c('HINCRBY',k[2],a[3]..':alone',1) "
-				 "else n=tonumber(c('HGET',k[2],a[3]..':alone') or 0) end "
-				 "c('HDEL',k[2],a[3]..':in') "
-				 "c('EXPIRE',k[2],a[6]) "
-				 "return {d,n}",
+	[SCRIPT_CRASHED] = FENCE
+	"c('LSET',k[1],a[2],a[5]) "
+	"local d,n=c('HINCRBY',k[2],a[3],1),0 "
+	"if a[4]~='' then n=c('HINCRBY',k[2],a[3]..':alone',1) "
+	"else n=tonumber(c('HGET',k[2],a[3]..':alone') or 0) end "
+	"c('HDEL',k[2],a[3]..':in') "
+	"c('EXPIRE',k[2],a[6]) "
+	"return {d,n}",
+
+	[SCRIPT_MOVE] = DRAINS
+	"local c,k,a,got=redis.call,KEYS,ARGV,{} "
+	"c('HSETNX',k[3],a[1],1) "
+	"for i=1,tonumber(a[2]) do "
+	"local m=c('LMOVE',k[1],k[2],'RIGHT','RIGHT') "
+	"if not m then break end got[i]=m end "
+	"return got",
 };
+/* clang-format on */
 
 static char hashes[LANE_SCRIPTS][41];
 
@@ -109,10 +129,12 @@ const char *scripts_text(enum lane_script script)
 	return texts[script];
 }
 
+/* clang-format off */
 struct redis_script script_lease = {
 	.name = "lease",
-	.text = "if redis.call('TYPE',KEYS[2]).ok=='string' then return 0 end "
-		"return redis.call('HINCRBY',KEYS[1],ARGV[1],1)",
+	.text = DRAINS
+	"if redis.call('TYPE',KEYS[2]).ok=='string' then return 0 end "
+	"return redis.call('HINCRBY',KEYS[1],ARGV[1],1)",
 };
 
 /* The string that stays behind names the new token, so that asking once more after a lost answer is
@@ -120,67 +142,76 @@ struct redis_script script_lease = {
  * was stopped for longer renews its lease before it sends anything (queue/lane.c). */
 struct redis_script script_take = {
 	.name = "take",
-	.text = "local c,k,a=redis.call,KEYS,ARGV "
-		"if a[3]~='' and c('HGET',k[1],a[1])~=a[3] then return -1 end "
-		"c('HDEL',k[1],a[1]) "
-		"local kind=c('TYPE',k[2]).ok "
-		"if kind=='string' then if c('GET',k[2])~=a[2] then return -2 end "
-		"kind=c('TYPE',k[3]).ok if kind=='string' then return -2 end "
-		"if kind=='list' then return c('LLEN',k[3]) end return 0 end "
-		"local n=0 if kind=='list' then n=c('LLEN',k[2]) end "
-		"if n>0 or a[3]=='' then c('HSET',k[1],a[2],1) end "
-		"if n>0 then c('RENAME',k[2],k[3]) end "
-		"c('SET',k[2],a[2],'PX',86400000) "
-		"return n",
+	.text = DRAINS
+	"local c,k,a=redis.call,KEYS,ARGV "
+	"if a[3]~='' and c('HGET',k[1],a[1])~=a[3] then return -1 end "
+	"c('HDEL',k[1],a[1]) "
+	"local kind=c('TYPE',k[2]).ok "
+	"if kind=='string' then "
+	"if c('GET',k[2])~=a[2] then return -2 end "
+	"kind=c('TYPE',k[3]).ok "
+	"if kind=='string' then return -2 end "
+	"if kind=='list' then return c('LLEN',k[3]) end "
+	"return 0 end "
+	"local n=0 if kind=='list' then n=c('LLEN',k[2]) end "
+	"if n>0 or a[3]=='' then c('HSET',k[1],a[2],1) end "
+	"if n>0 then c('RENAME',k[2],k[3]) end "
+	"c('SET',k[2],a[2],'PX',86400000) "
+	"return n",
 };
 
 /* The newest goes back first, so that the oldest is the next to be taken. */
 struct redis_script script_give_back = {
 	.name = "give back",
-	.text = "local c,k,a=redis.call,KEYS,ARGV "
-		"local n,back=(#a-2)/2,0 "
-		"if c('LLEN',k[1])<n then "
-		"return redis.error_reply('LOST the in-flight list is shorter than what was read') "
-		"end "
-		"c('LTRIM',k[1],0,-n-1) "
-		"for i=n,1,-1 do local id,m=a[1+2*i],a[2+2*i] "
-		"if m~='' then "
-		"if id~='' then c('HINCRBY',k[3],id,1) "
-		"if c('HGET',k[3],id..':in')==a[1] then "
-		"c('HINCRBY',k[3],id..':alone',1) c('HDEL',k[3],id..':in') end end "
-		"c('RPUSH',k[2],m) back=back+1 end end "
-		"if back>0 then c('EXPIRE',k[3],a[2]) end "
-		"return back",
+	.text = DRAINS
+	"local c,k,a=redis.call,KEYS,ARGV "
+	"local n,back=(#a-2)/2,0 "
+	"if c('LLEN',k[1])<n then "
+	"return redis.error_reply('LOST the in-flight list is shorter than what was read') end "
+	"c('LTRIM',k[1],0,-n-1) "
+	"for i=n,1,-1 do local id,m=a[1+2*i],a[2+2*i] "
+	"if m~='' then "
+	"if id~='' then c('HINCRBY',k[3],id,1) "
+	"if c('HGET',k[3],id..':in')==a[1] then "
+	"c('HINCRBY',k[3],id..':alone',1) c('HDEL',k[3],id..':in') end end "
+	"c('RPUSH',k[2],m) back=back+1 end end "
+	"if back>0 then c('EXPIRE',k[3],a[2]) end "
+	"return back",
 };
 
 struct redis_script script_leave = {
 	.name = "leave",
-	.text = "local n=redis.call('LLEN',KEYS[2]) "
-		"if n==0 then redis.call('HDEL',KEYS[1],ARGV[1]) "
-		"redis.call('SET',KEYS[2],'fenced','PX',60000) end "
-		"return n",
+	.text = DRAINS
+	"local n=redis.call('LLEN',KEYS[2]) "
+	"if n==0 then redis.call('HDEL',KEYS[1],ARGV[1]) "
+	"redis.call('SET',KEYS[2],'fenced','PX',60000) end "
+	"return n",
 };
 
 /* A member is "<step>:<unique>:<message>".  The first due is pushed last: it is the next to be
  * taken. */
 struct redis_script script_due = {
 	.name = "due",
-	.text = "local c,k,a=redis.call,KEYS,ARGV " NOW
-		"local due=c('ZRANGEBYSCORE',k[1],'-inf',now,'LIMIT',0,a[1]) "
-		"for i=#due,1,-1 do local m=due[i] "
-		"local to=k[2+(tonumber(string.sub(m,1,1)) or 0)] or k[2] "
-		"local at=string.find(m,':',3,true) or 0 "
-		"c('RPUSH',to,string.sub(m,at+1)) c('ZREM',k[1],m) end "
-		"local first=c('ZRANGE',k[1],0,0,'WITHSCORES') "
-		"local wait=-1 if first[2] then wait=math.max(0,math.ceil(first[2]-now)) end "
-		"return {#due,wait}",
+	.text = DRAINS
+	"local c,k,a=redis.call,KEYS,ARGV " NOW
+	"local due=c('ZRANGEBYSCORE',k[1],'-inf',now,'LIMIT',0,a[1]) "
+	"for i=#due,1,-1 do local m=due[i] "
+	"local to=k[2+(tonumber(string.sub(m,1,1)) or 0)] or k[2] "
+	"local at=string.find(m,':',3,true) or 0 "
+	"c('RPUSH',to,string.sub(m,at+1)) c('ZREM',k[1],m) end "
+	"local first=c('ZRANGE',k[1],0,0,'WITHSCORES') "
+	"local wait=-1 if first[2] then wait=math.max(0,math.ceil(first[2]-now)) end "
+	"return {#due,wait}",
 };
 
+/* Brings more in: refused when the memory is full, and the outbox keeps it. */
 struct redis_script script_push = {
 	.name = "push",
-	.text = "local c,k,a=redis.call,KEYS,ARGV "
-		"if c('EXISTS',k[4])==1 then return 2 end "
-		"if c('HSETNX',k[1],a[1],1)==0 then return 0 end "
-		"if a[2]=='0' then c('LPUSH',k[2],a[3]) else c('ZADD',k[3],a[2],a[3]) end "
-		"return 1",
+	.text =
+	"local c,k,a=redis.call,KEYS,ARGV "
+	"if c('EXISTS',k[4])==1 then return 2 end "
+	"if c('HSETNX',k[1],a[1],1)==0 then return 0 end "
+	"if a[2]=='0' then c('LPUSH',k[2],a[3]) else c('ZADD',k[3],a[2],a[3]) end "
+	"return 1",
 };
+/* clang-format on */

@@ -9,6 +9,9 @@
  * place: LLEN then fails with WRONGTYPE before anything was changed.  A list shorter than `need`
  * (what the lane holds) means that Redis lost data: -LOST, nothing was changed either.
  *
+ * What takes jobs out of Redis, or moves them within it, is flagged allow-oom (so Redis 7.0 or
+ * newer): a queue that filled the memory must still drain.
+ *
  * Two kinds, because of how places are counted.  *Lane scripts* name a place in the list, which is
  * right only in the order in which the lane sent them; they are loaded when a connection begins and
  * called by their hash, and NOSCRIPT is a loss like any other (the lane resyncs).  The others may
@@ -30,6 +33,8 @@ enum lane_script {
 	SCRIPT_FORWARD,  /* KEYS fly target | need place */
 	SCRIPT_RELEASE,  /* KEYS fly queue | need place */
 	SCRIPT_CRASHED,  /* KEYS fly crash | need place id is_alone message ttl -> { deaths, deaths alone } */
+	/* No acknowledgement: what LMOVE does, for a Redis out of memory, which refuses LMOVE alone. */
+	SCRIPT_MOVE,     /* KEYS list fly workers | token n -> messages */
 	LANE_SCRIPTS,
 };
 /* clang-format on */

@@ -173,6 +173,8 @@ static void run_door(void *arg)
 		r = open_stores(d);
 	if (r == 0)
 		r = open_server(d);
+	if (r == 0)
+		r = fiber_report_on_signal(d->thread.loop);
 	if (r < 0) {
 		log_error("the gateway cannot start: %s", fail_reason(r));
 		_exit(1); /* nothing is served yet, and the other threads would wait for this one

@@ -429,6 +429,7 @@ const struct resource product_image_resource = {
 	.permissions = permissions,
 	.permission_count = ARRAY_SIZE(permissions),
 	.rows = "EXISTS (SELECT 1 FROM products p WHERE p.id = t.product_id AND NOT p.is_deleted)",
+	.rows_through = "true", /* the product was found, so it is not deleted */
 	.order = "t.sort_order, t.id",
 	.accepts = 1u << BODY_MULTIPART | 1u << BODY_FORM,
 	.max_body = UPLOAD_MOST,

@@ -85,6 +85,7 @@ def test_without_postgres_nothing_is_served_but_health(stack, shop):
         shop.product(ann)
 
 
+@pytest.mark.slow
 def test_a_postgres_that_loses_its_connections_is_hardly_noticed(stack, shop):
     ann = shop.user("ann")
     for _ in range(5):
@@ -93,6 +94,7 @@ def test_a_postgres_that_loses_its_connections_is_hardly_noticed(stack, shop):
     shop.product(ann)
 
 
+@pytest.mark.slow
 def test_a_gateway_starts_before_its_servers(stack):
     stack.redis_server.stop()
     stack.postgres.stop()

@@ -211,3 +211,26 @@ def test_redis_away_makes_nobody_dead(apium):
     assert succeeded(apium, jobs)
     assert "gave back" not in other.log and "gave back" not in apium.workers[0].log
     apium.wait_empty()
+
+
+def test_redis_is_full():
+    """Producers filled the memory: what takes jobs out must go on."""
+    from jobs_stack import RedisError, envelope
+    with Stack(worker=False) as apium:
+        used = int(dict(line.split(":", 1) for line in apium.redis.call("INFO", "memory").decode()
+                        .splitlines() if ":" in line)["used_memory"])
+        apium.redis.call("CONFIG", "SET", "maxmemory", used + 3_000_000)
+        jobs = []
+        with pytest.raises(RedisError, match="OOM"):
+            while True:
+                job, message = envelope("diag.sleep", (0.01,))
+                apium.redis.call("LPUSH", "default", message)
+                jobs.append(job)
+        assert len(jobs) > 500
+        apium.start_worker()
+        wait_for(lambda: apium.waiting() == 0, "the queue to drain")
+        apium.wait_empty()
+        assert succeeded(apium, jobs)
+        assert apium.worker.log.count("resyncing") < 10
+        apium.redis.call("CONFIG", "SET", "maxmemory", 0)
+        assert apium.final(apium.push("diag.add", (1, 2)))["result"] == 3

@@ -103,7 +103,7 @@ static int fence(void *arg)
 
 	(void) arg;
 	arena_init(&a);
-	for (int script = 0; script < LANE_SCRIPTS; script++) {
+	for (int script = 0; script < SCRIPT_MOVE; script++) {
 		struct str answer;
 
 		(void) help_do(r, &a, "FLUSHALL");
@@ -186,6 +186,41 @@ Test(scripts, do_what_they_say)
 {
 	servers_private();
 	fibers_run(effects, NULL);
+}
+
+static int move(void *arg)
+{
+	struct redis *r = open_loaded();
+	struct arena a;
+
+	(void) arg;
+	arena_init(&a);
+	(void) help_do(r, &a, "LPUSH m:q one two three");
+	(void) help_do(r, &a, "CONFIG SET maxmemory 1");
+	for (int i = 0; i < 2; i++) {
+		struct redis_reply *reply;
+		int e = redis_call(r, &a,
+				   REDIS_WORDS(STR("EVALSHA"), scripts_hash(SCRIPT_MOVE), STR("3"),
+					       STR("m:q"), STR("m:fly"), STR("m:w"), STR("token"),
+					       STR("2")),
+				   &reply);
+
+		cr_assert_eq(e, 0, "%s", fail_reason(e));
+		cr_assert_eq(reply->count, i == 0 ? 2 : 1);
+		EQ(reply->elements[0].text, i == 0 ? "one" : "three");
+	}
+	EQ(help_do(r, &a, "LRANGE m:fly 0 -1"), "one two three");
+	EQ(help_do(r, &a, "HGET m:w token"), "1");
+	(void) help_do(r, &a, "CONFIG SET maxmemory 0");
+	arena_fini(&a);
+	help_close(r);
+	return 0;
+}
+
+Test(scripts, messages_move_when_the_memory_is_full)
+{
+	servers_private();
+	fibers_run(move, NULL);
 }
 
 static struct str call(struct redis *r, struct arena *a, struct redis_script *script, size_t keys,
