@@ -47,8 +47,7 @@ static uv_sem_t door_is_open;
 
 static const char version_text[] = "apium-gateway " APIUM_VERSION "\n";
 
-/* --- the end of a thread: server, then producer, then stores
- * ------------------------------------------------ */
+/* --- the end of a thread: server, then producer, then stores --- */
 
 static void on_store_closed(void *arg)
 {
@@ -86,8 +85,7 @@ static void start_drain(struct post *post)
 	http_server_drain(d->server, settings.grace, on_drained, d);
 }
 
-/* --- the start
- * ---------------------------------------------------------------------------------------------- */
+/* --- the start --- */
 
 static int open_stores(struct door *d)
 {
