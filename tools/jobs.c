@@ -3,7 +3,9 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
+#include "base/codec.h"
 #include "base/datetime.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -283,6 +285,21 @@ static int get_field(struct session *s, const struct dead_call *c, struct str fi
 	return 0;
 }
 
+/* Its own bytes, whatever they are; on a terminal escaped, because they may be meant for it. */
+static void print_raw(struct str raw)
+{
+	_cleanup_(buf_fini) struct buf escaped = BUF_INIT;
+	_cleanup_(arena_fini) struct arena arena;
+
+	arena_init(&arena);
+	if (isatty(STDOUT_FILENO)) {
+		json_escape_add(&escaped, utf8_repair(&arena, raw), JSON_ESCAPE_ASCII);
+		raw = buf_str(&escaped);
+	}
+	fwrite(raw.at, 1, raw.len, stdout);
+	putchar('\n');
+}
+
 static int show_letter(struct session *s, const struct dead_call *c, struct str letter)
 {
 	struct str record = STR_NULL, raw = STR_NULL;
@@ -294,8 +311,7 @@ static int show_letter(struct session *s, const struct dead_call *c, struct str 
 	if (r < 0)
 		return r;
 	print(record);
-	fwrite(raw.at, 1, raw.len, stdout); /* its own bytes, whatever they are */
-	putchar('\n');
+	print_raw(raw);
 	return 0;
 }
 
