@@ -21,9 +21,7 @@ static void print(struct str text)
 	printf("%.*s\n", STR_ARG(text));
 }
 
-/* --- enqueue
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- enqueue --- */
 
 struct enqueue_call {
 	const struct task *task;
@@ -164,9 +162,7 @@ int command_enqueue(int argc, char **argv)
 	return session_run(do_enqueue, &c, c.waits ? WAIT_MOST : 30 * SEC);
 }
 
-/* --- queues
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- queues --- */
 
 static int ask_number(struct session *s, struct str command, struct str key, int64_t *sum)
 {
@@ -240,9 +236,7 @@ int command_queues(int argc, char **argv)
 	return session_run(do_queues, NULL, 30 * SEC);
 }
 
-/* --- dead
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- dead --- */
 
 /* KEYS dead letters | letter -> 1, or 0 if there was none.  Retry: KEYS … list | letter */
 static struct redis_script script_purge = {

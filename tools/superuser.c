@@ -45,8 +45,8 @@ static int insert(const char *email, const char *password)
 	uuid_format(&key, id);
 	uuid_format(&random, token);
 	const char *const values[] = { id, password, email, token };
-	/* The username is the address: it has all characters that one may have, and is as unique.
-	 */
+	/* The username is the address: it has all characters that one may have, and is as
+	 * unique. */
 	PGresult *result = PQexecParams(
 		connection,
 		"INSERT INTO users (id, password, is_superuser, email, username, first_name, "

@@ -164,8 +164,7 @@ static struct str get_text(struct arena *arena, const json_t *payload, const cha
 	return value == NULL ? STR_NULL : STR("");
 }
 
-/* --- tokens whose signature and form are known to be right
- * ------------------------------------------------------ */
+/* --- tokens whose signature and form are known to be right --- */
 
 #define KNOWN_TOKENS 1024
 #define KNOWN_MOST   512 /* bytes of a token that is worth remembering */
@@ -246,9 +245,7 @@ static int claims_of_known(struct arena *arena, const struct known_token *k,
 	return 0;
 }
 
-/* --- reading
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- reading --- */
 
 int token_verify(struct arena *arena, struct str text, enum token_type type,
 		 struct token_claims *ret)

@@ -6,8 +6,8 @@
 
 #include "base/macros.h"
 
-/* Handlers for SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT on a stack of their own; then the default.
- */
+/* Handlers for SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT on a stack of their own; then the
+ * default. */
 void crash_setup(const char *program);
 /* Called once with fd 2 by the crash handler, to add what it knows; async-signal-safe work only. */
 void crash_on_report(void (*report)(int fd));

@@ -48,8 +48,8 @@ void error_register(const struct error_row *rows, size_t count);
 
 /* NULL if the code is not ours (an errno, say). */
 const struct error_row *error_find(int code);
-/* The HTTP status, task policy and sentence of any code; errno values: 500 or 503, RETRY, strerror.
- */
+/* The HTTP status, task policy and sentence of any code; errno values: 500 or 503, RETRY,
+ * strerror. */
 int error_http(int code);
 enum error_task error_task(int code);
 const char *error_sentence(int code);

@@ -277,8 +277,8 @@ static void close_level(struct scanner *s)
 	s->spare = l;
 }
 
-/* One value, or the opening bracket of one, linked in as the next member of the innermost bracket.
- */
+/* One value, or the opening bracket of one, linked in as the next member of the innermost
+ * bracket. */
 static int scan_value(struct scanner *s, struct str key, bool key_is_plain)
 {
 	struct level *parent = s->level;

@@ -67,8 +67,8 @@ static struct str shorter(struct str s)
 	return str_slice(s, 0, len);
 }
 
-/* A line feed in a value must not begin a line of its own: whoever writes values could forge one.
- */
+/* A line feed in a value must not begin a line of its own: whoever writes values could forge
+ * one. */
 static void escape_text(struct buf *b, struct str s, bool in_quotes)
 {
 	for (size_t i = 0; i < s.len; i++) {

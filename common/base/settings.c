@@ -49,8 +49,8 @@ void settings_register(const struct setting *rows, size_t count)
 	table_count++;
 }
 
-/* `for (size_t t = 0, i = 0; (row = next_row(&t, &i)) != NULL;)` visits every row of every table.
- */
+/* `for (size_t t = 0, i = 0; (row = next_row(&t, &i)) != NULL;)` visits every row of every
+ * table. */
 static const struct setting *next_row(size_t *table, size_t *index)
 {
 	while (*table < table_count && *index == tables[*table].count) {

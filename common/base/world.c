@@ -104,8 +104,8 @@ uint64_t random_below(uint64_t bound)
 
 	if (bound == 0)
 		return 0;
-	/* The lowest 2^64 mod bound values would make small results likelier: they are drawn again.
-	 */
+	/* The lowest 2^64 mod bound values would make small results likelier: they are drawn
+	 * again. */
 	uneven = -bound % bound;
 	do
 		random_bytes(&n, sizeof(n));

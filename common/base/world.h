@@ -19,8 +19,8 @@ struct world {
 	void *arg;
 };
 
-/* Replaces the world for the whole process; NULL brings the real one back.  Before threads start.
- */
+/* Replaces the world for the whole process; NULL brings the real one back.  Before threads
+ * start. */
 void world_set(const struct world *);
 
 usec_t now_monotonic(void);

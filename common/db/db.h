@@ -102,8 +102,8 @@ const char *db_column_name(const struct db_rows *, int column);
 int db_query(struct db *, struct arena *, const struct db_statement *, const struct str *values,
 	     size_t count, struct db_rows *ret_rows) may_yield _must_check_;
 
-/* What the server said last on this fiber's failed statement; valid until the fiber's next db call.
- */
+/* What the server said last on this fiber's failed statement; valid until the fiber's next db
+ * call. */
 struct db_failure {
 	char sqlstate[6];
 	char constraint[64]; /* "" if none was named */

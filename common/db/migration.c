@@ -105,6 +105,8 @@ int migrations_read_folder(struct migrations *m, const char *folder)
 		if (!m->all[i].has_up)
 			return fail(-E_BAD_SETTING, "%s/%s_%s.down.sql has no .up.sql", folder,
 				    m->all[i].version, m->all[i].name);
+	if (m->count == 0)
+		return 0; /* an empty folder has no array either, which qsort must not be given */
 	qsort(m->all, m->count, sizeof(*m->all), by_version);
 	return 0;
 }

@@ -44,8 +44,8 @@ static struct str content_type(const struct request *rq)
 	return str_is_null(type) ? STR("") : type;
 }
 
-/* Commas and brackets outside of strings: an upper bound of the values, also in what is not JSON.
- */
+/* Commas and brackets outside of strings: an upper bound of the values, also in what is not
+ * JSON. */
 static size_t count_values(struct str s)
 {
 	bool in_string = false;

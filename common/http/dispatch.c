@@ -30,8 +30,8 @@ static void add_title(struct buf *out, struct str name)
 	}
 }
 
-/* OPTIONS, without the fields of the view: those are the resource's to tell, by a row of its own.
- */
+/* OPTIONS, without the fields of the view: those are the resource's to tell, by a row of its
+ * own. */
 static int reply_metadata(struct request *rq)
 {
 	_cleanup_(buf_fini) struct buf name = BUF_INIT;

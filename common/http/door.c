@@ -21,8 +21,8 @@
 
 #define SWEEP_EVERY       SEC
 #define DRAIN_EVERY       (50 * MSEC)
-/* A client whose connection waited in the kernel when the drain began may still be about to send.
- */
+/* A client whose connection waited in the kernel when the drain began may still be about to
+ * send. */
 #define DRAIN_FRESH       SEC
 /* What cancelled requests get to end and be answered. */
 #define DRAIN_LAST        SEC

@@ -186,13 +186,13 @@ void file_sender_free(struct file_sender *);
 /* The body's gate, before the fiber: records what it finds in rq->_body_error. */
 void body_gate(struct request *);
 
-/* What is wrong with the framing of a raw request head, or NULL.  The head ends with an empty line.
- */
+/* What is wrong with the framing of a raw request head, or NULL.  The head ends with an empty
+ * line. */
 const char *head_fault(struct str input);
 #define HEAD_MOST (64 * KIB)
 
-/* Body bytes of all servers of the process: what came in and is not answered.  Returns the new sum.
- */
+/* Body bytes of all servers of the process: what came in and is not answered.  Returns the new
+ * sum. */
 int64_t budget_add(int64_t bytes);
 
 /* NULL when the connection has no socket (in process). */

@@ -69,8 +69,8 @@ static bool is_known(const struct request *rq, struct str etag, usec_t modified)
 	return modified / SEC <= then / SEC;
 }
 
-/* A range is for the file that its client has part of; if that has changed, the whole file is sent.
- */
+/* A range is for the file that its client has part of; if that has changed, the whole file is
+ * sent. */
 static bool range_is_for_this(const struct request *rq, struct str etag, usec_t modified)
 {
 	struct str condition = request_header(rq, STR("if-range"));

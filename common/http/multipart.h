@@ -27,8 +27,8 @@
 int multipart_parse(struct arena *, struct str content_type, struct str bytes, struct body *ret)
 	_must_check_;
 
-/* The last component of a client's file name, printable characters only; empty if nothing is left.
- */
+/* The last component of a client's file name, printable characters only; empty if nothing is
+ * left. */
 struct str filename_sanitise(struct arena *, struct str);
 
 #endif

@@ -16,8 +16,8 @@ struct str request_header(const struct request *rq, struct str name)
 	return STR_NULL;
 }
 
-/* The next "name=value" of the raw query, empty pieces passed over; without '=' the value is empty.
- */
+/* The next "name=value" of the raw query, empty pieces passed over; without '=' the value is
+ * empty. */
 static bool next_raw(const struct request *rq, size_t *cursor, struct str *ret_name,
 		     struct str *ret_value)
 {

@@ -127,8 +127,8 @@ struct request {
 
 /* The first of that name; absent if not sent.  Name in lower case. */
 struct str request_header(const struct request *, struct str name);
-/* Query parameters, decoded, UTF-8 repaired.  The last one of that name wins; absent if not sent.
- */
+/* Query parameters, decoded, UTF-8 repaired.  The last one of that name wins; absent if not
+ * sent. */
 struct str request_query(struct request *, struct str name);
 /* Visits all in order; the cursor starts at 0.  At most 1,000: more were refused at the door. */
 bool request_query_next(struct request *, size_t *cursor, struct form_field *ret);

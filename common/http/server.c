@@ -325,8 +325,8 @@ int http_server_new(const struct http_options *o, struct http_server **ret)
 
 static void on_last_closed(uv_handle_t *handle);
 
-/* Close callbacks of one turn come in no order that is promised; those of the next come after them.
- */
+/* Close callbacks of one turn come in no order that is promised; those of the next come after
+ * them. */
 static void on_first_closed(uv_handle_t *handle)
 {
 	struct http_server *s = handle->data;

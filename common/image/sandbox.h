@@ -22,8 +22,8 @@ int sandbox_main(void);
 
 struct sandbox_pool;
 
-/* `program` with the argument "sandbox" is started; `most` children at once.  The path is borrowed.
- */
+/* `program` with the argument "sandbox" is started; `most` children at once.  The path is
+ * borrowed. */
 int sandbox_pool_new(struct loop *, const char *program, unsigned most, struct sandbox_pool **ret)
 	_must_check_;
 /* No picture may be under way.  Ends the children; on_closed when the last is gone. */

@@ -96,6 +96,42 @@ static int load(struct str bytes, int width, VipsImage **ret)
 	return 0;
 }
 
+static size_t read_le32(const unsigned char *at)
+{
+	return (size_t) at[0] | (size_t) at[1] << 8 | (size_t) at[2] << 16 | (size_t) at[3] << 24;
+}
+
+/*
+ * libvips 8.14 writes EXIF, XMP and ICC chunks into a WebP although it is told to strip: the place
+ * where a photograph was taken would go out with every variant.  `bytes` is what it wrote.
+ */
+static void strip_webp(unsigned char *bytes, size_t *len)
+{
+	static const char *const banned[] = { "EXIF", "XMP ", "ICCP" };
+	size_t at = 12, riff;
+
+	while (at + 8 <= *len) {
+		size_t whole = 8 + read_le32(bytes + at + 4);
+		bool is_banned = false;
+
+		whole = MIN(whole + (whole & 1), *len - at);
+		for (size_t i = 0; i < ARRAY_SIZE(banned); i++)
+			is_banned |= memcmp(bytes + at, banned[i], 4) == 0;
+		if (is_banned) {
+			memmove(bytes + at, bytes + at + whole, *len - at - whole);
+			*len -= whole;
+			continue;
+		}
+		if (memcmp(bytes + at, "VP8X", 4) == 0)
+			bytes[at + 8] &= (unsigned char) ~(0x20 | 0x08 |
+							   0x04); /* that they are there */
+		at += whole;
+	}
+	riff = *len - 8;
+	for (int i = 0; i < 4; i++)
+		bytes[4 + i] = (unsigned char) (riff >> (8 * i));
+}
+
 static int encode(VipsImage *image, bool is_webp, struct image_variant *ret)
 {
 	struct image_variant made = { .width = (unsigned) vips_image_get_width(image),
@@ -110,22 +146,23 @@ static int encode(VipsImage *image, bool is_webp, struct image_variant *ret)
 					   "optimize_coding", TRUE, "strip", TRUE, NULL);
 	if (bad != 0)
 		return vips_complaint();
+	if (is_webp)
+		strip_webp(made.bytes, &made.len);
 	*ret = made;
 	return 0;
 }
 
-/* Height over width of the picture as it is seen, turned by its EXIF tag. */
-static int read_aspect(struct str bytes, double *ret)
+/* Height over width of the picture as it is seen: the header's, or its inverse if the loader has
+ * turned it. */
+static double seen_aspect(struct str bytes, VipsImage *loaded)
 {
-	_cleanup_(unrefp)
-		VipsImage *header = vips_image_new_from_buffer(bytes.at, bytes.len, "", NULL);
+	const struct image_header header = image_probe(bytes);
+	double is = (double) vips_image_get_height(loaded) / vips_image_get_width(loaded);
 
-	if (header == NULL)
-		return vips_complaint();
-	*ret = (double) vips_image_get_height(header) / vips_image_get_width(header);
-	if (vips_image_get_orientation_swap(header))
-		*ret = 1 / *ret;
-	return 0;
+	if (header.width == 0 || header.height == 0)
+		return is;
+	double upright = (double) header.height / header.width;
+	return fabs(is - upright) <= fabs(is - 1 / upright) ? upright : 1 / upright;
 }
 
 /* `from` made `width` wide, in memory. */
@@ -159,9 +196,9 @@ int image_variants_make(struct str bytes, struct image_variant ret[IMAGE_VARIANT
 	double aspect = 1;
 	int r;
 
-	r = read_aspect(bytes, &aspect);
+	r = load(bytes, width, &current);
 	if (r == 0)
-		r = load(bytes, width, &current);
+		aspect = seen_aspect(bytes, current);
 	/* From the widest down, each from the one above it. */
 	for (size_t i = IMAGE_VARIANT_COUNT; r == 0 && i-- > 0;) {
 		const struct image_variant_kind *kind = &image_variant_kinds[i];

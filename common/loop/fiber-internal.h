@@ -22,8 +22,8 @@ struct fiber_context {
 	unsigned valgrind_id;
 };
 
-/* fiber_switch.c: the loop's own stack, whose bounds are learnt at the first switch away from it.
- */
+/* fiber_switch.c: the loop's own stack, whose bounds are learnt at the first switch away from
+ * it. */
 void context_init_own(struct fiber_context *);
 void context_fini_own(struct fiber_context *);
 /* Once for each mapping, and when it goes away. */

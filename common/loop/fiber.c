@@ -471,8 +471,8 @@ void fiber_detach(struct fiber *f, void (*on_end)(void *arg, int result), void *
 	f->on_end = on_end;
 	f->on_end_arg = arg;
 	if (f->state == FIBER_ENDED) {
-		/* on_end belongs on the loop's stack, and after its owner has returned from here.
-		 */
+		/* on_end belongs on the loop's stack, and after its owner has returned from
+		 * here. */
 		list_append(&f->loop->scheduler.ready, &f->ready_link);
 		loop_want_turn(f->loop);
 	}

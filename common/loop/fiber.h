@@ -59,8 +59,8 @@ int fiber_check(void) _must_check_;
 void fiber_cancel_at(struct fiber *, unsigned n);
 unsigned fiber_park_count(const struct fiber *);
 
-/* The one primitive.  The waiter lies on the fiber's stack and is linked into a structure of ours.
- */
+/* The one primitive.  The waiter lies on the fiber's stack and is linked into a structure of
+ * ours. */
 struct waiter {
 	struct fiber *fiber;
 	struct list link; /* for whoever keeps waiters in a list; unlink after park */

@@ -33,7 +33,7 @@
  * the kernel only every so many uses: a system call for each would cost more than the fiber.
  */
 #define DEPTH_KEPT    (64 * KIB)
-#define USES_PER_LOOK 64
+#define USES_PER_LOOK 1024
 
 /*
  * All mappings end at addresses that are equal modulo a large power of two, so that the hot ends of

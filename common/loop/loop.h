@@ -66,8 +66,8 @@ struct post {
 };
 void loop_post(struct loop *, struct post *);
 
-/* Keeps loop_run from returning while something outside libuv is awaited (another thread's post).
- */
+/* Keeps loop_run from returning while something outside libuv is awaited (another thread's
+ * post). */
 void loop_hold(struct loop *);
 void loop_release(struct loop *);
 

@@ -99,8 +99,8 @@ int process_start(struct loop *l, struct process *p, const struct process_option
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;
 	*p = (struct process){ .loop = l, .channel = ends[0], .on_exit = on_exit, .arg = arg };
-	/* Of ours only: the flag belongs to each end, and what the child runs may expect to block.
-	 */
+	/* Of ours only: the flag belongs to each end, and what the child runs may expect to
+	 * block. */
 	must(fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0);
 	r = spawn(l, p, o, ends[1]);
 	close(ends[1]);

@@ -7,8 +7,8 @@
 
 #define LINE_MOST       76 /* RFC 2045 §6.7: quoted-printable lines */
 #define PLAIN_LINE_MOST 78 /* RFC 5322 §2.1.1: what a line should not exceed */
-/* Bytes of UTF-8 in one encoded word: "Subject: =?utf-8?b?" + base64 of 42 + "?=" is a line of 77.
- */
+/* Bytes of UTF-8 in one encoded word: "Subject: =?utf-8?b?" + base64 of 42 + "?=" is a line of
+ * 77. */
 #define WORD_BYTES      42
 
 static bool is_ascii(struct str s)

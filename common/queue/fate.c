@@ -413,8 +413,8 @@ static void retry(struct fate *w, struct flight *f, const struct message *m,
 	log_event(LOG_INFO, "job failed, trying again", LOG_STR("reason", str_c(w->reason)),
 		  LOG_STR("task", message_text(&w->arena, m, MESSAGE_TASK)), LOG_STR("id", id),
 		  LOG_INT("attempt", w->failure.attempt), LOG_INT("wait_ms", wait / MSEC));
-	/* With results elsewhere the state of a retry is news only: it is told, and not waited for.
-	 */
+	/* With results elsewhere the state of a retry is news only: it is told, and not waited
+	 * for. */
 	if (w->s->results != NULL && document.len > 0)
 		supervisor_tell(w->s, id, buf_str(&document));
 	schedule(w->s, f, STR("in"), wait / MSEC, buf_str(&next), id,

@@ -389,8 +389,8 @@ static void on_chunk(void *arg)
 
 static void on_end(void *arg _unused_, int error _unused_)
 {
-	/* The jobs in hand are somebody else's by now: each further step would only be done twice.
-	 */
+	/* The jobs in hand are somebody else's by now: each further step would only be done
+	 * twice. */
 	_exit(EXIT_SUCCESS);
 }
 

@@ -83,8 +83,8 @@ void lane_close(struct lane *, void (*on_closed)(void *arg), void *arg);
 /* The shared connection became ready with all scripts loaded (true), or was lost. */
 void lane_acks_changed(struct lane *, bool is_ready);
 
-/* Asks for up to n jobs; the number asked for, 0 when the lane is not open or is full of batches.
- */
+/* Asks for up to n jobs; the number asked for, 0 when the lane is not open or is full of
+ * batches. */
 unsigned lane_fetch(struct lane *, unsigned n);
 unsigned lane_asked(const struct lane *); /* asked for, not answered yet */
 bool lane_is_dry(const struct lane *);    /* the last answer was short: the list was empty then */

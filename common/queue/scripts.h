@@ -63,8 +63,8 @@ extern struct redis_script script_take;
 /* KEYS fly queue crash | old token, ttl, then for the newest elements, oldest first: id message (''
  * and '' where finished) -> messages given back. */
 extern struct redis_script script_give_back;
-/* KEYS workers fly | token -> elements that are left; at 0 the lease is gone and the list fenced.
- */
+/* KEYS workers fly | token -> elements that are left; at 0 the lease is gone and the list
+ * fenced. */
 extern struct redis_script script_leave;
 /* KEYS schedule list0 list3 list6 list9 | most -> { moved, ms until the next or -1 } */
 extern struct redis_script script_due;

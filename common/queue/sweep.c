@@ -109,8 +109,8 @@ static void prepare(struct arena *arena, struct str raw, struct str *ret_id,
 
 	*ret_id = STR("");
 	*ret_message = raw;
-	/* What cannot be read goes back as it is: who fetches it next says so, and keeps its bytes.
-	 */
+	/* What cannot be read goes back as it is: who fetches it next says so, and keeps its
+	 * bytes. */
 	if (raw.len == 0 || message_scan(raw, &m) < 0 ||
 	    message_rewrite(arena, raw, &change, &marked) < 0) {
 		fail_clear();

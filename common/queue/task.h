@@ -121,8 +121,8 @@ int job_return_i64(struct job *, int64_t);
  * absent: FAILURE with the reason.  Returns -E_DROPPED. */
 int job_drop(struct job *, struct str result_json, const char *format, ...) _printf_(3, 4);
 
-/* Tells whoever watches the result: state "PROGRESS" with this value (JSON).  Lost if nobody looks.
- */
+/* Tells whoever watches the result: state "PROGRESS" with this value (JSON).  Lost if nobody
+ * looks. */
 void job_progress(struct job *, struct str json);
 
 /*

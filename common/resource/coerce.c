@@ -123,9 +123,7 @@ static bool plain_text(struct coercion *c, struct str *ret)
 	return true;
 }
 
-/* --- text
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- text --- */
 
 static bool has_surrogate(struct str text, unsigned *ret)
 {
@@ -218,9 +216,7 @@ static bool coerce_email(struct coercion *c, struct str *ret)
 	return is_right;
 }
 
-/* --- numbers
- * -------------------------------------------------------------------------------------------------
- */
+/* --- numbers --- */
 
 static bool check_bounds(struct coercion *c, double number, const char *least, const char *most)
 {
@@ -403,8 +399,7 @@ static bool coerce_decimal(struct coercion *c, struct str *ret)
 	return check_bounds(c, strtod(ret->at, NULL), c->field->least, c->field->most);
 }
 
-/* --- the others
- * ---------------------------------------------------------------------------------------------- */
+/* --- the others --- */
 
 static bool coerce_boolean(struct coercion *c, struct str *ret)
 {

@@ -141,7 +141,9 @@ static void build_detail(struct plan *p)
 		buf_add_c(&columns, ", (SELECT json_agg(");
 		add_text_array(&columns, plan_of(f->refers));
 		buf_printf(&columns, " ORDER BY %s) FROM %s t WHERE t.%s = $1 AND %s)",
-			   f->refers->order, f->refers->table, f->through, rows_of(f->refers));
+			   f->refers->order, f->refers->table, f->through,
+			   f->refers->rows_through != NULL ? f->refers->rows_through
+							   : rows_of(f->refers));
 	}
 	p->has_many = columns.len > 0;
 	p->find_in_detail = statement(DB_SHARED, "SELECT %.*s%s FROM %s t WHERE t.id = $1 AND %s",

@@ -13,9 +13,7 @@
 /* Bytes that most rows fit into as JSON: room for them is made once, not by doubling. */
 #define USUAL_ROW 2000
 
-/* --- who may
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- who may --- */
 
 static bool is_met(const struct permission *p, const struct identity *caller)
 {
@@ -87,9 +85,7 @@ static int permit_delete(struct request *rq)
 	return permit(rq, MAY_DELETE);
 }
 
-/* --- one row
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- one row --- */
 
 /* The key as PostgreSQL reads it; what can be no key is DRF's plain "Not found.". */
 static int read_key(struct request *rq, const struct resource *res, struct str *ret)
@@ -145,9 +141,7 @@ static int reply_row(struct request *rq, int status, const struct resource *res,
 	return r < 0 ? r : reply_json_take(rq, status, &body);
 }
 
-/* --- the routes
- * -------------------------------------------------------------------------------------------------
- */
+/* --- the routes --- */
 
 static int list(struct request *rq)
 {

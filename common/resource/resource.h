@@ -109,6 +109,9 @@ struct resource {
 	size_t permission_count;
 	const char
 		*rows; /* SQL over t that holds for every row that exists for the API; NULL: all */
+	/* The same for a row that is found through the row it belongs to, where less is to be asked; NULL:
+	 * as `rows`. */
+	const char *rows_through;
 	const char *order;  /* "t.created_at DESC, t.id DESC" */
 	const char *remove; /* instead of DELETE: "is_deleted = true, deleted_at = now()"; NULL:
 			       DELETE */

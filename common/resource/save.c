@@ -31,8 +31,7 @@ static struct db_at change_at(const struct change *c)
 	return (struct db_at){ .db = c->rq->thread->db, .tx = c->tx };
 }
 
-/* --- what only the database can say
- * --------------------------------------------------------------------------- */
+/* --- what only the database can say --- */
 
 static int check_reference(struct change *c, const struct field *f, struct str key, struct str sent)
 {
@@ -128,9 +127,7 @@ static int check(struct change *c)
 	return r;
 }
 
-/* --- writing
- * --------------------------------------------------------------------------------------------------
- */
+/* --- writing --- */
 
 static struct str usual_value(const struct field *f)
 {
@@ -221,8 +218,7 @@ static int write_row(struct change *c, struct row *ret)
 }
 
 /* A violation by a value that the client sent is the client's; -E_UNIQUE stays for what a hook
- * made.
- */
+ * made. */
 static int blame_violation(struct change *c)
 {
 	const char *constraint = db_failure(c->rq->thread->db)->constraint;
@@ -330,22 +326,33 @@ static int find_locked(struct request *rq, struct db_tx *tx, const struct resour
 	return 0;
 }
 
-static int change_row(struct change *c, struct str key, struct row *ret)
+/* BEGIN, the row with this key, locked, and the caller's right to do that to it. */
+static int begin_on_row(struct change *c, struct db_tx *tx, struct str key, unsigned may)
 {
-	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
 	struct row *old = arena_new(&c->rq->arena, struct row);
 	int r;
 
-	r = db_begin(c->rq->thread->db, &tx);
+	r = db_begin(c->rq->thread->db, tx);
 	if (r < 0)
 		return r;
-	c->tx = &tx;
-	r = find_locked(c->rq, &tx, c->resource, key, old);
+	c->tx = tx;
+	r = find_locked(c->rq, tx, c->resource, key, old);
 	if (r == 0)
-		r = resource_allow(c->rq, c->resource, old, MAY_UPDATE);
+		r = resource_allow(c->rq, c->resource, old, may);
 	if (r < 0)
 		return r;
 	c->old = old;
+	return 0;
+}
+
+static int change_row(struct change *c, struct str key, struct row *ret)
+{
+	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
+	int r;
+
+	r = begin_on_row(c, &tx, key, MAY_UPDATE);
+	if (r < 0)
+		return r;
 	r = check(c);
 	if (r < 0)
 		return r;
@@ -372,20 +379,12 @@ static int remove_row(struct change *c, struct str key)
 {
 	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
 	const struct hooks *hooks = &c->resource->hooks;
-	struct row *old = arena_new(&c->rq->arena, struct row);
 	struct db_rows rows;
 	int r;
 
-	r = db_begin(c->rq->thread->db, &tx);
+	r = begin_on_row(c, &tx, key, MAY_DELETE);
 	if (r < 0)
 		return r;
-	c->tx = &tx;
-	r = find_locked(c->rq, &tx, c->resource, key, old);
-	if (r == 0)
-		r = resource_allow(c->rq, c->resource, old, MAY_DELETE);
-	if (r < 0)
-		return r;
-	c->old = old;
 	if (hooks->deleting != NULL)
 		r = hooks->deleting(c);
 	if (r == 0)

@@ -6,8 +6,8 @@
 
 #include "shop.h"
 
-/* The mail "Verify your email address" for a written row, with the change's transaction.  Yields.
- */
+/* The mail "Verify your email address" for a written row, with the change's transaction.
+ * Yields. */
 int account_mail_verification(struct change *) may_yield _must_check_;
 
 #endif

@@ -47,8 +47,7 @@ static uv_sem_t door_is_open;
 
 static const char version_text[] = "apium-gateway " APIUM_VERSION "\n";
 
-/* --- the end of a thread: server, then producer, then stores
- * ------------------------------------------------ */
+/* --- the end of a thread: server, then producer, then stores --- */
 
 static void on_store_closed(void *arg)
 {
@@ -86,8 +85,7 @@ static void start_drain(struct post *post)
 	http_server_drain(d->server, settings.grace, on_drained, d);
 }
 
-/* --- the start
- * ---------------------------------------------------------------------------------------------- */
+/* --- the start --- */
 
 static int open_stores(struct door *d)
 {
@@ -173,6 +171,8 @@ static void run_door(void *arg)
 		r = open_stores(d);
 	if (r == 0)
 		r = open_server(d);
+	if (r == 0)
+		r = fiber_report_on_signal(d->thread.loop);
 	if (r < 0) {
 		log_error("the gateway cannot start: %s", fail_reason(r));
 		_exit(1); /* nothing is served yet, and the other threads would wait for this one

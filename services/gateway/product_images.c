@@ -23,9 +23,7 @@
 
 static const char *const statuses[] = { "pending", "ready", "failed", NULL };
 
-/* --- as JSON
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- as JSON --- */
 
 static struct str media_url(struct request *rq, struct str path)
 {
@@ -141,9 +139,7 @@ static int is_picture(const struct upload *upload)
 	return image_check(upload->bytes, &header);
 }
 
-/* --- the tables
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- the tables --- */
 
 /* clang-format off */
 static const struct field fields[] = {
@@ -174,8 +170,7 @@ static const struct permission permissions[] = {
 };
 /* clang-format on */
 
-/* --- taking an upload
- * --------------------------------------------------------------------------------------------- */
+/* --- taking an upload --- */
 
 /* Letters, digits, space, hyphen and underscore of any script stay (X-05); then spaces become
  * underscores. */
@@ -308,8 +303,7 @@ static int check(struct change *c)
 	return new_upload(c) == NULL ? 0 : take_upload(c, new_upload(c));
 }
 
-/* --- the primary picture and the order
- * ---------------------------------------------------------------------------- */
+/* --- the primary picture and the order --- */
 
 /* Writers of one product's pictures wait for each other here, so that two firsts cannot both become
  * primary. */
@@ -429,6 +423,7 @@ const struct resource product_image_resource = {
 	.permissions = permissions,
 	.permission_count = ARRAY_SIZE(permissions),
 	.rows = "EXISTS (SELECT 1 FROM products p WHERE p.id = t.product_id AND NOT p.is_deleted)",
+	.rows_through = "true", /* the product was found, so it is not deleted */
 	.order = "t.sort_order, t.id",
 	.accepts = 1u << BODY_MULTIPART | 1u << BODY_FORM,
 	.max_body = UPLOAD_MOST,

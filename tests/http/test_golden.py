@@ -3,7 +3,7 @@
 Each step named there must pass, and a step that passes must be named there.  To write the list anew after a step
 has come to pass:
 
-    APIUM_GOLDEN_WRITE=1 pytest tests/http/test_golden.py       # adds what passes now; takes nothing out
+    APIUM_TEST_GOLDEN_WRITE=1 pytest tests/http/test_golden.py       # adds what passes now; takes nothing out
 
 A line is `recording > scenario > step`.  One that begins with `~ ` may pass or fail, because what it asks for hangs
 on the moment; the comment above says why.
@@ -21,7 +21,7 @@ from apium import PATIENCE, TOP, Stack
 
 GOLDEN = TOP / "tests/golden"
 LIST = GOLDEN / "passing.txt"
-RECORDINGS = ["login", "register", "users", "products", "product-images", "http"]
+RECORDINGS = ["login", "register", "users", "products", "product-images", "lists", "http"]
 ADMIN = ("admin@example.com", "Sup3r-Secret-Pass!")
 SECRET = "golden-secret-key-0123456789-0123456789"
 
@@ -82,7 +82,7 @@ def test_what_has_passed_passes(replayed, recording):
     passed, failed = replay(replayed, recording)
     must, may = read_list(recording)
     new = [step for step in sorted(passed) if step not in must | may]
-    if os.environ.get("APIUM_GOLDEN_WRITE") == "1":
+    if os.environ.get("APIUM_TEST_GOLDEN_WRITE") == "1":
         add_to_list(new)
         new = []
     lost = [f"{step}\n{failed.get(step, 'is not in the recording')}" for step in sorted(must - passed)]

@@ -60,8 +60,9 @@ def test_it_takes_no_words():
     assert done.returncode == 0 and done.stdout.startswith("apium-gateway 0.")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stack():
+    """Servers; each test starts a gateway of its own."""
     with Stack() as stack:
         yield stack
 

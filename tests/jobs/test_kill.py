@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from jobs_stack import RedisError, Stack, envelope, wait_for
+from jobs_stack import Stack, wait_for
 
 JOBS = 100
 
@@ -215,6 +215,7 @@ def test_redis_away_makes_nobody_dead(apium):
 
 def test_redis_is_full():
     """Producers filled the memory: what takes jobs out must go on."""
+    from jobs_stack import RedisError, envelope
     with Stack(worker=False) as apium:
         used = int(dict(line.split(":", 1) for line in apium.redis.call("INFO", "memory").decode()
                         .splitlines() if ":" in line)["used_memory"])

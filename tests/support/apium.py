@@ -268,7 +268,7 @@ class Stack:
     def apium(self, *arguments, text=None, status=0):
         """Runs the operator's command; its standard output."""
         done = subprocess.run([str(BUILD / "apium"), *arguments], env=self.environment, input=text, capture_output=True,
-                              text=True, timeout=60 * PATIENCE)
+                              text=True, errors="backslashreplace", timeout=60 * PATIENCE)
         assert done.returncode == status, f"apium {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout if status == 0 else done.stderr
 

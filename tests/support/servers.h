@@ -14,8 +14,8 @@
 #ifndef TESTS_SUPPORT_SERVERS_H
 #define TESTS_SUPPORT_SERVERS_H
 
-/* Connection URL (a unix socket); aborts the test with the reason if the server cannot be started.
- */
+/* Connection URL (a unix socket); aborts the test with the reason if the server cannot be
+ * started. */
 const char *servers_postgres(void);
 const char *servers_redis(void);
 /* The same over 127.0.0.1. */

@@ -7,8 +7,8 @@
 #include "db/db.h"
 #include "fibers.h"
 
-/* One shared, four exclusive connections, prepared statements; waits until all are ready.  Yields.
- */
+/* One shared, four exclusive connections, prepared statements; waits until all are ready.
+ * Yields. */
 struct db *client_open(void) may_yield;
 struct db *client_open_with(const struct db_options *) may_yield;
 /* Asserts that the pool is whole, closes, waits for the end.  Yields. */

@@ -189,8 +189,8 @@ static int waiter_body(void *arg)
 	return db_ping(arg);
 }
 
-/* Killed by an administrator: an idle one comes back unseen, a working one is reported as unknown.
- */
+/* Killed by an administrator: an idle one comes back unseen, a working one is reported as
+ * unknown. */
 static int terminated(void *arg)
 {
 	struct db *db = client_open();

@@ -251,8 +251,8 @@ Test(db_migrate, two_at_once_do_the_work_once)
 
 	place_init(&p, "at_once");
 	file(&p, "202601010001_slow.up.sql", "CREATE TABLE slow (a int); SELECT pg_sleep(0.3);");
-	/* Waits for every session that holds a snapshot: the others must not wait in a statement.
-	 */
+	/* Waits for every session that holds a snapshot: the others must not wait in a
+	 * statement. */
 	file(&p, "202601010002_index.up.sql",
 	     "-- no-transaction\nCREATE INDEX CONCURRENTLY slow_a ON slow (a);");
 	for (size_t i = 0; i < ARRAY_SIZE(pids); i++)

@@ -51,6 +51,9 @@ static void expect_widths(struct str picture, const unsigned widths[4], unsigned
 			     h.width);
 		cr_expect_eq(h.height, height, "%s is %u high, not %u", image_variant_kinds[i].name,
 			     h.height, height);
+		cr_expect_lt(str_find(str_make(made[i].bytes, made[i].len), STR("EXIF")), 0,
+			     "a WebP tells more than it should");
+		cr_expect_lt(str_find(str_make(made[i].bytes, made[i].len), STR("Exif")), 0);
 		cr_expect_eq(made[i].width, h.width);
 		cr_expect_eq(made[i].height, h.height);
 	}

@@ -127,7 +127,7 @@ Test(fiber_stack, deep_pages_are_given_back_when_it_is_used_again)
 	cr_assert_eq(byte, 0x55, "the same stack, as it was left");
 	do
 		run(read_deep, &byte);
-	while (byte != 0 && ++uses < 200);
+	while (byte != 0 && ++uses < 3000);
 	cr_assert_eq(byte, 0);
 }
 #endif

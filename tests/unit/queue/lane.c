@@ -357,8 +357,8 @@ static int ops_body(void *arg)
 	owner_open(&o, 100);
 	push(&o, 0, 50);
 	until_come(&o, 50);
-	/* Results are stored with the acknowledgement, many in one script; plain ends between them.
-	 */
+	/* Results are stored with the acknowledgement, many in one script; plain ends between
+	 * them. */
 	for (unsigned i = 5; i < 45; i++)
 		if (i % 3 == 0)
 			done(&o, i);

@@ -55,9 +55,7 @@ static struct str made(const struct attempt *a)
 	return str_slice(answer.body, 7, 7 + 36);
 }
 
-/* --- rows
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- rows --- */
 
 #define PICTURE_BYTES 33
 /* The beginning of a PNG of 200 x 100: all that the gateway looks at. */
@@ -160,8 +158,7 @@ static void own_user(struct attempt *a, const char *method)
 	own(a, method, id);
 }
 
-/* --- what may be found afterwards
- * ----------------------------------------------------------------------------------- */
+/* --- what may be found afterwards --- */
 
 static void check_nothing(const struct attempt *a, bool is_done)
 {
@@ -259,9 +256,7 @@ static void check_verified(const struct attempt *a, bool is_done)
 		is_done, "the verification");
 }
 
-/* --- the walks
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- the walks --- */
 
 static void read_products(struct attempt *a)
 {
