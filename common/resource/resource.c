@@ -128,6 +128,20 @@ int resource_find(struct request *rq, struct db_at at, const struct resource *re
 	return 0;
 }
 
+int resource_find_asked(struct request *rq, const struct resource *res, unsigned may,
+			struct row *ret)
+{
+	struct str key;
+	int r;
+
+	r = read_key(rq, res, &key);
+	if (r == 0)
+		r = resource_find(rq, (struct db_at){ .db = rq->thread->db }, res, key, ret);
+	if (r == 0 && may != 0)
+		r = resource_allow(rq, res, ret, may);
+	return r;
+}
+
 static int reply_row(struct request *rq, int status, const struct resource *res,
 		     const struct row *row)
 {
@@ -151,15 +165,10 @@ static int list(struct request *rq)
 static int retrieve(struct request *rq)
 {
 	const struct resource *res = rq->route->about;
-	struct str key;
 	struct row row;
 	int r;
 
-	r = read_key(rq, res, &key);
-	if (r == 0)
-		r = resource_find(rq, (struct db_at){ .db = rq->thread->db }, res, key, &row);
-	if (r == 0)
-		r = resource_allow(rq, res, &row, MAY_READ);
+	r = resource_find_asked(rq, res, MAY_READ, &row);
 	return r < 0 ? r : reply_row(rq, 200, res, &row);
 }
 

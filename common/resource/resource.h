@@ -130,12 +130,16 @@ int resource_routes(struct route_table *, const struct resource *const *, size_t
 /*
  * For handlers that no table can express.
  * resource_find: one visible row by key; -E_NOT_FOUND with DRF's words.  Yields.
+ * resource_find_asked: the row that the path's first parameter names, for a caller who may do that to
+ * it (`may` 0: whoever the route lets in).  Yields.
  * resource_allow: 0, -E_UNAUTHENTICATED or -E_FORBIDDEN for this caller and row.
  * resource_render: the row as JSON; `in_detail` with what only details show, read anew if the row
  * came from a write.  Yields.
  */
 int resource_find(struct request *, struct db_at, const struct resource *, struct str key,
 		  struct row *ret) may_yield _must_check_;
+int resource_find_asked(struct request *, const struct resource *, unsigned may, struct row *ret)
+	may_yield _must_check_;
 int resource_allow(const struct request *, const struct resource *, const struct row *,
 		   unsigned may) _must_check_;
 int resource_render(struct request *, struct db_at, const struct resource *, const struct row *,

@@ -10,6 +10,7 @@
 
 #include "auth/identity.h"
 #include "auth/identity_cache.h"
+#include "auth/lockout.h"
 #include "auth/password.h"
 #include "auth/token.h"
 #include "base/crash.h"
@@ -258,6 +259,7 @@ static int prepare(void)
 	if (r < 0)
 		return r;
 	token_setup(str_c(settings.secret_key));
+	lockout_setup((unsigned) settings.login_failures, settings.login_cooloff);
 	storage.root = settings.media_root;
 	routes = route_table_new();
 	r = shop_routes(routes, settings.media_root);
