@@ -119,10 +119,13 @@ int auth_password_reset(struct request *rq)
 	return reply_json(rq, 200, STR("{\"status\":\"password reset email sent\"}"));
 }
 
+/* base64url of the 36 characters of a key; what it decodes to is shorter. */
+#define UID_TEXT 48
+
 /* The key that a uid is base64url of. */
 static int read_uid(struct request *rq, struct str uid, struct str *ret)
 {
-	char text[UUID_TEXT + 8];
+	char text[UID_TEXT];
 	struct uuid id;
 	size_t len;
 

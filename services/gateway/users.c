@@ -3,6 +3,7 @@
  */
 #include "accounts.h"
 #include "auth/identity.h"
+#include "auth/identity_cache.h"
 #include "auth/password.h"
 #include "auth/password_rules.h"
 #include "auth/token_store.h"
@@ -191,6 +192,13 @@ static int saved(struct change *c)
 	return has_new_address(c) ? account_mail_verification(c) : 0;
 }
 
+static int deleted(struct change *c)
+{
+	(void) c;
+	identity_cache_forget_everywhere();
+	return 0;
+}
+
 const struct resource user_resource = {
 	.name = "user",
 	.model = "User",
@@ -202,7 +210,7 @@ const struct resource user_resource = {
 	.permissions = permissions,
 	.permission_count = ARRAY_SIZE(permissions),
 	.order = "t.date_joined DESC, t.id DESC",
-	.hooks = { .check = check, .saving = saving, .saved = saved },
+	.hooks = { .check = check, .saving = saving, .saved = saved, .deleted = deleted },
 };
 
 static int reply_user(struct request *rq, const struct row *row)
@@ -297,7 +305,7 @@ static const struct db_statement deactivate = {
 	.sql = STR_INIT("UPDATE users SET is_active = false, updated_at = now() WHERE id = $1"),
 };
 
-/* The row's trigger tells every event loop, so that access tokens end too. */
+/* Access tokens end too: here at once, in other processes by the row's trigger. */
 int user_deactivate(struct request *rq)
 {
 	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
@@ -317,5 +325,8 @@ int user_deactivate(struct request *rq)
 		r = token_store_spend_all(&tx, &rq->arena, id);
 	if (r == 0)
 		r = db_commit(&tx);
-	return r < 0 ? r : reply_json(rq, 200, STR("{\"status\":\"user deactivated\"}"));
+	if (r < 0)
+		return r;
+	identity_cache_forget_everywhere();
+	return reply_json(rq, 200, STR("{\"status\":\"user deactivated\"}"));
 }
