@@ -5,6 +5,7 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 
+#include "auth/token-internal.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/uuid.h"
@@ -105,8 +106,7 @@ int token_rotate(struct arena *arena, const struct token_claims *claims, struct 
 	return 0;
 }
 
-/* Present and a number: 0 with it in seconds.  A float is taken, as PyJWT does. */
-static int get_time(const json_t *payload, const char *name, int64_t *ret)
+int token_get_time(const json_t *payload, const char *name, int64_t *ret)
 {
 	const json_t *value = json_object_get(payload, name);
 
@@ -119,8 +119,7 @@ static int get_time(const json_t *payload, const char *name, int64_t *ret)
 	return 0;
 }
 
-/* What PyJWT refuses before simplejwt looks: times out of bounds, claims of the wrong type. */
-static const char *registered_claims_complaint(const json_t *payload, int64_t now)
+const char *token_registered_complaint(const json_t *payload, int64_t now)
 {
 	static const char *const not_later_than_now[] = { "nbf", "iat" };
 	static const char *const texts[] = { "sub", "jti" };
@@ -129,11 +128,11 @@ static const char *registered_claims_complaint(const json_t *payload, int64_t no
 	for (size_t i = 0; i < ARRAY_SIZE(not_later_than_now); i++) {
 		if (json_object_get(payload, not_later_than_now[i]) == NULL)
 			continue;
-		if (get_time(payload, not_later_than_now[i], &at) < 0 || at > now)
+		if (token_get_time(payload, not_later_than_now[i], &at) < 0 || at > now)
 			return "Token is invalid";
 	}
 	if (json_object_get(payload, "exp") != NULL) {
-		if (get_time(payload, "exp", &at) < 0)
+		if (token_get_time(payload, "exp", &at) < 0)
 			return "Token is invalid";
 		if (at <= now)
 			return "Token is expired";
@@ -167,8 +166,7 @@ static const char *simplejwt_complaint(const json_t *payload, enum token_type ty
 	return NULL;
 }
 
-/* Absent if the claim is; empty, which names nobody, if it is no text. */
-static struct str get_text(struct arena *arena, const json_t *payload, const char *name)
+struct str token_get_text(struct arena *arena, const json_t *payload, const char *name)
 {
 	const json_t *value = json_object_get(payload, name);
 
@@ -296,18 +294,18 @@ int token_verify(struct arena *arena, struct str text, enum token_type type,
 	payload = json_loads(grants, 0, NULL);
 	free(grants);
 
-	const char *complaint = registered_claims_complaint(payload, now_realtime() / SEC);
+	const char *complaint = token_registered_complaint(payload, now_realtime() / SEC);
 	if (complaint == NULL)
 		complaint = simplejwt_complaint(payload, type);
 	if (complaint != NULL)
 		return fail(-E_BAD_TOKEN, "%s", complaint);
-	struct token_claims claims = { .user_id = get_text(arena, payload, "user_id"),
-				       .jti = get_text(arena, payload, "jti") };
-	(void) get_time(payload, "exp", &claims.expires); /* present: checked above */
-	if (get_time(payload, "iat", &claims.issued) < 0)
+	struct token_claims claims = { .user_id = token_get_text(arena, payload, "user_id"),
+				       .jti = token_get_text(arena, payload, "jti") };
+	(void) token_get_time(payload, "exp", &claims.expires); /* present: checked above */
+	if (token_get_time(payload, "iat", &claims.issued) < 0)
 		claims.issued = 0; /* not required by simplejwt */
 	int64_t not_before;
-	if (get_time(payload, "nbf", &not_before) < 0)
+	if (token_get_time(payload, "nbf", &not_before) < 0)
 		not_before = 0; /* absent: its type was checked above */
 	if (type == TOKEN_ACCESS)
 		remember(text, &claims, not_before);

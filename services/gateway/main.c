@@ -10,6 +10,7 @@
 
 #include "auth/identity.h"
 #include "auth/identity_cache.h"
+#include "auth/jwks.h"
 #include "auth/lockout.h"
 #include "auth/password.h"
 #include "auth/token.h"
@@ -255,6 +256,8 @@ static int prepare(void)
 	if (r == 0)
 		r = password_setup((unsigned) settings.password_threads);
 	if (r == 0)
+		r = jwks_setup(settings.jwks_url);
+	if (r == 0)
 		r = tasks_register();
 	if (r < 0)
 		return r;
@@ -330,6 +333,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < door_count; i++)
 		uv_thread_join(&doors[i].id);
 	password_shutdown();
+	jwks_shutdown();
 	routes = route_table_free(routes);
 	log_info("drained");
 	return 0;
