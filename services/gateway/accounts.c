@@ -4,12 +4,10 @@
 #include "accounts.h"
 
 #include "auth/lockout.h"
+#include "auth/login_history.h"
 #include "auth/password.h"
 #include "auth/token_store.h"
-#include "base/codec.h"
 #include "base/error.h"
-
-#define AGENT_MOST 255 /* characters */
 
 static const struct db_statement find_by_email = {
 	.sql = STR_INIT("SELECT id, password, is_active FROM users WHERE email = $1"),
@@ -19,11 +17,6 @@ static const struct db_statement find_by_email = {
 /* Unless it was changed meanwhile. */
 static const struct db_statement rewrite_password = {
 	.sql = STR_INIT("UPDATE users SET password = $2 WHERE id = $1 AND password = $3"),
-};
-
-static const struct db_statement note_attempt = {
-	.sql = STR_INIT("INSERT INTO login_event (user_id, time, ip, agent, ok) "
-			"VALUES ((SELECT id FROM users WHERE id = $1), now(), $2, $3, $4)"),
 };
 
 /* Repeating it is harmless, so an address that is verified already is found too. */
@@ -153,30 +146,6 @@ static const struct field resend_fields[] = {
 };
 /* clang-format on */
 
-/* The beginning of User-Agent, as text. */
-static struct str agent_of(struct request *rq)
-{
-	struct str agent = request_header(rq, STR("user-agent"));
-
-	if (str_is_null(agent))
-		return STR("");
-	agent = utf8_repair(&rq->arena, agent);
-	struct str rest = agent;
-	for (size_t i = 0; i < AGENT_MOST && rest.len > 0; i++)
-		(void) utf8_next(&rest);
-	return str_slice(agent, 0, agent.len - rest.len);
-}
-
-static int remember_attempt(struct request *rq, struct str user_id, bool is_right)
-{
-	struct db_rows rows;
-
-	return db_query(rq->thread->db, &rq->arena, &note_attempt,
-			DB_VALUES(user_id, str_slice(rq->peer, 0, 45), agent_of(rq),
-				  is_right ? STR("true") : STR("false")),
-			&rows);
-}
-
 static int upgrade_password(struct request *rq, struct str id, struct str password,
 			    struct str stored)
 {
@@ -232,7 +201,8 @@ int account_check_credentials(struct request *rq, struct str email, struct str p
 	if (r < 0)
 		return r;
 	is_right = r > 0;
-	r = remember_attempt(rq, id, is_right);
+	r = login_history_add(rq->thread->db, &rq->arena, id, rq->peer,
+			      request_header(rq, STR("user-agent")), is_right);
 	if (r < 0)
 		return r;
 	if (!is_right)
