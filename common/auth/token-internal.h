@@ -12,7 +12,7 @@
  * simplejwt's inner message, or NULL. */
 const char *token_registered_complaint(const json_t *payload, int64_t now);
 /* Present and a number: 0 with it in seconds.  A float is taken, as PyJWT does. */
-int token_get_time(const json_t *payload, const char *name, int64_t *ret) _must_check_;
+int token_get_time(const json_t *payload, const char *name, int64_t *ret);
 /* Absent if the claim is; empty, which names nobody, if it is no text. */
 struct str token_get_text(struct arena *, const json_t *payload, const char *name);
 

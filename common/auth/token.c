@@ -286,7 +286,10 @@ int token_verify(struct arena *arena, struct str text, enum token_type type,
 		return fail(-E_BAD_TOKEN, "Token is invalid");
 	int bad = jwt_decode(&jwt, arena_c(arena, text), (const unsigned char *) secret.at,
 			     (int) secret.len);
-	if (bad != 0 || jwt_get_alg(jwt) != JWT_ALG_HS256)
+	/* libjwt takes the name in any case, PyJWT does not. */
+	const char *algorithm = bad == 0 ? jwt_get_header(jwt, "alg") : NULL;
+	if (algorithm == NULL || strcmp(algorithm, "HS256") != 0 ||
+	    jwt_get_alg(jwt) != JWT_ALG_HS256)
 		return fail(-E_BAD_TOKEN, "Token is invalid");
 	char *grants = jwt_get_grants_json(jwt, NULL);
 	if (grants == NULL)

@@ -39,6 +39,9 @@ static int permit(struct request *rq, unsigned may)
 	/* All rows of a path are the resource's; a method without a row has none of its own. */
 	const struct resource *res = rq->view->first->about;
 
+	/* DRF then asks the view's permission as for a change of some row. */
+	if (rq->route == NULL && !request_is_safe(rq))
+		may = MAY_UPDATE | MAY_DELETE;
 	for (size_t i = 0; i < res->permission_count; i++) {
 		if ((res->permissions[i].may & may) && is_met(&res->permissions[i], rq->caller))
 			return 0;

@@ -183,6 +183,16 @@ static int compare(struct request *rq, struct str email, struct str password, st
 	return r <= 0 ? r : db_get_bool(&rows, 0, 2);
 }
 
+static int refuse_for(struct request *rq, usec_t wait)
+{
+	int r;
+
+	reply_header(rq, STR("Retry-After"),
+		     arena_printf(&rq->arena, "%ld", (long) ((wait + SEC - 1) / SEC)));
+	r = reply_error(rq, -E_THROTTLED);
+	return r < 0 ? r : -E_THROTTLED;
+}
+
 int account_check_credentials(struct request *rq, struct str email, struct str password,
 			      struct str *ret_id)
 {
@@ -193,8 +203,7 @@ int account_check_credentials(struct request *rq, struct str email, struct str p
 
 	r = lockout_attempt(rq->thread->redis, &rq->arena, email, rq->peer, &wait);
 	if (r == -E_THROTTLED)
-		reply_header(rq, STR("Retry-After"),
-			     arena_printf(&rq->arena, "%ld", (long) ((wait + SEC - 1) / SEC)));
+		return refuse_for(rq, wait);
 	if (r < 0)
 		return r;
 	r = compare(rq, email, password, &id, &stored);
