@@ -109,16 +109,16 @@ static int find_caller(struct request *rq, struct str user_id)
 	const struct identity *kept = identity_cache_find(cache, user_id);
 	uint64_t changes = identity_cache_changes(cache);
 	struct db_rows rows;
-	struct uuid id;
+	struct str id;
 	int r;
 
 	if (kept != NULL) {
 		rq->caller = copy_identity(&rq->arena, kept);
 		return 0;
 	}
-	if (uuid_parse(user_id, &id) < 0)
+	if (uuid_normalise(&rq->arena, user_id, &id) < 0)
 		return refuse(rq, "User not found", "user_not_found", NULL);
-	r = db_query(rq->thread->db, &rq->arena, &find_user, DB_VALUES(user_id), &rows);
+	r = db_query(rq->thread->db, &rq->arena, &find_user, DB_VALUES(id), &rows);
 	if (r < 0)
 		return r;
 	if (rows.count == 0)

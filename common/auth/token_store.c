@@ -70,11 +70,11 @@ static struct str number(struct arena *arena, int64_t n)
 }
 
 /* Absent for what can be no key of ours. */
-static struct str user_key(struct str user_id)
+static struct str user_key(struct arena *arena, struct str user_id)
 {
-	struct uuid id;
+	struct str key;
 
-	return uuid_parse(user_id, &id) < 0 ? STR_NULL : user_id;
+	return uuid_normalise(arena, user_id, &key) < 0 ? STR_NULL : key;
 }
 
 static int refuse_spent(void)
@@ -122,7 +122,7 @@ int token_store_rotate(struct db *db, struct arena *arena, struct str text,
 		       const struct token_claims *claims, struct token_pair *ret)
 {
 	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
-	struct str user_id = user_key(claims->user_id);
+	struct str user_id = user_key(arena, claims->user_id);
 	struct token_pair pair;
 	struct db_rows rows;
 	int r;
@@ -159,7 +159,7 @@ int token_store_spend(struct db *db, struct arena *arena, struct str text,
 	int r;
 
 	r = db_query(db, arena, &spend,
-		     DB_VALUES(user_key(claims->user_id), claims->jti, text,
+		     DB_VALUES(user_key(arena, claims->user_id), claims->jti, text,
 			       number(arena, claims->issued), number(arena, claims->expires)),
 		     &rows);
 	if (r < 0)

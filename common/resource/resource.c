@@ -94,8 +94,6 @@ static int permit_delete(struct request *rq)
 static int read_key(struct request *rq, const struct resource *res, struct str *ret)
 {
 	struct str text = rq->parameters[0];
-	char canonical[UUID_TEXT + 1];
-	struct uuid id;
 	int64_t number;
 
 	if (res->key == RESOURCE_BIGINT) {
@@ -108,10 +106,8 @@ static int read_key(struct request *rq, const struct resource *res, struct str *
 		*ret = text;
 		return 0;
 	}
-	if (uuid_parse(text, &id) < 0)
+	if (uuid_normalise(&rq->arena, text, ret) < 0)
 		return fail(-E_NOT_FOUND, "Not found.");
-	uuid_format(&id, canonical);
-	*ret = arena_str(&rq->arena, str_c(canonical));
 	return 0;
 }
 

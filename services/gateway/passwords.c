@@ -126,13 +126,11 @@ int auth_password_reset(struct request *rq)
 static int read_uid(struct request *rq, struct str uid, struct str *ret)
 {
 	char text[UID_TEXT];
-	struct uuid id;
 	size_t len;
 
 	if (uid.len > sizeof(text) || base64url_decode(uid, text, &len) < 0 ||
-	    uuid_parse(str_make(text, len), &id) < 0)
+	    uuid_normalise(&rq->arena, str_make(text, len), ret) < 0)
 		return -E_NOT_FOUND;
-	*ret = arena_str(&rq->arena, str_make(text, len));
 	return 0;
 }
 

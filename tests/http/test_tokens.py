@@ -75,7 +75,7 @@ def test_a_login_beside_a_deactivation_leaves_no_token(stack, shop):
 
 def test_a_token_made_elsewhere_with_the_key_is_known_once_it_is_spent(stack, shop):
     eve = shop.user("eve")
-    claims = jwt.access_claims(eve.id, token_type="refresh", role="admin")
+    claims = jwt.access_claims(f"urn:uuid:{eve.id}", token_type="refresh", role="admin")
     token = jwt.hs(claims, SECRET)
     pair = refresh(stack, token).json
     assert jwt.claims_of(pair["access"])["role"] == jwt.claims_of(pair["refresh"])["role"] == "admin"
@@ -170,7 +170,8 @@ def test_no_forged_token_opens_anything(stack, forged, name):
 
 def test_the_good_ones_are_not_refused(stack, shop):
     eve = shop.user("eve")
-    for claims in (jwt.access_claims(eve.id), jwt.access_claims(eve.id, iat=None), jwt.access_claims(eve.id, role="x"),
+    for claims in (jwt.access_claims(eve.id), jwt.access_claims(f"urn:uuid:{eve.id}"), jwt.access_claims(eve.id.upper()),
+                   jwt.access_claims(eve.id, iat=None), jwt.access_claims(eve.id, role="x"),
                    jwt.access_claims(eve.id, exp=time.time() + 100.5)):
         assert me(stack, jwt.hs(claims, SECRET)).status == 200
 
