@@ -54,15 +54,36 @@ void values_set(struct values *v, const char *field, struct str text)
 	v->is_given[place] = true;
 }
 
-/* The last one of a name wins, as in Django's QueryDict; a file wins over a text. */
-static struct input find_input(const struct body *body, const char *name)
+/* Every value of a name, in the order sent; an absent name is an empty list, unless the form changes a part
+ * only (ManyRelatedField.get_value). */
+static struct input find_list(struct arena *arena, const struct body *body, const char *name,
+			      enum validate_mode mode)
 {
+	struct str *texts = arena_array(arena, struct str, body->field_count + 1);
+	struct input in = { .texts = texts };
+
+	for (size_t i = 0; i < body->field_count; i++) {
+		if (str_eq_c(body->fields[i].name, name))
+			texts[in.text_count++] = body->fields[i].value;
+	}
+	if (in.text_count == 0 && mode == VALIDATE_CHANGE)
+		in.texts = NULL;
+	return in;
+}
+
+/* The last one of a name wins, as in Django's QueryDict; a file wins over a text. */
+static struct input find_input(struct arena *arena, const struct body *body, const struct field *f,
+			       enum validate_mode mode)
+{
+	const char *name = f->name;
 	struct input in = { 0 };
 
 	if (body->kind == BODY_JSON) {
 		in.json = json_get(body->json, str_c(name));
 		return in;
 	}
+	if (f->type == FIELD_KEYS)
+		return find_list(arena, body, name, mode);
 	for (size_t i = body->upload_count; i-- > 0;) {
 		if (str_eq_c(body->uploads[i].name, name)) {
 			in.upload = &body->uploads[i];
@@ -93,7 +114,7 @@ static enum presence form_presence(const struct field *f, struct input *in, enum
 		in->text = STR("false");
 		return PRESENT;
 	}
-	if (in->upload != NULL || in->text.len > 0)
+	if (in->upload != NULL || in->texts != NULL || in->text.len > 0)
 		return PRESENT;
 	if (f->is_nullable)
 		return f->may_be_blank ? PRESENT : IS_NULL;
@@ -116,7 +137,7 @@ static enum presence json_presence(const struct field *f, const struct input *in
 
 static bool is_writable(const struct field *f, enum validate_mode mode)
 {
-	return !f->is_read_only && !f->is_hidden && f->type != FIELD_KEY && f->type != FIELD_MANY &&
+	return !f->is_read_only && !f->is_hidden && f->type != FIELD_KEY &&
 	       (!f->is_fixed || mode == VALIDATE_CREATE);
 }
 
@@ -124,7 +145,7 @@ static void validate_field(struct errors *errors, const struct body *body, struc
 			   size_t place, enum validate_mode mode)
 {
 	const struct field *f = &v->fields[place];
-	struct input in = find_input(body, f->name);
+	struct input in = find_input(&errors->rq->arena, body, f, mode);
 	enum presence presence = body->kind == BODY_JSON ? json_presence(f, &in)
 							 : form_presence(f, &in, mode);
 
