@@ -428,7 +428,6 @@ static bool coerce_boolean(struct coercion *c, struct str *ret)
 		return true;
 	}
 	if (plain_text(c, &text)) {
-		text = str_trim(text);
 		for (size_t i = 0; i < ARRAY_SIZE(yes); i++) {
 			bool is_yes = str_eq_nocase(text, str_c(yes[i]));
 
@@ -550,15 +549,21 @@ static bool coerce_keys(struct coercion *c, struct str *ret)
 	const struct json *json = c->in->json;
 	bool is_right = true;
 
-	if (json != NULL && json->type != JSON_ARRAY) {
+	if (json != NULL && json->type != JSON_ARRAY && json->type != JSON_OBJECT) {
 		errors_add(c->errors, c->field->name,
 			   "Expected a list of items but got type \"%s\".", python_type_name(json));
 		return false;
 	}
 	buf_add_byte(&array, '{');
 	for (const struct json *one = json == NULL ? NULL : json->first; one != NULL && is_right;
-	     one = one->next)
-		is_right = add_key(c, &(struct input){ .json = one }, &array);
+	     one = one->next) {
+		/* Python iterates over an object's keys. */
+		const struct input in = { .json = json->type == JSON_ARRAY ? one : NULL,
+					  .text = json->type == JSON_ARRAY
+							  ? STR_NULL
+							  : json_key(c->arena, one) };
+		is_right = add_key(c, &in, &array);
+	}
 	for (size_t i = 0; i < c->in->text_count && is_right; i++)
 		is_right = add_key(c, &(struct input){ .text = c->in->texts[i] }, &array);
 	buf_add_byte(&array, '}');

@@ -62,8 +62,8 @@ static bool is_nowhere_filled(const struct field *f)
 	bool is_column = field_is_stored(f) && f->type != FIELD_KEY;
 	bool is_written = !f->is_read_only && !f->is_hidden &&
 			  (f->is_required || f->is_required_once);
-	bool is_set = f->usual != NULL || f->is_nullable || f->is_now_at_creation ||
-		      f->is_now_at_save;
+	bool is_set = f->usual != NULL || f->is_filled_by_hook || f->is_nullable ||
+		      f->is_now_at_creation || f->is_now_at_save;
 	/* Text that clients may leave out becomes ""; what is read-only may be set by a hook. */
 	return is_column && !is_written && !is_set && !f->is_read_only && !f->may_be_blank &&
 	       f->type != FIELD_TEXT && f->type != FIELD_INTEGER && f->type != FIELD_BOOLEAN;
@@ -85,7 +85,8 @@ static const struct contradiction contradictions[] = {
 	{ is_required_but_read_only, "is required and cannot be written" },
 	{ is_computed_and_a_column, "is COMPUTED and a COLUMN at once" },
 	{ is_blank_number, "is BLANK but no text" },
-	{ is_nowhere_filled, "may be left out but has no USUALLY and is not NULLABLE" },
+	{ is_nowhere_filled,
+	  "may be left out but has no USUALLY, is not NULLABLE and not set BY_HOOK" },
 	{ is_pattern_without_words, "has a PATTERN without words, or words without one" },
 };
 

@@ -76,6 +76,7 @@ struct field {
 	const char *least, *most;                /* numbers, as text */
 	const char *least_words, *most_words;    /* NULL: DRF's */
 	bool is_now_at_creation, is_now_at_save; /* TIME: set by the server */
+	bool is_filled_by_hook;                  /* left out at creation: `saving` sets it */
 	const char *usual; /* value at creation when absent, as SQL text; NULL: "" for blank text,
 			      NULL if nullable */
 	const char *const *choices; /* NULL-terminated */
@@ -126,6 +127,7 @@ struct field {
 #define AT_LEAST(text_, words_)  .least = (text_), .least_words = (words_)
 #define AT_MOST(text_, words_)   .most = (text_), .most_words = (words_)
 #define USUALLY(text_)       .usual = (text_)
+#define BY_HOOK              .is_filled_by_hook = true
 #define NOW_AT_CREATION      .is_now_at_creation = true, .is_read_only = true
 #define NOW_AT_SAVE          .is_now_at_save = true, .is_read_only = true
 #define ONE_OF(list_)        .choices = (list_)

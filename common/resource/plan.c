@@ -379,10 +379,18 @@ static void begin_find(struct sql *s, const struct plan *p, enum row_view view)
 	plan_add_columns(s, p, view);
 	sql_printf(s, " FROM %s t WHERE t.id = ", p->resource->table);
 	sql_add_name(s, SQL_KEY);
-	resource_add_rows(s, p->resource, "t");
 }
 
-static struct sql_statement build_find(const struct plan *p, enum row_view view)
+static struct sql_statement build_retrieve(const struct plan *p)
+{
+	_cleanup_(sql_fini) struct sql s = SQL_INIT;
+
+	begin_find(&s, p, VIEW_RETRIEVAL);
+	resource_add_rows(&s, p->resource, "t");
+	return keep(&s, DB_SHARED);
+}
+
+static struct sql_statement build_reread(const struct plan *p, enum row_view view)
 {
 	_cleanup_(sql_fini) struct sql s = SQL_INIT;
 
@@ -395,6 +403,7 @@ static struct sql_statement build_find_for_update(const struct plan *p)
 	_cleanup_(sql_fini) struct sql s = SQL_INIT;
 
 	begin_find(&s, p, VIEW_PLAIN);
+	resource_add_rows(&s, p->resource, "t");
 	sql_add(&s, " FOR UPDATE OF t");
 	return keep(&s, DB_EXCLUSIVE);
 }
@@ -471,9 +480,9 @@ static struct sql_statement build_remove(const struct plan *p)
 
 static void build_statements(struct plan *p)
 {
-	p->find = build_find(p, VIEW_PLAIN);
-	p->find_in_detail = build_find(p, VIEW_DETAIL);
-	p->retrieve = build_find(p, VIEW_RETRIEVAL);
+	p->retrieve = build_retrieve(p);
+	p->reread[VIEW_DETAIL] = build_reread(p, VIEW_DETAIL);
+	p->reread[VIEW_RETRIEVAL] = build_reread(p, VIEW_RETRIEVAL);
 	p->find_for_update = build_find_for_update(p);
 	p->count = build_count(p);
 	p->page = build_page(p);

@@ -171,9 +171,9 @@ int resource_render(struct request *rq, struct db_at at, const struct resource *
 
 	/* A row that was just written comes without what others are to it. */
 	if (!has_all(p, row->view, view)) {
-		r = row_find(rq, at, p, view == VIEW_RETRIEVAL ? &p->retrieve : &p->find_in_detail,
-			     row_get(row, "id"),
-			     view == VIEW_RETRIEVAL ? VIEW_RETRIEVAL : VIEW_DETAIL, &read);
+		enum row_view more = view == VIEW_RETRIEVAL ? VIEW_RETRIEVAL : VIEW_DETAIL;
+
+		r = row_find(rq, at, p, &p->reread[more], row_get(row, "id"), more, &read);
 		if (r < 0)
 			return r;
 		row = &read;

@@ -21,7 +21,11 @@ struct plan {
 	struct shape *shapes;  /* per field: of EMBED and MANY */
 	int *column_of[VIEWS]; /* per field: its column in an answer, -1 for none */
 	int column_count[VIEWS];
-	struct sql_statement find, find_for_update, find_in_detail, retrieve; /* by :key */
+	struct sql_statement find_for_update,
+		retrieve; /* by :key, if the caller may know of the row */
+	struct sql_statement
+		reread[VIEWS]; /* by :key, of a row that this request has found or written; of
+					       VIEW_DETAIL and VIEW_RETRIEVAL */
 	struct sql_statement count, page, insert;
 	struct sql_statement remove; /* by :key */
 };

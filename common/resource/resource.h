@@ -82,9 +82,10 @@ struct change {
 	struct request *rq;
 	const struct resource *resource;
 	enum validate_mode mode;
-	struct values values;  /* what will be written; hooks may set more */
-	const struct row *old; /* NULL at creation */
-	const struct row *row; /* what was written; in `saved` and later */
+	struct values values;         /* what will be written; hooks may set more */
+	const struct preset *presets; /* NULL: none */
+	const struct row *old;        /* NULL at creation */
+	const struct row *row;        /* what was written; in `saved` and later */
 	struct errors errors;
 	struct db_tx *tx;
 	struct enqueued *enqueued; /* jobs of this transaction; see change_enqueue */
@@ -101,8 +102,11 @@ int change_enqueue(struct change *, const struct task *, const void *arguments)
  * then answers 400.
  */
 struct hooks {
-	/* After the fields' own rules, references and uniqueness.  At creation there is no
-	 * transaction yet (tx is NULL), so that slow work done here holds no connection. */
+	/* Beside the fields' own rules: adds what is wrong with single fields; runs also when others are wrong
+	 * already.  Must not yield. */
+	int (*validate)(struct change *);
+	/* Only when every field is right.  At creation there is no transaction yet (tx is NULL), so that slow
+	 * work done here holds no connection. */
 	int (*check)(struct change *);
 	int (*saving)(struct change *); /* all is valid: fill what the server sets (slug, owner) */
 	int (*saved)(struct change *);  /* the row is written; the transaction is open */
@@ -190,6 +194,14 @@ int resource_list(struct request *, const struct resource *, const struct listin
 int resource_save(struct request *, const struct resource *, enum validate_mode, struct row *ret)
 	may_yield _must_check_;
 int resource_remove(struct request *, const struct resource *) may_yield _must_check_;
+/* A creation in which these fields have values already and are not read from the body.  A field of NULL ends
+ * them; they stay valid until the reply.  Yields. */
+struct preset {
+	const char *field;
+	struct str value;
+};
+int resource_create(struct request *, const struct resource *, const struct preset *,
+		    struct row *ret) may_yield _must_check_;
 
 /* " AND (…)" for the conditions of rows that exist, and of those that the caller may know of. */
 void resource_add_exists(struct sql *, const struct resource *, const char *alias);

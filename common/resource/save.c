@@ -2,10 +2,8 @@
  * save.c - creating and changing a row: validation, hooks, one transaction, jobs after the commit.
  */
 #include "auth/identity.h"
-#include "base/datetime.h"
 #include "base/error.h"
 #include "base/uuid.h"
-#include "base/world.h"
 #include "resource/resource-internal.h"
 
 /* How often a save is tried again when a value that a hook made (a slug) was taken by somebody else
@@ -118,13 +116,17 @@ static int check(struct change *c)
 	const struct resource *res = c->resource;
 	int r;
 
-	r = validate_body(c->rq, res->fields, res->field_count, c->mode,
-			  res->accepts == 0 ? BODY_ANY : res->accepts, &c->errors, &c->values);
+	r = validate_rest(c->rq, res->fields, res->field_count, c->mode,
+			  res->accepts == 0 ? BODY_ANY : res->accepts, c->presets, &c->errors,
+			  &c->values);
 	if (r < 0)
 		return r;
 	r = check_in_database(c);
+	if (r == 0 && res->hooks.validate != NULL)
+		r = res->hooks.validate(c);
 	if (r == 0 && !errors_any(&c->errors) && res->hooks.check != NULL)
 		r = res->hooks.check(c);
+	errors_sort(&c->errors, res->fields, res->field_count);
 	return r;
 }
 
@@ -137,19 +139,11 @@ static struct str usual_value(const struct field *f)
 	return f->is_nullable || f->type != FIELD_TEXT ? STR_NULL : STR("");
 }
 
-static struct str time_text(struct arena *arena, usec_t at)
-{
-	_cleanup_(buf_fini) struct buf text = BUF_INIT;
-
-	datetime_add_python(&text, at);
-	return arena_str(arena, buf_str(&text));
-}
-
 /* What the server sets in every row: the key, the times; at creation also what was left out. */
 static void fill(struct change *c)
 {
 	struct arena *arena = &c->rq->arena;
-	struct str now = time_text(arena, now_realtime());
+	struct str now = values_now(arena);
 	bool is_new = c->old == NULL;
 
 	for (size_t i = 0; i < c->resource->field_count; i++) {
@@ -351,8 +345,8 @@ static int change_row(struct change *c, struct row *ret)
 	return r < 0 ? r : finish(c);
 }
 
-int resource_save(struct request *rq, const struct resource *res, enum validate_mode mode,
-		  struct row *ret)
+static struct change *new_change(struct request *rq, const struct resource *res,
+				 enum validate_mode mode)
 {
 	struct change *c = arena_new(&rq->arena, struct change);
 
@@ -360,7 +354,24 @@ int resource_save(struct request *rq, const struct resource *res, enum validate_
 	c->resource = res;
 	c->mode = mode;
 	errors_init(&c->errors, rq);
+	return c;
+}
+
+int resource_save(struct request *rq, const struct resource *res, enum validate_mode mode,
+		  struct row *ret)
+{
+	struct change *c = new_change(rq, res, mode);
+
 	return mode == VALIDATE_CREATE ? create(c, ret) : change_row(c, ret);
+}
+
+int resource_create(struct request *rq, const struct resource *res, const struct preset *presets,
+		    struct row *ret)
+{
+	struct change *c = new_change(rq, res, VALIDATE_CREATE);
+
+	c->presets = presets;
+	return create(c, ret);
 }
 
 static int remove_row(struct change *c)
@@ -387,12 +398,9 @@ static int remove_row(struct change *c)
 
 int resource_remove(struct request *rq, const struct resource *res)
 {
-	struct change *c = arena_new(&rq->arena, struct change);
+	struct change *c = new_change(rq, res, VALIDATE_CHANGE);
 	int r;
 
-	c->rq = rq;
-	c->resource = res;
-	errors_init(&c->errors, rq);
 	r = remove_row(c);
 	if (r < 0)
 		return r;

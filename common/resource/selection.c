@@ -134,7 +134,7 @@ static size_t find_sent(struct request *rq, const struct filter *f, struct str *
 	return count;
 }
 
-/* The rows that a KEY names must be ones that the caller may know of.  Yields. */
+/* The rows that a KEY names must be there; what the caller may not know of selects nothing anyway.  Yields. */
 static int check_keys(struct request *rq, struct errors *errors, const struct condition *c)
 {
 	const struct filter *f = c->filter;
@@ -148,7 +148,7 @@ static int check_keys(struct request *rq, struct errors *errors, const struct co
 		sql_fini(&s);
 		sql_printf(&s, "SELECT 1 FROM %s t WHERE t.id = ", f->refers->table);
 		sql_add_value(&s, c->values[i]);
-		resource_add_rows(&s, f->refers, "t");
+		resource_add_exists(&s, f->refers, "t");
 		struct sql_statement ask = sql_finish(&s, &rq->arena, DB_SHARED, false);
 		int r = sql_run(rq, (struct db_at){ .db = rq->thread->db }, &ask, &context, &rows);
 

@@ -1,6 +1,9 @@
 #include "resource/validate.h"
 
+#include "base/datetime.h"
+#include "base/world.h"
 #include "resource/coerce.h"
+#include "resource/resource.h"
 
 static void values_init(struct values *v, struct arena *arena, const struct field *fields,
 			size_t count)
@@ -118,7 +121,7 @@ static enum presence form_presence(const struct field *f, struct input *in, enum
 		return PRESENT;
 	if (f->is_nullable)
 		return f->may_be_blank ? PRESENT : IS_NULL;
-	if (!is_required || mode == VALIDATE_CHANGE)
+	if (!is_required)
 		return f->may_be_blank ? PRESENT : ABSENT;
 	return PRESENT;
 }
@@ -175,9 +178,33 @@ static void validate_field(struct errors *errors, const struct body *body, struc
 	v->is_given[place] = true;
 }
 
+struct str values_now(struct arena *arena)
+{
+	_cleanup_(buf_fini) struct buf text = BUF_INIT;
+
+	datetime_add_python(&text, now_realtime());
+	return arena_str(arena, buf_str(&text));
+}
+
+static bool is_preset(const struct preset *presets, const struct field *f)
+{
+	for (const struct preset *p = presets; p != NULL && p->field != NULL; p++) {
+		if (strcmp(p->field, f->name) == 0)
+			return true;
+	}
+	return false;
+}
+
 int validate_body(struct request *rq, const struct field *fields, size_t count,
 		  enum validate_mode mode, unsigned accepts, struct errors *errors,
 		  struct values *ret_values)
+{
+	return validate_rest(rq, fields, count, mode, accepts, NULL, errors, ret_values);
+}
+
+int validate_rest(struct request *rq, const struct field *fields, size_t count,
+		  enum validate_mode mode, unsigned accepts, const struct preset *presets,
+		  struct errors *errors, struct values *ret_values)
 {
 	const struct body *body;
 	int r;
@@ -186,6 +213,8 @@ int validate_body(struct request *rq, const struct field *fields, size_t count,
 	if (r < 0)
 		return r;
 	values_init(ret_values, &rq->arena, fields, count);
+	for (const struct preset *p = presets; p != NULL && p->field != NULL; p++)
+		values_set(ret_values, p->field, p->value);
 	if (body->kind == BODY_JSON && body->json->type == JSON_NULL) {
 		errors_add(errors, NULL, "No data provided");
 		return 0;
@@ -196,7 +225,7 @@ int validate_body(struct request *rq, const struct field *fields, size_t count,
 		return 0;
 	}
 	for (size_t i = 0; i < count; i++) {
-		if (is_writable(&fields[i], mode))
+		if (is_writable(&fields[i], mode) && !is_preset(presets, &fields[i]))
 			validate_field(errors, body, ret_values, i, mode);
 	}
 	return 0;

@@ -33,6 +33,8 @@ static bool is_username(struct str name)
 
 #define FULL_NAME "btrim(t.first_name || ' ' || t.last_name)"
 
+const char *const user_summary[] = { "id", "username", "email", "name", NULL };
+
 /* clang-format off */
 static const struct field fields[] = {
 	/*    name                        type       rules */
