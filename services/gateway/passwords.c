@@ -60,7 +60,7 @@ int user_set_password(struct request *rq)
 	struct row user;
 	int r;
 
-	r = resource_find_asked(rq, &user_resource, MAY_UPDATE, &user);
+	r = resource_object(rq, NULL, &user_resource, MAY_UPDATE, &user);
 	if (r == 0)
 		r = account_read_form(rq, password_fields, ARRAY_SIZE(password_fields), &values);
 	if (r == 0)

@@ -34,13 +34,9 @@ static bool is_username(struct str name)
 	return true;
 }
 
-static void render_full_name(struct request *rq, struct json_writer *w, const struct row *row)
-{
-	struct str first = row_get(row, "first_name"), last = row_get(row, "last_name");
+#define FULL_NAME "btrim(t.first_name || ' ' || t.last_name)"
 
-	json_put_str(
-		w, str_trim(arena_printf(&rq->arena, "%.*s %.*s", STR_ARG(first), STR_ARG(last))));
-}
+const char *const user_summary[] = { "id", "username", "email", "name", NULL };
 
 /* clang-format off */
 static const struct field fields[] = {
@@ -51,8 +47,8 @@ static const struct field fields[] = {
 	                                             PATTERN(is_username, "Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.")),
 	FIELD("first_name",               TEXT,      BLANK, LENGTH(150)),
 	FIELD("last_name",                TEXT,      BLANK, LENGTH(150)),
-	FIELD("full_name",                TEXT,      COMPUTED("''"), RENDER(render_full_name)),
-	FIELD("name",                     TEXT,      BLANK, LENGTH(150), .is_not_a_column = true, RENDER(render_full_name)),
+	FIELD("full_name",                TEXT,      COMPUTED(FULL_NAME)),
+	FIELD("name",                     TEXT,      BLANK, LENGTH(150), SHOWN_AS(FULL_NAME)),
 	FIELD("is_active",                BOOLEAN,   READ_ONLY, USUALLY("true")),
 	FIELD("is_staff",                 BOOLEAN,   READ_ONLY, USUALLY("false")),
 	FIELD("email_verified",           BOOLEAN,   READ_ONLY, USUALLY("false")),
@@ -64,6 +60,16 @@ static const struct field fields[] = {
 	FIELD("is_superuser",             BOOLEAN,   HIDDEN, USUALLY("false")),
 	FIELD("email_verification_token", UUID,      HIDDEN),
 };
+
+static const struct filter filters[] = {
+	FILTER("email",         TEXT,    ICONTAINS, "t.email"),
+	FILTER("name",          TEXT,    ICONTAINS, "(t.first_name || ' ' || t.last_name)"),
+	FILTER("created_after", TIME,    GTE,       "t.date_joined", LENIENT),
+	FILTER("is_active",     BOOLEAN, EXACT,     "t.is_active"),
+	FILTER("is_staff",      BOOLEAN, EXACT,     "t.is_staff"),
+};
+static const struct search searches[] = { { .sql = "t.email" }, { .sql = "t.first_name" }, { .sql = "t.last_name" } };
+static const struct order orders[] = { { "date_joined", "t.date_joined" }, { "email", "t.email" } };
 
 static const struct permission permissions[] = {
 	ALLOW(ANYONE,         MAY_CREATE),
@@ -210,20 +216,9 @@ const struct resource user_resource = {
 	.permissions = permissions,
 	.permission_count = ARRAY_SIZE(permissions),
 	.order = "t.date_joined DESC, t.id DESC",
+	.select = { FILTERS(filters), SEARCHES(searches), ORDERS(orders) },
 	.hooks = { .check = check, .saving = saving, .saved = saved, .deleted = deleted },
 };
-
-static int reply_user(struct request *rq, const struct row *row)
-{
-	_cleanup_(buf_fini) struct buf body = BUF_INIT;
-	const struct db_at at = { .db = rq->thread->db };
-	struct json_writer w;
-	int r;
-
-	json_writer_init(&w, &body, JSON_ESCAPE_DRF, false);
-	r = resource_render(rq, at, &user_resource, row, true, &w);
-	return r < 0 ? r : reply_json(rq, 200, buf_str(&body));
-}
 
 int user_me(struct request *rq)
 {
@@ -232,7 +227,7 @@ int user_me(struct request *rq)
 	int r;
 
 	r = resource_find(rq, at, &user_resource, rq->caller->id, &row);
-	return r < 0 ? r : reply_user(rq, &row);
+	return r < 0 ? r : resource_reply(rq, 200, &user_resource, &row, VIEW_RETRIEVAL);
 }
 
 int user_update_profile(struct request *rq)
@@ -240,10 +235,10 @@ int user_update_profile(struct request *rq)
 	struct row row;
 	int r;
 
-	r = resource_save(rq, &user_resource,
-			  rq->method == HTTP_PATCH ? VALIDATE_CHANGE : VALIDATE_REPLACE,
-			  rq->caller->id, &row);
-	return r < 0 ? r : reply_user(rq, &row);
+	r = resource_change(rq, &user_resource,
+			    rq->method == HTTP_PATCH ? VALIDATE_CHANGE : VALIDATE_REPLACE,
+			    rq->caller->id, &row);
+	return r < 0 ? r : resource_reply(rq, 200, &user_resource, &row, VIEW_DETAIL);
 }
 
 /* --- following: repeating it is harmless --- */
@@ -276,7 +271,7 @@ int user_follow(struct request *rq)
 	struct row user;
 	int r;
 
-	r = resource_find_asked(rq, &user_resource, 0, &user);
+	r = resource_object(rq, NULL, &user_resource, 0, &user);
 	if (r < 0)
 		return r;
 	if (str_eq(row_get(&user, "id"), rq->caller->id)) {
@@ -293,7 +288,7 @@ int user_unfollow(struct request *rq)
 	struct row user;
 	int r;
 
-	r = resource_find_asked(rq, &user_resource, 0, &user);
+	r = resource_object(rq, NULL, &user_resource, 0, &user);
 	if (r == 0)
 		r = set_following(rq, &remove_following, &user);
 	return r < 0 ? r : reply_json(rq, 200, STR("{\"status\":\"unfollowed\"}"));
@@ -314,13 +309,13 @@ int user_deactivate(struct request *rq)
 	struct str id;
 	int r;
 
-	r = resource_find_asked(rq, &user_resource, MAY_UPDATE, &user);
+	r = db_begin(rq->thread->db, &tx);
+	if (r == 0)
+		r = resource_object(rq, &tx, &user_resource, MAY_UPDATE, &user);
 	if (r < 0)
 		return r;
 	id = row_get(&user, "id");
-	r = db_begin(rq->thread->db, &tx);
-	if (r == 0)
-		r = db_tx_query(&tx, &rq->arena, &deactivate, DB_VALUES(id), &rows);
+	r = db_tx_query(&tx, &rq->arena, &deactivate, DB_VALUES(id), &rows);
 	if (r == 0)
 		r = token_store_spend_all(&tx, &rq->arena, id);
 	if (r == 0)
