@@ -96,7 +96,7 @@ def test_migrations_go_up_and_down(stack):
                        "WHERE table_schema = 'public' ORDER BY 1, 2")
     again = migrate(stack, "up")
     assert not any(name in again for name in EVERY)
-    queue = next(i for i, name in enumerate(EVERY) if name.endswith("_queue"))
+    queue = next(i for i, name in enumerate(EVERY) if name.endswith(" queue"))
     migrate(stack, "down", str(len(EVERY) - queue))
     assert "job_outbox" not in tables(stack) and "products" in tables(stack)
     migrate(stack, "down", str(len(EVERY)))
