@@ -34,13 +34,23 @@ static enum log_level level(void)
 	return LOG_INFO;
 }
 
+int worker_tasks(const struct worker_program *p, const struct task_body **ret_bodies,
+		 size_t *ret_count)
+{
+	if (p->tasks != NULL)
+		return p->tasks(ret_bodies, ret_count);
+	*ret_bodies = p->bodies;
+	*ret_count = p->body_count;
+	return 0;
+}
+
 /* The tasks' declarations: what supervisor and host number in the same way. */
 static int register_tasks(const struct worker_program *p)
 {
 	const struct task_body *bodies;
 	const struct task **tasks;
 	size_t count;
-	int r = p->tasks(&bodies, &count);
+	int r = worker_tasks(p, &bodies, &count);
 
 	if (r < 0)
 		return r;
