@@ -30,6 +30,7 @@ struct settings {
 	const char *password_write;
 	bool password_upgrade;
 	const char *log_format, *log_level;
+	const char *metrics_listen;
 	bool diag;
 };
 

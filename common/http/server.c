@@ -315,9 +315,11 @@ int http_server_new(const struct http_options *o, struct http_server **ret)
 	configure_h2o(s);
 	s->accept.ssl_ctx = tls;
 	list_init(&s->link);
-	pthread_mutex_lock(&servers_lock);
-	list_append(&servers, &s->link);
-	pthread_mutex_unlock(&servers_lock);
+	if (!o->is_internal) {
+		pthread_mutex_lock(&servers_lock);
+		list_append(&servers, &s->link);
+		pthread_mutex_unlock(&servers_lock);
+	}
 	door_start(s);
 	*ret = s;
 	return 0;
@@ -361,7 +363,8 @@ void http_server_free(struct http_server *s, void (*on_freed)(void *arg), void *
 	s->on_freed_arg = arg;
 	pthread_mutex_lock(&servers_lock);
 	list_remove(&s->link);
-	fold_counters(&s->counters);
+	if (!s->options.is_internal)
+		fold_counters(&s->counters);
 	pthread_mutex_unlock(&servers_lock);
 	/* h2o ends by running the loop it is given, to see its handles closed.  Ours may be
 	 * running, and a loop must not be run from within itself; so it is given an empty one, and

@@ -48,6 +48,7 @@ struct http_options {
 	usec_t idle_timeout; /* between two requests */
 	size_t upload_rate;  /* least bytes per second of a body, after the header time; 0: none */
 	const char *tls_certificate, *tls_key; /* NULL: plain */
+	bool is_internal;                      /* not counted; access lines at level debug */
 };
 
 int http_server_new(const struct http_options *, struct http_server **ret) _must_check_;

@@ -59,6 +59,7 @@ struct host_job {
 	struct fiber *fiber;
 	struct timer soft, hard;
 	bool has_passed_hard;
+	usec_t started;
 	struct log_context log;
 };
 
@@ -89,12 +90,15 @@ static void on_flush(struct flush *f)
 static size_t begin_outcome(struct host_job *hj, enum link_state state)
 {
 	struct host *h = hj->host;
+	usec_t now = now_monotonic();
 	struct link_outcome head = { .number = hj->head.number,
 				     .generation = hj->head.generation,
-				     .state = state };
+				     .took = now - hj->started,
+				     .state = state,
+				     .is_dropped = hj->job.has_dropped };
 
 	if (h->outcomes.len == 0)
-		h->outcomes_since = now_monotonic();
+		h->outcomes_since = now;
 	buf_add(&h->outcomes, &head, sizeof(head));
 	return h->outcomes.len;
 }
@@ -260,6 +264,7 @@ static int run(void *arg)
 	int r;
 
 	crashpage_start(&h->page, hj->head.number);
+	hj->started = now_monotonic();
 	open_job(hj);
 	hj->log.what = "job";
 	memcpy(hj->log.id, job->id.at, MIN(job->id.len, sizeof(hj->log.id) - 1));

@@ -4,6 +4,7 @@
 #ifndef QUEUE_SUPERVISOR_INTERNAL_H
 #define QUEUE_SUPERVISOR_INTERNAL_H
 
+#include "base/metric.h"
 #include "loop/sm.h"
 #include "queue/crew.h"
 #include "queue/lane.h"
@@ -58,6 +59,9 @@ struct supervisor {
 	struct waiter *schedule_waiter; /* of schedule.c's fiber */
 	usec_t schedule_due;
 	struct relay *relay;
+	struct exporter *exporter; /* NULL: nothing listens */
+	struct gauges *gauges;
+	struct metric_series **losses; /* by queue */
 	uv_signal_t terminate, interrupt;
 };
 

@@ -8,11 +8,14 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "http/exporter.h"
+#include "queue/gauges.h"
 #include "queue/health.h"
 #include "queue/push.h"
 #include "queue/relay.h"
 #include "queue/schedule.h"
 #include "queue/sweep.h"
+#include "queue/tally.h"
 #include "queue/whoami.h"
 
 #define TICK       (100 * MSEC)
@@ -132,6 +135,7 @@ static void on_lost(void *arg, struct lane *lane, struct flight *f)
 	struct supervisor *s = arg;
 
 	(void) lane;
+	series_add_own(s->losses[f->lane / QUEUE_STEPS], 1);
 	if (!s->is_crew_gone)
 		crew_forget(s->crew, f);
 }
@@ -420,7 +424,8 @@ static void close_all(struct supervisor *s)
 		s->closings++;
 		redis_close(s->results, on_part_closed, s);
 	}
-	s->closings += 3;
+	s->closings += 4;
+	exporter_close(s->exporter, on_part_closed, s);
 	redis_close(s->general, on_part_closed, s);
 	redis_close(s->acks, on_part_closed, s);
 	close_lanes(s);
@@ -572,6 +577,7 @@ static void on_tick(struct timer *t)
 			lane_renew(s->lanes[i]);
 	}
 	health_write(s);
+	tally_tick();
 	supervisor_pump(s);
 	step_down(s);
 }
@@ -617,7 +623,11 @@ static int start(struct supervisor *s)
 	if (r < 0)
 		return r;
 	crew.loop = s->loop;
-	r = open_connections(s);
+	tally_open(s->loop);
+	gauges_open(s);
+	r = exporter_open(s->loop, settings.metrics_listen, s->program->name, &s->exporter);
+	if (r == 0)
+		r = open_connections(s);
 	if (r == 0)
 		r = crew_open(&crew, &s->crew);
 	if (r == 0)
@@ -631,6 +641,8 @@ static int start(struct supervisor *s)
 		r = keep(s, "schedule", schedule_keep);
 	if (r == 0)
 		r = keep(s, "sweep", sweep_keep);
+	if (r == 0 && s->exporter != NULL)
+		r = keep(s, "gauges", gauges_keep);
 	if (r == 0)
 		r = watch_signal(s, &s->terminate, SIGTERM);
 	if (r == 0)
@@ -674,6 +686,8 @@ int supervisor_main(const struct worker_program *program)
 		log_error("the loop broke: %s", error_sentence(r));
 		return EXIT_FAILURE;
 	}
+	gauges_close(&s);
+	tally_close();
 	free_flights(&s);
 	free(s.lanes);
 	free(s.is_fed_alone);

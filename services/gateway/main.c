@@ -18,6 +18,7 @@
 #include "base/settings.h"
 #include "db/conninfo.h"
 #include "db/db.h"
+#include "http/exporter.h"
 #include "http/server.h"
 #include "queue/enqueue.h"
 #include "redis/redis.h"
@@ -32,11 +33,12 @@
 struct door {
 	struct gateway_thread thread;
 	struct http_server *server;
+	struct exporter *exporter; /* of the first one, if any */
 	uv_thread_t id;
 	int fds[LISTEN_MOST];
 	size_t fd_count;
 	struct post drain;
-	unsigned closing; /* stores that are not closed yet */
+	unsigned closing; /* stores and exporter that are not closed yet */
 };
 
 static struct door doors[THREADS_MOST];
@@ -62,6 +64,7 @@ static void on_producer_closed(void *arg)
 
 	db_close(d->thread.db, on_store_closed, d);
 	redis_close(d->thread.redis, on_store_closed, d);
+	exporter_close(d->exporter, on_store_closed, d);
 }
 
 static void on_server_freed(void *arg)
@@ -171,6 +174,9 @@ static void run_door(void *arg)
 		r = open_stores(d);
 	if (r == 0)
 		r = open_server(d);
+	if (r == 0 && d == &doors[0])
+		r = exporter_open(d->thread.loop, settings.metrics_listen, "apium-gateway",
+				  &d->exporter);
 	if (r == 0)
 		r = fiber_report_on_signal(d->thread.loop);
 	if (r < 0) {
@@ -186,7 +192,7 @@ static void run_door(void *arg)
 		must(f != NULL);
 		fiber_detach(f, NULL, NULL);
 	}
-	d->closing = 2;
+	d->closing = 3;
 	uv_sem_post(&door_is_open);
 	r = loop_run(d->thread.loop);
 	must(r == 0 && d->closing == 0);
