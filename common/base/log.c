@@ -165,8 +165,13 @@ static void log_line(enum log_level level, struct str sentence, const struct log
 		if (context->id[0] != '\0')
 			add_value(&b, context->what, str_c(context->id), LINE_MOST - 4);
 		if (context->name[0] != '\0')
-			add_value(&b, context->id[0] != '\0' ? "name" : context->what,
+			add_value(&b,
+				  context->id[0] == '\0'     ? context->what
+				  : context->name_as != NULL ? context->name_as
+							     : "name",
 				  str_c(context->name), LINE_MOST - 4);
+		if (context->trace.id[0] != '\0')
+			add_value(&b, "trace", str_c(context->trace.id), LINE_MOST - 4);
 	}
 	if (is_json)
 		buf_add_byte(&b, '}');

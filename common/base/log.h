@@ -11,14 +11,16 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
-#include "base/str.h"
+#include "base/trace.h"
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 struct log_context {
-	const char *what; /* "request", "job", "fiber"; NULL: nothing attached */
-	char id[64];      /* request id, job id */
-	char name[64];    /* "GET /api/v1/products/", "task email.send" */
+	const char *what;    /* "request", "job", "fiber"; NULL: nothing attached */
+	char id[64];         /* request id, job id */
+	char name[64];       /* "GET /api/v1/products/", "email.send" */
+	const char *name_as; /* its key: "task"; NULL: "name" */
+	struct trace trace;
 };
 
 extern _Thread_local const struct log_context *log_context; /* NULL: none */

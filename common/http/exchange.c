@@ -280,6 +280,18 @@ static void give_id(struct exchange *x)
 	uuid_format(&u, x->rq.id);
 }
 
+/* The client's trace, or a new one; this hop is a span of its own. */
+static void give_trace(struct exchange *x)
+{
+	struct str sent = request_header(&x->rq, STR("traceparent"));
+	struct trace parent;
+
+	if (!str_is_null(sent) && trace_parse(sent, &parent) == 0)
+		trace_child(&parent, &x->context.trace);
+	else
+		trace_new(&x->context.trace);
+}
+
 /* Context of every log line of this request: its id and "GET /api/v1/products/". */
 static void name_it(struct exchange *x)
 {
@@ -347,7 +359,7 @@ static void log_access(const struct exchange *x)
 		  LOG_INT("bytes", (int64_t) (x->reply.kind == REPLY_FILE ? x->reply.length
 									  : x->reply.body.len)),
 		  LOG_INT("us", now_monotonic() - rq->started), LOG_STR("peer", rq->peer),
-		  LOG_STR("request", str_c(rq->id)));
+		  LOG_STR("request", str_c(rq->id)), LOG_STR("trace", str_c(x->context.trace.id)));
 }
 
 /* The view's series are made when they are first needed; two threads that make one get the same. */
@@ -543,6 +555,7 @@ static int take(struct exchange *x, h2o_socket_t *sock)
 			   ? STR("127.0.0.1")
 			   : arena_str(&rq->arena, connection_peer(x->connection, sock));
 	give_id(x);
+	give_trace(x);
 	name_it(x);
 	if (sock != NULL)
 		fault = head_fault(str_make(sock->input->bytes, sock->input->size));

@@ -93,6 +93,19 @@ static int make_id(const struct enqueue_options *o, char id[ENQUEUE_ID])
 	return 0;
 }
 
+/* The caller's own, else a child of the trace that the running fiber's work belongs to. */
+static struct str traceparent_of(struct arena *arena, const struct enqueue_options *o)
+{
+	char text[TRACE_TEXT + 1];
+	struct trace child;
+
+	if (!str_is_null(o->traceparent) || log_context == NULL || log_context->trace.id[0] == '\0')
+		return o->traceparent;
+	trace_child(&log_context->trace, &child);
+	trace_format(&child, text);
+	return arena_str(arena, str_c(text));
+}
+
 int enqueue(struct producer *p, struct db_tx *tx, struct arena *arena, const struct task *task,
 	    struct str kwargs, const struct enqueue_options *options,
 	    struct enqueued **ret_enqueued)
@@ -108,7 +121,7 @@ int enqueue(struct producer *p, struct db_tx *tx, struct arena *arena, const str
 		.key = o->key,
 		.root_id = o->root_id,
 		.parent_id = o->parent_id,
-		.traceparent = o->traceparent,
+		.traceparent = traceparent_of(arena, o),
 		.eta = o->eta,
 		.priority = o->priority,
 	};

@@ -16,11 +16,11 @@
 struct producer;
 
 struct enqueue_options {
-	const char *queue;             /* NULL: the task's */
-	struct str key;                /* idempotency key; absent: none */
-	usec_t eta;                    /* real time; 0: now */
-	struct str traceparent;        /* absent: none */
-	struct str id;                 /* absent: a new one; a UUID */
+	const char *queue;      /* NULL: the task's */
+	struct str key;         /* idempotency key; absent: none */
+	usec_t eta;             /* real time; 0: now */
+	struct str traceparent; /* absent: a child of the caller's trace (base/log.h), if any */
+	struct str id;          /* absent: a new one; a UUID */
 	struct str root_id, parent_id; /* absent: a job of its own; a body gives its job's */
 	int priority;                  /* 0, the most urgent, to 9 */
 };

@@ -235,18 +235,20 @@ void fate_bury(struct supervisor *s, struct flight *f, const struct message *m, 
 		.worker = str_c(s->worker),
 		.attempts = attempts,
 	};
+	struct str letter_trace = STR("");
 
 	arena_init(&arena);
 	if (m != NULL) {
 		letter.id = message_text(&arena, m, MESSAGE_ID);
 		letter.task = message_text(&arena, m, MESSAGE_TASK);
+		letter_trace = trace_id_of(m->text[MESSAGE_TRACEPARENT]);
 	}
 	dead_letter_name(&letter);
 	dead_letter_record(&record, &letter);
 	tally_ended(task_find(letter.task), TALLY_DEAD, f);
 	log_event(LOG_WARN, "job is dead", LOG_STR("reason", letter.reason),
-		  LOG_STR("task", letter.task), LOG_STR("id", letter.id),
-		  LOG_STR("letter", str_c(letter.name)));
+		  LOG_STR("task", letter.task), LOG_STR("job", letter.id),
+		  LOG_STR("letter", str_c(letter.name)), LOG_STR("trace", letter_trace));
 	/* NotRegistered carries the name of the task and nothing else, as Celery's does. */
 	end_badly(s, f, m, RESULT_FAILURE, exception,
 		  exception == &result_not_registered ? letter.task : letter.reason, &letter,
@@ -418,8 +420,9 @@ static void retry(struct fate *w, struct flight *f, const struct message *m,
 	}
 	tally_ended(task_at(f->task), TALLY_RETRY, f);
 	log_event(LOG_INFO, "job failed, trying again", LOG_STR("reason", str_c(w->reason)),
-		  LOG_STR("task", message_text(&w->arena, m, MESSAGE_TASK)), LOG_STR("id", id),
-		  LOG_INT("attempt", w->failure.attempt), LOG_INT("wait_ms", wait / MSEC));
+		  LOG_STR("task", message_text(&w->arena, m, MESSAGE_TASK)), LOG_STR("job", id),
+		  LOG_INT("attempt", w->failure.attempt), LOG_INT("wait_ms", wait / MSEC),
+		  LOG_STR("trace", trace_id_of(m->text[MESSAGE_TRACEPARENT])));
 	/* With results elsewhere the state of a retry is news only: it is told, and not waited
 	 * for. */
 	if (w->s->results != NULL && document.len > 0)
@@ -444,7 +447,8 @@ static void decide(struct fate *w, struct flight *f, const struct message *m)
 		id = message_text(&w->arena, m, MESSAGE_ID);
 		log_event(LOG_INFO, "job dropped", LOG_STR("reason", str_c(w->reason)),
 			  LOG_STR("task", message_text(&w->arena, m, MESSAGE_TASK)),
-			  LOG_STR("id", id));
+			  LOG_STR("job", id),
+			  LOG_STR("trace", trace_id_of(m->text[MESSAGE_TRACEPARENT])));
 		tally_ended(task_at(f->task), TALLY_DROPPED, f);
 		end_badly(w->s, f, m, RESULT_FAILURE, &result_rejected, str_c(w->reason), NULL,
 			  STR(""));

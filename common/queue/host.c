@@ -259,6 +259,7 @@ static int run(void *arg)
 	struct host_job *hj = arg;
 	struct host *h = hj->host;
 	struct job *job = &hj->job;
+	struct trace parent;
 	struct body body;
 	void *arguments;
 	int r;
@@ -267,6 +268,9 @@ static int run(void *arg)
 	hj->started = now_monotonic();
 	open_job(hj);
 	hj->log.what = "job";
+	hj->log.name_as = "task";
+	if (!str_is_null(job->traceparent) && trace_parse(job->traceparent, &parent) == 0)
+		trace_child(&parent, &hj->log.trace);
 	memcpy(hj->log.id, job->id.at, MIN(job->id.len, sizeof(hj->log.id) - 1));
 	memcpy(hj->log.name, job->task->name, strnlen(job->task->name, sizeof(hj->log.name) - 1));
 	fiber_set_log_context(fiber_current(), &hj->log);
@@ -281,6 +285,10 @@ static int run(void *arg)
 	r = task_bind(&job->arena, job->task, body.args, body.kwargs, arguments);
 	if (r == 0)
 		r = h->bodies[hj->head.task].body(job, arguments);
+	if (log_is_on(LOG_DEBUG))
+		log_event(LOG_DEBUG, "job ended", LOG_INT("attempt", job->attempt),
+			  LOG_INT("us", now_monotonic() - hj->started),
+			  LOG_STR("error", r < 0 ? str_c(error_name(r)) : STR("none")));
 	report(hj, r);
 	return 0;
 }

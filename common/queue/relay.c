@@ -409,7 +409,7 @@ static int refuse(struct relay *r, struct arena *arena, const struct outbox_row 
 	(void) snprintf(now, sizeof(now), "%" PRId64, now_realtime() / MSEC);
 	(void) snprintf(ttl, sizeof(ttl), "%d", RESULT_TTL_SECONDS);
 	log_event(LOG_WARN, "job is dead", LOG_STR("reason", letter.reason),
-		  LOG_STR("task", row->task), LOG_STR("id", row->id));
+		  LOG_STR("task", row->task), LOG_STR("job", row->id));
 	e = redis_call(r->o.redis, arena,
 		       REDIS_WORDS(STR("HSET"), keys->letters, row->id, buf_str(&record),
 				   arena_printf(arena, "%.*s:raw", STR_ARG(row->id)),
