@@ -46,9 +46,14 @@ enum log_level log_level_from_name(const char *name)
 	return LOG_INFO;
 }
 
+void log_set_level(enum log_level most)
+{
+	__atomic_store_n(&level_most, most, __ATOMIC_RELAXED);
+}
+
 bool log_is_on(enum log_level level)
 {
-	return level <= level_most;
+	return level <= __atomic_load_n(&level_most, __ATOMIC_RELAXED);
 }
 
 void log_divert(void (*line)(void *arg, enum log_level, struct str), void *arg)

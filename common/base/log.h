@@ -28,6 +28,8 @@ extern _Thread_local const struct log_context *log_context; /* NULL: none */
 void log_setup(enum log_level most, bool as_json, const char *program);
 /* "error", "warn", "info" or "debug", as APIUM_LOG_LEVEL allows; LOG_INFO for anything else. */
 enum log_level log_level_from_name(const char *);
+/* Another level, from any thread. */
+void log_set_level(enum log_level most);
 bool log_is_on(enum log_level);
 /* Tests read what was logged: a function that gets every finished line instead of fd 2, or NULL. */
 void log_divert(void (*line)(void *arg, enum log_level, struct str), void *arg);

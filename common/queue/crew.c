@@ -602,6 +602,13 @@ void crew_flush(struct crew *c)
 			channel_flush(c->hosts[i].channel);
 }
 
+void crew_signal(struct crew *c, int number)
+{
+	for (unsigned i = 0; i < c->count; i++)
+		if (c->hosts[i].sm.state == HOST_READY)
+			process_kill(&c->hosts[i].process, number);
+}
+
 void crew_pushed(struct crew *c, unsigned host, const struct link_pushed *answer)
 {
 	must(host < c->count);

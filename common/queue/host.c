@@ -48,6 +48,7 @@ struct host {
 	struct timer beat;
 	struct list pushes; /* waiters of pushes that want an answer, by number */
 	uint32_t pushed;
+	uv_signal_t hangup;
 };
 
 struct host_job {
@@ -479,6 +480,21 @@ static int open_pools(struct host *h)
 	return r < 0 ? r : redis_open(h->loop, &redis, &h->redis);
 }
 
+static void on_hangup(uv_signal_t *signal, int number)
+{
+	(void) signal;
+	(void) number;
+	settings_on_hangup();
+}
+
+/* The supervisor sends it when it was told itself; not before READY. */
+static int watch_hangup(struct host *h)
+{
+	int r = uv_signal_init(loop_uv(h->loop), &h->hangup);
+
+	return r < 0 ? r : uv_signal_start(&h->hangup, on_hangup, SIGHUP);
+}
+
 static int host_start(struct host *h)
 {
 	int r;
@@ -512,6 +528,9 @@ static int host_start(struct host *h)
 			return r;
 	}
 	flush_init(&h->flush, on_flush);
+	r = watch_hangup(h);
+	if (r < 0)
+		return fail(r, "SIGHUP cannot be watched: %s", error_sentence(r));
 	fiber_count_switches(h->loop, crashpage_beat(&h->page));
 	on_beat(&h->beat);
 	channel_send(h->channel, LINK_READY, STR_NULL, STR_NULL);

@@ -62,7 +62,7 @@ struct supervisor {
 	struct exporter *exporter; /* NULL: nothing listens */
 	struct gauges *gauges;
 	struct metric_series **losses; /* by queue */
-	uv_signal_t terminate, interrupt;
+	uv_signal_t terminate, interrupt, hangup;
 };
 
 /* supervisor.c */

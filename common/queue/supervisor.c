@@ -1,6 +1,7 @@
 #include "queue/supervisor-internal.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -448,6 +449,7 @@ static void begin_closing(struct supervisor *s)
 	relay_close(s->relay, on_relay_closed, s);
 	uv_close((uv_handle_t *) &s->terminate, NULL);
 	uv_close((uv_handle_t *) &s->interrupt, NULL);
+	uv_close((uv_handle_t *) &s->hangup, NULL);
 }
 
 static void on_lane_left(void *arg)
@@ -562,6 +564,16 @@ static void on_signal(uv_signal_t *signal, int number)
 	step_down(s);
 }
 
+static void on_hangup(uv_signal_t *signal, int number)
+{
+	struct supervisor *s = signal->data;
+
+	(void) number;
+	settings_on_hangup();
+	if (!s->is_crew_gone)
+		crew_signal(s->crew, SIGHUP);
+}
+
 /* Life. */
 
 static void on_tick(struct timer *t)
@@ -582,12 +594,13 @@ static void on_tick(struct timer *t)
 	step_down(s);
 }
 
-static int watch_signal(struct supervisor *s, uv_signal_t *signal, int number)
+static int watch_signal(struct supervisor *s, uv_signal_t *signal, int number,
+			void (*on)(uv_signal_t *, int))
 {
 	int r = uv_signal_init(loop_uv(s->loop), signal);
 
 	signal->data = s;
-	return r < 0 ? r : uv_signal_start(signal, on_signal, number);
+	return r < 0 ? r : uv_signal_start(signal, on, number);
 }
 
 static void say_connections(struct supervisor *s)
@@ -644,9 +657,11 @@ static int start(struct supervisor *s)
 	if (r == 0 && s->exporter != NULL)
 		r = keep(s, "gauges", gauges_keep);
 	if (r == 0)
-		r = watch_signal(s, &s->terminate, SIGTERM);
+		r = watch_signal(s, &s->terminate, SIGTERM, on_signal);
 	if (r == 0)
-		r = watch_signal(s, &s->interrupt, SIGINT);
+		r = watch_signal(s, &s->interrupt, SIGINT, on_signal);
+	if (r == 0)
+		r = watch_signal(s, &s->hangup, SIGHUP, on_hangup);
 	if (r == 0)
 		r = fiber_report_on_signal(s->loop);
 	if (r < 0)

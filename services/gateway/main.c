@@ -1,7 +1,7 @@
 /*
  * main.c - apium-gateway: N threads, each with an event loop, a server and stores of its own;
  * nothing shared but counters.  The first thread only waits for signals: SIGTERM or SIGINT drains
- * all, a second one ends at once.
+ * all, a second one ends at once; SIGHUP reads reloadable settings again.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -280,7 +280,12 @@ static void wait_for_signal(const sigset_t *set)
 {
 	int number;
 
-	must(sigwait(set, &number) == 0);
+	for (;;) {
+		must(sigwait(set, &number) == 0);
+		if (number != SIGHUP)
+			break;
+		settings_on_hangup();
+	}
 	log_info("%s: draining, %d s at most", strsignal(number), (int) (settings.grace / SEC));
 	for (size_t i = 0; i < door_count; i++)
 		loop_post(doors[i].thread.loop, &doors[i].drain);
@@ -290,8 +295,9 @@ static void *end_at_second_signal(void *set)
 {
 	int number;
 
-	if (sigwait(set, &number) == 0)
-		_exit(128 + number);
+	while (sigwait(set, &number) == 0)
+		if (number != SIGHUP) /* nothing is worth being reloaded now */
+			_exit(128 + number);
 	return NULL;
 }
 
@@ -320,6 +326,7 @@ int main(int argc, char **argv)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	must(uv_sem_init(&door_is_open, 0) == 0);
 	for (size_t i = 0; i < door_count; i++) {
