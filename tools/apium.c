@@ -18,6 +18,7 @@ static const struct command commands[] = {
 	{ "migrate",         "up|down|status [COUNT]",               "Apply or undo the SQL files of migrations/.",      command_migrate },
 	{ "createsuperuser", "--email ADDRESS --password-stdin",     "Make a user who may do everything.",               command_createsuperuser },
 	{ "settings",        "",                                     "Print every setting with its value and meaning.",  command_settings },
+	{ "check",           "[--folder FOLDER]",                    "Say what is missing, and what to do about it.",    command_check },
 	{ "enqueue",         "TASK [--args JSON] [--kwargs JSON] …", "Ask for a job.",                                   command_enqueue },
 	{ "queues",          "",                                     "Print how much lies in each queue.",               command_queues },
 	{ "dead",            "list|show|retry|purge [ID]",           "The dead letters of a queue.",                     command_dead },

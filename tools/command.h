@@ -39,6 +39,7 @@ struct command {
 int command_migrate(int argc, char **argv);
 int command_createsuperuser(int argc, char **argv);
 int command_settings(int argc, char **argv);
+int command_check(int argc, char **argv);
 int command_enqueue(int argc, char **argv);
 int command_queues(int argc, char **argv);
 int command_dead(int argc, char **argv);
