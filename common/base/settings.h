@@ -24,6 +24,8 @@ struct settings {
 	int64_t db_shared, db_exclusive;
 	bool db_prepare;
 	const char *redis_url, *result_url;
+	int64_t wait_replicas;
+	usec_t wait_timeout;
 	const char *media_root, *mail_url, *mail_from;
 	const char *queues, *shared_queues, *unknown_to;
 	int64_t hosts, concurrency, processes, sandboxes;

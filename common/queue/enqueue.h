@@ -31,6 +31,7 @@ struct enqueue_options {
  * arena.  Several may be hung together by `next`: enqueue_push takes the whole chain. */
 struct enqueued {
 	char id[ENQUEUE_ID];
+	enum task_durability durability; /* to be told to whoever asked (task_durability_names) */
 	struct enqueued *next;
 	void *_push;
 };

@@ -32,6 +32,7 @@ struct supervisor {
 
 	struct redis *acks;    /* lanes only */
 	struct redis *general; /* everything else: scripts that may be repeated, pushes, progress */
+	struct redis *waited;  /* pushes with WAIT; NULL: no task needs it */
 	struct redis *results; /* NULL: results lie beside the queues */
 	struct db *db;
 

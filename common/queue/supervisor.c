@@ -226,6 +226,14 @@ static void on_pushed(void *arg, int error, const struct redis_reply *reply)
 	free(p);
 }
 
+/* WAIT is for those who want an answer. */
+static enum task_durability how_to_push(const struct supervisor *s, const struct link_push *head)
+{
+	if (head->durability == TASK_WAITED && (head->request == 0 || s->waited == NULL))
+		return TASK_FAST;
+	return (enum task_durability) head->durability;
+}
+
 static void on_push(void *arg, unsigned host, struct str payload)
 {
 	struct supervisor *s = arg;
@@ -245,13 +253,14 @@ static void on_push(void *arg, unsigned host, struct str payload)
 		p->answer.request = head.request;
 		push = (struct push){ .id = texts[1],
 				      .message = texts[2],
-				      .durability = (enum task_durability) head.durability,
+				      .durability = how_to_push(s, &head),
 				      .priority = head.priority,
 				      .eta = head.eta };
 		r = queue_book_find(&s->book, texts[0], &push.keys);
 	}
 	if (r == 0)
-		r = push_send(s->general, &push, on_pushed, p);
+		r = push_send(push.durability == TASK_WAITED ? s->waited : s->general, &push,
+			      on_pushed, p);
 	if (r < 0)
 		on_pushed(p, r, NULL);
 }
@@ -297,12 +306,21 @@ static void on_acks_state(void *arg, uint64_t generation)
 		log_debug("the connection was lost again");
 }
 
+static bool has_waited_task(void)
+{
+	for (size_t i = 0; i < task_count(); i++)
+		if (task_at(i)->durability == TASK_WAITED)
+			return true;
+	return false;
+}
+
 static int open_connections(struct supervisor *s)
 {
 	struct redis_options acks = {
 		.url = settings.redis_url, .name = "apium-acks", .on_state = on_acks_state, .arg = s
 	};
 	struct redis_options general = { .url = settings.redis_url, .name = "apium-supervisor" };
+	struct redis_options waited = { .url = settings.redis_url, .name = "apium-waited" };
 	struct redis_options results = { .url = settings.result_url, .name = "apium-results" };
 	struct db_options db = {
 		.url = settings.database_url,
@@ -315,6 +333,8 @@ static int open_connections(struct supervisor *s)
 
 	if (r == 0)
 		r = redis_open(s->loop, &general, &s->general);
+	if (r == 0 && has_waited_task())
+		r = redis_open(s->loop, &waited, &s->waited);
 	if (r == 0 && settings.result_url[0] != '\0')
 		r = redis_open(s->loop, &results, &s->results);
 	if (r == 0)
@@ -424,6 +444,10 @@ static void close_all(struct supervisor *s)
 	if (s->results != NULL) {
 		s->closings++;
 		redis_close(s->results, on_part_closed, s);
+	}
+	if (s->waited != NULL) {
+		s->closings++;
+		redis_close(s->waited, on_part_closed, s);
 	}
 	s->closings += 4;
 	exporter_close(s->exporter, on_part_closed, s);
