@@ -176,9 +176,9 @@ int command_enqueue(int argc, char **argv)
 	};
 	int words, r;
 
-	r = tasks_register();
+	r = options_parse(options, ARRAY_SIZE(options), argc, argv, &words);
 	if (r == 0)
-		r = options_parse(options, ARRAY_SIZE(options), argc, argv, &words);
+		r = tasks_register();
 	if (r < 0)
 		return r;
 	if (words != 1)

@@ -236,6 +236,18 @@ static int set(const struct setting *row, const char *text)
 	must_not_reach("a setting of no known type");
 }
 
+const struct setting *settings_row(size_t number)
+{
+	const struct setting *row = NULL;
+
+	for (size_t t = 0, i = 0, n = 0; n <= number; n++) {
+		row = next_row(&t, &i);
+		if (row == NULL)
+			break;
+	}
+	return row;
+}
+
 static const struct setting *find(struct str name)
 {
 	const struct setting *row;

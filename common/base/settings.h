@@ -83,6 +83,9 @@ int settings_check(void) _must_check_;
 int settings_check_secret(void) _must_check_;
 bool settings_is_development(void); /* APIUM_ENV is development or test */
 
+/* All rows in order, for documents: NULL behind the last. */
+const struct setting *settings_row(size_t number);
+
 /* The table as text: NAME=value, then default and help; secrets as "***". */
 void settings_print(struct buf *);
 
