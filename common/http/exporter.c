@@ -112,7 +112,7 @@ static int listen_all(struct exporter *e, const char *addresses)
 
 	while (r == 0 && settings_next_item(&rest, &item)) {
 		(void) snprintf(text, sizeof(text), "%.*s", STR_ARG(item));
-		r = http_bind(text, NULL);
+		r = http_bind_alone(text); /* two programs there would answer in turn */
 		if (r >= 0)
 			r = http_server_listen(e->server, r);
 		if (r == 0)

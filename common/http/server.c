@@ -378,14 +378,15 @@ void http_server_free(struct http_server *s, void (*on_freed)(void *arg), void *
 	uv_close((uv_handle_t *) &s->last, on_first_closed);
 }
 
-static int bind_one(const struct addrinfo *a, int *ret_fd)
+static int bind_one(const struct addrinfo *a, bool is_shared, int *ret_fd)
 {
 	int on = 1, fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
+	    (is_shared &&
+	     setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0) ||
 	    bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, SOMAXCONN) < 0) {
 		int r = -errno;
 
@@ -406,7 +407,7 @@ static int port_of(int fd)
 						   : ((struct sockaddr_in *) &address)->sin_port);
 }
 
-int http_bind(const char *address, int *ret_port)
+static int bind_address(const char *address, bool is_shared, int *ret_port)
 {
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
 	const char *colon = strrchr(address, ':');
@@ -423,11 +424,21 @@ int http_bind(const char *address, int *ret_port)
 	r = getaddrinfo(host[0] == '\0' ? NULL : host, colon + 1, &hints, &found);
 	if (r != 0)
 		return fail(-E_BAD_SETTING, "\"%s\": %s", address, gai_strerror(r));
-	r = bind_one(found, &fd);
+	r = bind_one(found, is_shared, &fd);
 	freeaddrinfo(found);
 	if (r < 0)
 		return fail(r, "binding %s: %s", address, strerror(-r));
 	if (ret_port != NULL)
 		*ret_port = port_of(fd);
 	return fd;
+}
+
+int http_bind(const char *address, int *ret_port)
+{
+	return bind_address(address, true, ret_port);
+}
+
+int http_bind_alone(const char *address)
+{
+	return bind_address(address, false, NULL);
 }

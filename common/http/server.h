@@ -62,6 +62,8 @@ void http_server_free(struct http_server *, void (*on_freed)(void *arg), void *a
 /* Binds "host:port" or "[v6]:port" with SO_REUSEPORT and listens; port 0 picks one (ret_port may be
  * NULL). Looks names up, so it may block: at start only.  The descriptor, or negative. */
 int http_bind(const char *address, int *ret_port) _must_check_;
+/* The same, but nobody else may listen there. */
+int http_bind_alone(const char *address) _must_check_;
 
 /* Counters of the process, all threads. */
 struct http_stats {
