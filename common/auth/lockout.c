@@ -31,7 +31,7 @@ static struct list by_age;
 
 static void forget(struct pair *p)
 {
-	(void) map_remove(&pairs, str_c(p->key)); /* it is `p` */
+	(void) map_remove(&pairs, str_make(p->key, strnlen(p->key, sizeof(p->key)))); /* it is `p` */
 	list_remove(&p->age);
 	free(p);
 }

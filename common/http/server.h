@@ -48,6 +48,7 @@ struct http_options {
 	usec_t idle_timeout; /* between two requests */
 	size_t upload_rate;  /* least bytes per second of a body, after the header time; 0: none */
 	const char *tls_certificate, *tls_key; /* NULL: plain */
+	bool is_internal;                      /* not counted; access lines at level debug */
 };
 
 int http_server_new(const struct http_options *, struct http_server **ret) _must_check_;
@@ -61,6 +62,8 @@ void http_server_free(struct http_server *, void (*on_freed)(void *arg), void *a
 /* Binds "host:port" or "[v6]:port" with SO_REUSEPORT and listens; port 0 picks one (ret_port may be
  * NULL). Looks names up, so it may block: at start only.  The descriptor, or negative. */
 int http_bind(const char *address, int *ret_port) _must_check_;
+/* The same, but nobody else may listen there. */
+int http_bind_alone(const char *address) _must_check_;
 
 /* Counters of the process, all threads. */
 struct http_stats {
