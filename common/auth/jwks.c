@@ -20,7 +20,7 @@
 #include "loop/offload.h"
 
 #define FRESH         HOUR
-#define FETCH_AGAIN     (30 * SEC)
+#define FETCH_AGAIN   (30 * SEC)
 #define FETCH_TIMEOUT 5L /* seconds */
 #define BYTES_MOST    (256 * KIB)
 #define KEYS_MOST     64

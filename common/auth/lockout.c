@@ -22,7 +22,7 @@ struct pair {
 	struct list age; /* in `by_age`, oldest first */
 	unsigned attempts;
 	usec_t until; /* monotonic; forgotten afterwards */
-	char *key; /* behind it */
+	char *key;    /* behind it */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
