@@ -105,6 +105,7 @@ static int find_caller(struct request *rq, struct str user_id)
 
 	if (kept != NULL) {
 		rq->caller = copy_identity(&rq->arena, kept);
+		rq->caller_key = rq->caller->id;
 		return 0;
 	}
 	if (uuid_parse(user_id, &id) < 0)
@@ -117,6 +118,7 @@ static int find_caller(struct request *rq, struct str user_id)
 	if (!db_get_bool(&rows, 0, 5))
 		return refuse(rq, "User is inactive", "user_inactive", NULL);
 	rq->caller = read_identity(&rq->arena, &rows);
+	rq->caller_key = rq->caller->id;
 	identity_cache_keep(cache, rq->caller, changes);
 	return 0;
 }

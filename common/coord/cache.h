@@ -12,11 +12,11 @@
  *
  * Redis away: every look-up misses and makes, nothing fails.
  *
- * Keys are written as they are below APIUM_CACHE_PREFIX (C-18 "myapp:1:" style; empty by default) and
- * are K-05's: "api:<endpoint>:<user id or anon>:<hash of the sorted query>".  A key of an answer that depends on
+ * Keys are written as they are below APIUM_CACHE_PREFIX ("myapp:1:"; empty by default) and
+ * are "api:<endpoint>:<user id or anon>:<hash of the sorted query>".  A key of an answer that depends on
  * the caller names the caller; `user` has no default, so that nobody forgets.
  * Groups: a key may be recorded in sets ("apium:cache:group:<name>"), and cache_drop_group ends all of
- * them in bounded steps: what a written row invalidates (K-06, K-10).
+ * them in bounded steps: what a written row invalidates.
  */
 #ifndef COORD_CACHE_H
 #define COORD_CACHE_H
@@ -39,7 +39,7 @@ void cache_close(struct cache *, void (*on_closed)(void *arg), void *arg);
 
 struct cache_entry {
 	struct str key;
-	usec_t l1, l2;            /* times to live; 0: not in that tier */
+	usec_t l1, l2;             /* times to live; 0: not in that tier */
 	const char *const *groups; /* NULL-terminated, or NULL */
 };
 

@@ -37,8 +37,8 @@ struct idempotency_answer {
 
 /* Whether the header's value may be a key. */
 bool idempotency_key_is_sane(struct str);
-void idempotency_fingerprint(struct str method, struct str path, struct str content_type, struct str body,
-			     uint8_t ret[32]);
+void idempotency_fingerprint(struct str method, struct str path, struct str content_type,
+			     struct str body, uint8_t ret[32]);
 
 /* 0: nobody has asked this, go on and finish; 1: *ret is the stored answer; -E_CONFLICT; -E_MISUSED_KEY.  The
  * transaction must be the one that the effect will use.  Yields. */

@@ -1,5 +1,5 @@
 /*
- * lock.h - one holder at a time across processes, by a key in Redis (W-02).
+ * lock.h - one holder at a time across processes, by a key in Redis.
  *
  * SET lock:<name> <token> NX PX, as redis-py's Lock does, so that Python and C exclude each other; the
  * release and the renewal compare the token in a script.  While it is held a timer renews it at a third
@@ -23,13 +23,14 @@ struct lock;
 
 struct lock_options {
 	struct str name;
-	usec_t hold;          /* time to live, renewed; 0: 10 s */
-	usec_t wait;          /* how long to try; 0: once.  Asks again every 100 ms with jitter */
-	bool cancels_holder;  /* the fiber that took it is cancelled when the lock is lost */
+	usec_t hold;         /* time to live, renewed; 0: 10 s */
+	usec_t wait;         /* how long to try; 0: once.  Asks again every 100 ms with jitter */
+	bool cancels_holder; /* the fiber that took it is cancelled when the lock is lost */
 };
 
 /* 0; -E_CONFLICT ("Could not acquire lock for <name>"); -E_UNAVAILABLE.  Yields. */
-int lock_take(struct redis *, const struct lock_options *, struct lock **ret) may_yield _must_check_;
+int lock_take(struct redis *, const struct lock_options *, struct lock **ret)
+	may_yield _must_check_;
 bool lock_is_held(const struct lock *);
 uint64_t lock_fence(const struct lock *);
 /* Stops the renewal at once, deletes the key behind if it is still ours.  Returns NULL; NULL is fine.  Does

@@ -1,5 +1,5 @@
 /*
- * throttle.h - how often somebody may: DRF's sliding log, and the fixed window of W-01.
+ * throttle.h - how often somebody may: DRF's sliding log, and a fixed window.
  *
  * Sliding log (throttle_ask).  A rate is "100/day": a number and a period by its first letter (s, m,
  * h, d).  Each scope keeps the times of the accepted requests of one identity; a request is refused
@@ -10,9 +10,9 @@
  * Times are Redis's own, so that gateways with different clocks agree.
  *
  * Fixed window (window_take).  One counter that expires with its window: the deadline is set by its
- * first hit only (T-14), so that a busy client recovers.
+ * first hit only, so that a busy client recovers.
  *
- * Redis away: both fail open and are counted (coord_stats); scopes marked `is_kept_locally` fall back
+ * Redis away: both fail open and are counted (throttle_stats); scopes marked `is_kept_locally` fall back
  * to the same rule over a table in this process, bounded to 10,000 identities (login).
  *
  * Keys: "throttle:{<identity>}:<scope>" (one slot for all scopes of an identity),
@@ -28,7 +28,7 @@ struct rate {
 	unsigned count; /* 0: no limit */
 	usec_t period;
 };
-/* "3/min"; "" is no limit.  0, or -E_BAD_SETTING with a sentence. */
+/* "3/min", from 1 to a million; "" is no limit.  0, or -E_BAD_SETTING with a sentence. */
 int rate_parse(struct str, struct rate *ret) _must_check_;
 
 #define THROTTLE_SCOPES 4
@@ -51,5 +51,13 @@ int throttle_ask(struct redis *, struct arena *, struct str identity,
 /* 0; -E_THROTTLED with the reason "Limit <limit> per <window>s exceeded".  Yields. */
 int window_take(struct redis *, struct arena *, struct str user, struct str action, unsigned limit,
 		usec_t window) may_yield _must_check_;
+
+/* Counted since the start, all threads; for /metrics and tests. */
+struct throttle_stats {
+	uint64_t asked, refused;
+	uint64_t unasked; /* let through, or asked here, because Redis did not answer */
+	uint64_t local;   /* scopes that were counted in this process instead */
+};
+void throttle_stats(struct throttle_stats *ret);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * The order of checks on the fiber; it decides which error wins and is DRF's (reference: drf-wire
- * §1): negotiation, authentication, permission, method, and then the handler.
+ * §1): negotiation, authentication, permission, throttle, method, and then the handler.
  */
 #include "http/internal.h"
 
@@ -76,6 +76,11 @@ static int steps(struct request *rq)
 	r = check_permission(rq, rule);
 	if (r < 0)
 		return r;
+	if (rq->server->options.throttle != NULL) {
+		r = rq->server->options.throttle(rq);
+		if (r < 0)
+			return r;
+	}
 	if (rq->route != NULL)
 		return rq->route->handle(rq);
 	if (rq->method == HTTP_OPTIONS && !is_plain)

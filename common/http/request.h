@@ -111,6 +111,7 @@ struct request {
 	struct str parameters[ROUTE_PARAMETERS]; /* {…} of the pattern, decoded */
 
 	struct identity *caller; /* NULL: anonymous */
+	struct str caller_key;   /* the caller's, set with it; absent: anonymous */
 	char id[37];             /* request id: X-Request-ID if it was sane, else new */
 	usec_t started;
 
@@ -127,6 +128,13 @@ struct request {
 
 /* The first of that name; absent if not sent.  Name in lower case. */
 struct str request_header(const struct request *, struct str name);
+/*
+ * Where the client is, as far as the proxies in front are trusted (APIUM_NUM_PROXIES): `peer`, or
+ * what stands that many places from the right in X-Forwarded-For.
+ */
+struct str request_client(struct request *);
+/* Who asks, as one text: the caller's key, or "ip:" and the client's address. */
+struct str request_owner(struct request *);
 /* Query parameters, decoded, UTF-8 repaired.  The last one of that name wins; absent if not
  * sent. */
 struct str request_query(struct request *, struct str name);

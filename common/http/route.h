@@ -44,9 +44,10 @@ struct route {
 	route_handler *permit;
 	const char *name; /* "product-list", for logs and metrics */
 	unsigned flags;
-	usec_t deadline;   /* 0: ROUTE_DEADLINE */
-	size_t max_body;   /* 0: ROUTE_MAX_BODY */
-	const void *about; /* what the handler is about: the resource's table; borrowed */
+	usec_t deadline;            /* 0: ROUTE_DEADLINE */
+	size_t max_body;            /* 0: ROUTE_MAX_BODY */
+	const char *throttle_scope; /* "login"; NULL: none of its own (http/throttles.h) */
+	const void *about;          /* what the handler is about: the resource's table; borrowed */
 };
 
 struct view {

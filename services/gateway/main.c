@@ -19,6 +19,7 @@
 #include "db/conninfo.h"
 #include "db/db.h"
 #include "http/server.h"
+#include "http/throttles.h"
 #include "queue/enqueue.h"
 #include "redis/redis.h"
 #include "proto/tasks.h"
@@ -125,6 +126,7 @@ static int open_server(struct door *d)
 		.thread = &d->thread,
 		.routes = routes,
 		.authenticate = identity_authenticate,
+		.throttle = throttles_check,
 		.max_body = (size_t) settings.max_body,
 		.body_budget = (size_t) settings.body_budget,
 		.most_requests = (size_t) settings.requests,
@@ -251,6 +253,8 @@ static int prepare(void)
 	r = settings_check_secret();
 	if (r == 0)
 		r = check_urls();
+	if (r == 0)
+		r = throttles_setup();
 	if (r == 0)
 		r = password_setup((unsigned) settings.password_threads);
 	if (r == 0)
