@@ -29,6 +29,7 @@ struct settings {
 	bool throttle;
 	const char *throttle_anon, *throttle_user, *throttle_login;
 	int64_t num_proxies;
+	usec_t idempotency_ttl;
 	int64_t password_threads;
 	const char *password_write;
 	bool password_upgrade;

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "http/negotiate.h"
+#include "http/once.h"
 #include "http/route.h"
 
 /* "post-detail" is "Post Instance" to DRF, any other name its words with capitals. */
@@ -82,7 +83,7 @@ static int steps(struct request *rq)
 			return r;
 	}
 	if (rq->route != NULL)
-		return rq->route->handle(rq);
+		return once_handle(rq);
 	if (rq->method == HTTP_OPTIONS && !is_plain)
 		return reply_metadata(rq);
 	return -E_METHOD;

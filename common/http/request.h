@@ -29,6 +29,7 @@ struct redis;
 struct http_server;
 struct identity; /* auth/identity.h */
 struct identity_cache;
+struct once;
 struct producer;
 struct storage;
 struct route;
@@ -122,6 +123,7 @@ struct request {
 	const struct body *_body; /* parsed */
 	int _body_error;          /* what the gate or the parser said */
 	const char *_body_reason; /* in the arena */
+	struct once *_once;       /* of an Idempotency-Key; NULL: none */
 };
 
 #define REQUEST_MAGIC UINT32_C(0x52455155)

@@ -45,6 +45,14 @@ struct row row_from_array(const struct plan *, struct arena *, const struct json
 void row_render(struct request *, const struct plan *, const struct row *, bool in_detail,
 		struct json_writer *);
 
+/* Answers with the row in detail.  Yields. */
+int row_reply(struct request *, struct db_at, int status, const struct resource *,
+	      const struct row *) may_yield _must_check_;
+/* As resource_save; the engine's own routes say with which status they will answer, so that the
+ * answer can be kept with the transaction (http/once.h).  Yields. */
+int row_save(struct request *, const struct resource *, enum validate_mode, struct str key,
+	     int status, struct row *ret) may_yield _must_check_;
+
 /* One page of a list. */
 int page_reply(struct request *, const struct plan *) may_yield _must_check_;
 

@@ -128,8 +128,8 @@ int resource_find(struct request *rq, struct db_at at, const struct resource *re
 	return 0;
 }
 
-static int reply_row(struct request *rq, int status, const struct resource *res,
-		     const struct row *row)
+int row_reply(struct request *rq, struct db_at at, int status, const struct resource *res,
+	      const struct row *row)
 {
 	_cleanup_(buf_fini) struct buf body = BUF_INIT;
 	struct json_writer w;
@@ -137,7 +137,7 @@ static int reply_row(struct request *rq, int status, const struct resource *res,
 
 	buf_reserve(&body, USUAL_ROW);
 	json_writer_init(&w, &body, JSON_ESCAPE_DRF, false);
-	r = resource_render(rq, (struct db_at){ .db = rq->thread->db }, res, row, true, &w);
+	r = resource_render(rq, at, res, row, true, &w);
 	return r < 0 ? r : reply_json_take(rq, status, &body);
 }
 
@@ -160,30 +160,34 @@ static int retrieve(struct request *rq)
 		r = resource_find(rq, (struct db_at){ .db = rq->thread->db }, res, key, &row);
 	if (r == 0)
 		r = resource_allow(rq, res, &row, MAY_READ);
-	return r < 0 ? r : reply_row(rq, 200, res, &row);
+	return r < 0 ? r : row_reply(rq, (struct db_at){ .db = rq->thread->db }, 200, res, &row);
+}
+
+/* Unless the answer was set with the transaction. */
+static int save_and_reply(struct request *rq, enum validate_mode mode, struct str key, int status)
+{
+	const struct resource *res = rq->route->about;
+	struct row row;
+	int r;
+
+	r = row_save(rq, res, mode, key, status, &row);
+	if (r < 0 || reply_is_set(rq))
+		return r;
+	return row_reply(rq, (struct db_at){ .db = rq->thread->db }, status, res, &row);
 }
 
 static int create(struct request *rq)
 {
-	const struct resource *res = rq->route->about;
-	struct row row;
-	int r;
-
-	r = resource_save(rq, res, VALIDATE_CREATE, STR_NULL, &row);
-	return r < 0 ? r : reply_row(rq, 201, res, &row);
+	return save_and_reply(rq, VALIDATE_CREATE, STR_NULL, 201);
 }
 
 static int save(struct request *rq, enum validate_mode mode)
 {
-	const struct resource *res = rq->route->about;
 	struct str key;
-	struct row row;
 	int r;
 
-	r = read_key(rq, res, &key);
-	if (r == 0)
-		r = resource_save(rq, res, mode, key, &row);
-	return r < 0 ? r : reply_row(rq, 200, res, &row);
+	r = read_key(rq, rq->route->about, &key);
+	return r < 0 ? r : save_and_reply(rq, mode, key, 200);
 }
 
 static int replace(struct request *rq)

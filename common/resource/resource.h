@@ -71,6 +71,7 @@ struct change {
 	struct db_tx *tx;
 	struct enqueued *enqueued; /* jobs of this transaction; see change_enqueue */
 	void *notes;               /* the hooks' own */
+	int _status;               /* of the engine's answer; 0: somebody else answers */
 };
 
 /* Writes a job with the change's transaction; it is pushed after the commit.  Yields. */

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/uuid.h"
 #include "base/world.h"
+#include "http/once.h"
 #include "resource/resource-internal.h"
 
 /* How often a save is tried again when a value that a hook made (a slug) was taken by somebody else
@@ -264,7 +265,9 @@ static int write_in_transaction(struct change *c, struct row *ret)
 	c->row = ret;
 	if (hooks->saved != NULL)
 		r = hooks->saved(c);
-	return r < 0 ? r : db_commit(c->tx);
+	if (r == 0 && c->_status != 0 && request_keeps_answer(c->rq))
+		r = row_reply(c->rq, change_at(c), c->_status, c->resource, ret);
+	return r < 0 ? r : request_commit(c->rq, c->tx);
 }
 
 static int finish(struct change *c)
@@ -279,7 +282,7 @@ static int create_once(struct change *c, struct row *ret)
 	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
 	int r;
 
-	r = db_begin(c->rq->thread->db, &tx);
+	r = request_begin(c->rq, &tx);
 	if (r < 0)
 		return r;
 	c->tx = &tx;
@@ -332,7 +335,7 @@ static int begin_on_row(struct change *c, struct db_tx *tx, struct str key, unsi
 	struct row *old = arena_new(&c->rq->arena, struct row);
 	int r;
 
-	r = db_begin(c->rq->thread->db, tx);
+	r = request_begin(c->rq, tx);
 	if (r < 0)
 		return r;
 	c->tx = tx;
@@ -363,16 +366,23 @@ static int change_row(struct change *c, struct str key, struct row *ret)
 	return r < 0 ? r : finish(c);
 }
 
-int resource_save(struct request *rq, const struct resource *res, enum validate_mode mode,
-		  struct str key, struct row *ret)
+int row_save(struct request *rq, const struct resource *res, enum validate_mode mode,
+	     struct str key, int status, struct row *ret)
 {
 	struct change *c = arena_new(&rq->arena, struct change);
 
 	c->rq = rq;
 	c->resource = res;
 	c->mode = mode;
+	c->_status = status;
 	errors_init(&c->errors, rq);
 	return mode == VALIDATE_CREATE ? create(c, ret) : change_row(c, key, ret);
+}
+
+int resource_save(struct request *rq, const struct resource *res, enum validate_mode mode,
+		  struct str key, struct row *ret)
+{
+	return row_save(rq, res, mode, key, 0, ret);
 }
 
 static int remove_row(struct change *c, struct str key)
@@ -391,7 +401,7 @@ static int remove_row(struct change *c, struct str key)
 		r = db_tx_query(&tx, &c->rq->arena, &plan_of(c->resource)->remove, DB_VALUES(key),
 				&rows);
 	if (r == 0)
-		r = db_commit(&tx);
+		r = request_commit(c->rq, &tx);
 	c->tx = NULL;
 	return r;
 }

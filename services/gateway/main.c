@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "coord/idempotency.h"
 #include "db/conninfo.h"
 #include "db/db.h"
 #include "http/server.h"
@@ -262,6 +263,7 @@ static int prepare(void)
 	if (r < 0)
 		return r;
 	token_setup(str_c(settings.secret_key));
+	idempotency_setup(str_c(settings.secret_key));
 	storage.root = settings.media_root;
 	routes = route_table_new();
 	r = shop_routes(routes, settings.media_root);
