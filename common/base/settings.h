@@ -30,6 +30,9 @@ struct settings {
 	const char *throttle_anon, *throttle_user, *throttle_login;
 	int64_t num_proxies;
 	usec_t idempotency_ttl;
+	bool cache;
+	const char *cache_prefix;
+	int64_t cache_l1;
 	int64_t password_threads;
 	const char *password_write;
 	bool password_upgrade;

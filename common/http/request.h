@@ -24,6 +24,7 @@
 #include "base/json.h"
 #include "loop/fiber.h"
 
+struct cache;
 struct db;
 struct redis;
 struct http_server;
@@ -57,6 +58,7 @@ struct gateway_thread {
 	struct loop *loop;
 	struct db *db;
 	struct redis *redis;
+	struct cache *cache;               /* coord/cache.h; NULL: nothing is cached */
 	struct identity_cache *identities; /* auth/identity_cache.h */
 	struct producer *producer;         /* queue/enqueue.h */
 	const struct storage *storage;     /* storage/storage.h: the media folder */
