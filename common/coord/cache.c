@@ -57,7 +57,8 @@ static void on_tracking(void *arg, int error, const struct redis_reply *reply)
 		log_warn("the cache stays without L1: CLIENT TRACKING: %.*s", STR_ARG(reply->text));
 }
 
-/* Once both connections are up, in whichever order. */
+/* Once both connections are up, in whichever order.  NOLOOP: what this connection writes itself is
+ * not in L1, or is taken out of it when it is written. */
 static void start_tracking(struct cache *c)
 {
 	char id[24];
@@ -232,9 +233,9 @@ struct str cache_key(struct arena *arena, struct str endpoint, struct str user, 
 
 /* --- groups --- */
 
-static struct str group_key(struct cache *c, struct arena *arena, const char *group)
+static struct str group_key(struct arena *arena, struct str prefix, const char *group)
 {
-	return arena_printf(arena, "%.*sapium:cache:group:%s", STR_ARG(c->prefix), group);
+	return arena_printf(arena, "%.*sapium:cache:group:%s", STR_ARG(prefix), group);
 }
 
 static struct str new_generation(struct arena *arena)
@@ -270,35 +271,62 @@ static void pay(struct cache *c, struct arena *arena)
 		    redis_send(c->data, REDIS_WORDS(STR("SET"), slot->key, new_generation(arena)),
 			       NULL, NULL) < 0)
 			return;
+		cache_table_drop(&c->table, slot->key);
 		map_remove(&c->owed, slot->key);
 		free(copy);
 	}
 }
 
-void cache_drop(struct cache *c, const char *const *groups, size_t count)
+static int send_drop(struct redis *redis, struct arena *arena, const struct str *keys, size_t count)
 {
 	struct str words[1 + 2 * CACHE_GROUPS];
-	_cleanup_(arena_fini) struct arena arena;
 	struct redis_reply *reply;
 
-	arena_init(&arena);
-	while (count > 0) {
-		size_t n = MIN(count, (size_t) CACHE_GROUPS);
+	must(count <= CACHE_GROUPS);
+	words[0] = STR("MSET");
+	for (size_t i = 0; i < count; i++) {
+		words[1 + 2 * i] = keys[i];
+		words[2 + 2 * i] = new_generation(arena);
+	}
+	return courtesy_call(redis, arena, words, 1 + 2 * count, &reply);
+}
 
-		words[0] = STR("MSET");
-		for (size_t i = 0; i < n; i++) {
-			words[1 + 2 * i] = group_key(c, &arena, groups[i]);
-			words[2 + 2 * i] = new_generation(&arena);
-			cache_table_drop(&c->table, words[1 + 2 * i]);
-		}
-		c->changes++;
-		if (courtesy_call(c->data, &arena, words, 1 + 2 * n, &reply) < 0) {
-			c->stats.unasked++;
-			for (size_t i = 0; i < n; i++)
-				owe(c, words[1 + 2 * i]);
-		}
-		groups += n;
-		count -= n;
+int cache_drop_from(struct redis *redis, const char *prefix, const char *const *groups,
+		    size_t count)
+{
+	_cleanup_(arena_fini) struct arena arena;
+	struct str keys[CACHE_GROUPS];
+
+	must(count > 0 && count <= CACHE_GROUPS);
+	arena_init(&arena);
+	for (size_t i = 0; i < count; i++)
+		keys[i] = group_key(&arena, str_c(prefix), groups[i]);
+	return send_drop(redis, &arena, keys, count);
+}
+
+static void drop_some(struct cache *c, const char *const *groups, size_t count)
+{
+	_cleanup_(arena_fini) struct arena arena;
+	struct str keys[CACHE_GROUPS];
+
+	arena_init(&arena);
+	c->changes++;
+	for (size_t i = 0; i < count; i++) {
+		keys[i] = group_key(&arena, c->prefix, groups[i]);
+		cache_table_drop(&c->table, keys[i]);
+	}
+	if (send_drop(c->data, &arena, keys, count) == 0)
+		return;
+	c->stats.unasked++;
+	for (size_t i = 0; i < count; i++)
+		owe(c, keys[i]);
+}
+
+void cache_drop(struct cache *c, const char *const *groups, size_t count)
+{
+	for (size_t n; count > 0; groups += n, count -= n) {
+		n = MIN(count, (size_t) CACHE_GROUPS);
+		drop_some(c, groups, n);
 	}
 }
 
@@ -324,7 +352,7 @@ static void lookup_init(struct lookup *l, struct cache *c, struct arena *arena,
 	*l = (struct lookup){ .cache = c, .arena = arena, .entry = e };
 	l->keys[0] = arena_printf(arena, "%.*s%.*s", STR_ARG(c->prefix), STR_ARG(e->key));
 	while (l->groups < CACHE_GROUPS && e->groups[l->groups] != NULL) {
-		l->keys[1 + l->groups] = group_key(c, arena, e->groups[l->groups]);
+		l->keys[1 + l->groups] = group_key(arena, c->prefix, e->groups[l->groups]);
 		l->groups++;
 	}
 }

@@ -65,6 +65,11 @@ int cache_get(struct cache *, struct arena *, const struct cache_entry *, cache_
 /* Ends all values of these groups.  Never fails the caller.  Yields. */
 void cache_drop(struct cache *, const char *const *groups, size_t count) may_yield;
 
+/* The same for who has no struct cache, a worker's task: 0, or negative when Redis did not say that
+ * it is done.  At most CACHE_GROUPS.  Yields. */
+int cache_drop_from(struct redis *, const char *prefix, const char *const *groups, size_t count)
+	may_yield _must_check_;
+
 /*
  * "api:<endpoint>:<user>:<hash>"; `user` absent: "anon".  `variant` is all else that the answer
  * depends on (the sorted query, the host its links name …); the hash is 16 hexadecimal digits of

@@ -180,6 +180,8 @@ int reply_page(struct request *, int status) _must_check_;
 void reply_header(struct request *, struct str name, struct str value);
 bool reply_is_set(const struct request *);
 int reply_status(const struct request *); /* 0 when not set */
+/* The document that was set as the answer, compact; absent: none, or no JSON. */
+struct str reply_json_text(const struct request *);
 
 /*
  * {"detail": reason} with the status of the code, as DRF's exception handler.  What is our own

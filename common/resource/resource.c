@@ -8,6 +8,7 @@
 #include "auth/identity.h"
 #include "base/error.h"
 #include "base/uuid.h"
+#include "resource/cached.h"
 #include "resource/resource-internal.h"
 
 /* Bytes that most rows fit into as JSON: room for them is made once, not by doubling. */
@@ -143,12 +144,19 @@ int row_reply(struct request *rq, struct db_at at, int status, const struct reso
 
 /* --- the routes --- */
 
-static int list(struct request *rq)
+static int make_page(struct request *rq)
 {
 	return page_reply(rq, plan_of(rq->route->about));
 }
 
-static int retrieve(struct request *rq)
+static int list(struct request *rq)
+{
+	const struct resource *res = rq->route->about;
+
+	return cached_reply(rq, res->list_ttl, make_page);
+}
+
+static int make_detail(struct request *rq)
 {
 	const struct resource *res = rq->route->about;
 	struct str key;
@@ -161,6 +169,13 @@ static int retrieve(struct request *rq)
 	if (r == 0)
 		r = resource_allow(rq, res, &row, MAY_READ);
 	return r < 0 ? r : row_reply(rq, (struct db_at){ .db = rq->thread->db }, 200, res, &row);
+}
+
+static int retrieve(struct request *rq)
+{
+	const struct resource *res = rq->route->about;
+
+	return cached_reply(rq, res->detail_ttl, make_detail);
 }
 
 /* Unless the answer was set with the transaction. */
@@ -273,6 +288,7 @@ int resource_routes(struct route_table *table, const struct resource *const *res
 		if (r < 0)
 			return r;
 		add_routes(table, resources[i]);
+		cached_register(resources[i]);
 	}
 	return 0;
 }

@@ -121,6 +121,9 @@ struct resource {
 	size_t max_body;
 	usec_t deadline;
 	unsigned actions; /* which of MAY_* have routes; 0: all */
+	/* How long answers of lists and of single rows may be kept (resource/cached.h); 0: never.  All
+	 * that they show must lie in this table or come through its fields. */
+	usec_t list_ttl, detail_ttl;
 	struct hooks hooks;
 };
 
@@ -151,6 +154,8 @@ int resource_save(struct request *, const struct resource *, enum validate_mode,
 		  struct row *ret) may_yield _must_check_;
 int resource_remove(struct request *, const struct resource *, struct str key)
 	may_yield _must_check_;
+/* After the COMMIT of a hand-written change of its rows: what the cache keeps of them ends.  Yields. */
+void resource_forget(struct request *, const struct resource *, bool is_removal) may_yield;
 
 /*
  * Django's slugify of `text`, cut to `most`, `fallback` if nothing is left; then -2, -3 … until no

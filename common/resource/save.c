@@ -274,6 +274,7 @@ static int finish(struct change *c)
 {
 	if (c->enqueued != NULL)
 		enqueue_push(c->rq->thread->producer, c->enqueued);
+	resource_forget(c->rq, c->resource, false);
 	return c->resource->hooks.done != NULL ? c->resource->hooks.done(c) : 0;
 }
 
@@ -419,5 +420,6 @@ int resource_remove(struct request *rq, const struct resource *res, struct str k
 		return r;
 	if (c->enqueued != NULL)
 		enqueue_push(rq->thread->producer, c->enqueued);
+	resource_forget(rq, res, true);
 	return res->hooks.deleted != NULL ? res->hooks.deleted(c) : 0;
 }

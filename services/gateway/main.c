@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "coord/cache.h"
 #include "coord/idempotency.h"
 #include "db/conninfo.h"
 #include "db/db.h"
@@ -64,6 +65,8 @@ static void on_producer_closed(void *arg)
 
 	db_close(d->thread.db, on_store_closed, d);
 	redis_close(d->thread.redis, on_store_closed, d);
+	if (d->thread.cache != NULL)
+		cache_close(d->thread.cache, on_store_closed, d);
 }
 
 static void on_server_freed(void *arg)
@@ -88,6 +91,15 @@ static void start_drain(struct post *post)
 }
 
 /* --- the start --- */
+
+static int open_cache(struct door *d)
+{
+	const struct cache_options options = { .redis_url = settings.redis_url,
+					       .prefix = settings.cache_prefix,
+					       .most_bytes = (size_t) settings.cache_l1 };
+
+	return cache_open(d->thread.loop, &options, &d->thread.cache);
+}
 
 static int open_stores(struct door *d)
 {
@@ -118,7 +130,7 @@ static int open_stores(struct door *d)
 	if (r < 0)
 		return r;
 	d->thread.storage = &storage;
-	return 0;
+	return settings.cache ? open_cache(d) : 0;
 }
 
 static int open_server(struct door *d)
@@ -189,7 +201,7 @@ static void run_door(void *arg)
 		must(f != NULL);
 		fiber_detach(f, NULL, NULL);
 	}
-	d->closing = 2;
+	d->closing = d->thread.cache != NULL ? 3 : 2;
 	uv_sem_post(&door_is_open);
 	r = loop_run(d->thread.loop);
 	must(r == 0 && d->closing == 0);

@@ -76,6 +76,8 @@ const struct resource product_resource = {
 	.permission_count = ARRAY_SIZE(permissions),
 	.rows = "NOT t.is_deleted",
 	.order = "t.created_at DESC, t.id DESC",
+	.list_ttl = 15 * MINUTE,
+	.detail_ttl = 30 * MINUTE,
 	.remove = "is_deleted = true, deleted_at = now()",
 	.hooks = { .saving = saving },
 };
