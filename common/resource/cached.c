@@ -11,6 +11,8 @@
 /* Whoever asks with more is served, but not kept: a stranger chooses how many such keys there are. */
 #define QUERY_MOST     512
 #define PAIRS_MOST     64
+/* How far rows stand within rows of rows, and one more. */
+#define STEPS_MOST     3
 
 static const struct resource *registered[RESOURCES_MOST];
 static size_t registered_count;
@@ -21,32 +23,33 @@ void cached_register(const struct resource *res)
 	registered[registered_count++] = res;
 }
 
-/* Whether a write of rows of `res` changes what answers about `other` say. */
-static bool depends(const struct resource *other, const struct resource *res, bool is_removal)
+/* Whether answers about `from` may show, or be chosen by, rows of `to`: a row inside a row, or a foreign
+ * key that a removal follows. */
+static bool reaches(const struct resource *from, const struct resource *to, unsigned steps)
 {
-	if (other->list_ttl == 0 && other->detail_ttl == 0)
-		return false;
-	if (other == res)
+	if (from == to)
 		return true;
-	for (size_t i = 0; i < other->field_count; i++) {
-		const struct field *f = &other->fields[i];
-
-		if (f->refers == res && (is_removal || f->type == FIELD_MANY))
+	for (size_t i = 0; steps > 0 && i < from->field_count; i++)
+		if (from->fields[i].refers != NULL &&
+		    reaches(from->fields[i].refers, to, steps - 1))
 			return true;
-	}
 	return false;
 }
 
-void resource_forget(struct request *rq, const struct resource *res, bool is_removal)
+void resource_forget(struct request *rq, const struct resource *res)
 {
 	const char *groups[RESOURCES_MOST];
 	size_t count = 0;
 
 	if (rq->thread->cache == NULL)
 		return;
-	for (size_t i = 0; i < registered_count; i++)
-		if (depends(registered[i], res, is_removal))
-			groups[count++] = registered[i]->table;
+	for (size_t i = 0; i < registered_count; i++) {
+		const struct resource *other = registered[i];
+
+		if ((other->list_ttl > 0 || other->detail_ttl > 0) &&
+		    reaches(other, res, STEPS_MOST))
+			groups[count++] = other->table;
+	}
 	cache_drop(rq->thread->cache, groups, count);
 }
 

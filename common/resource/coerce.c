@@ -380,6 +380,22 @@ static bool check_precision(struct coercion *c, const struct decimal *d)
 	return false;
 }
 
+static struct str decimal_as_text(struct arena *arena, const struct decimal *d)
+{
+	return arena_printf(arena, "%s%.*se%" PRId64, d->is_negative ? "-" : "", (int) d->count,
+			    d->digits, d->exponent);
+}
+
+bool decimal_text(struct arena *arena, struct str text, struct str *ret)
+{
+	struct decimal d;
+
+	if (text.len > NUMBER_TEXT_MOST || !read_decimal(text, &d))
+		return false;
+	*ret = decimal_as_text(arena, &d);
+	return true;
+}
+
 static bool coerce_decimal(struct coercion *c, struct str *ret)
 {
 	struct decimal d;
@@ -394,8 +410,7 @@ static bool coerce_decimal(struct coercion *c, struct str *ret)
 		return blame(c, "A valid number is required.");
 	if (!check_precision(c, &d))
 		return false;
-	*ret = arena_printf(c->arena, "%s%.*se%" PRId64, d.is_negative ? "-" : "", (int) d.count,
-			    d.digits, d.exponent);
+	*ret = decimal_as_text(c->arena, &d);
 	return check_bounds(c, strtod(ret->at, NULL), c->field->least, c->field->most);
 }
 
@@ -413,7 +428,6 @@ static bool coerce_boolean(struct coercion *c, struct str *ret)
 		return true;
 	}
 	if (plain_text(c, &text)) {
-		text = str_trim(text);
 		for (size_t i = 0; i < ARRAY_SIZE(yes); i++) {
 			bool is_yes = str_eq_nocase(text, str_c(yes[i]));
 
@@ -516,6 +530,47 @@ static bool coerce_reference(struct coercion *c, struct str *ret)
 	return false;
 }
 
+/* The first wrong key is the only one that is blamed, as in DRF. */
+static bool add_key(struct coercion *c, const struct input *one, struct buf *array)
+{
+	struct coercion inner = *c;
+	struct str key;
+
+	inner.in = one;
+	if (!coerce_reference(&inner, &key))
+		return false;
+	buf_printf(array, "%s%.*s", array->len > 1 ? "," : "", STR_ARG(key));
+	return true;
+}
+
+static bool coerce_keys(struct coercion *c, struct str *ret)
+{
+	_cleanup_(buf_fini) struct buf array = BUF_INIT;
+	const struct json *json = c->in->json;
+	bool is_right = true;
+
+	if (json != NULL && json->type != JSON_ARRAY && json->type != JSON_OBJECT) {
+		errors_add(c->errors, c->field->name,
+			   "Expected a list of items but got type \"%s\".", python_type_name(json));
+		return false;
+	}
+	buf_add_byte(&array, '{');
+	for (const struct json *one = json == NULL ? NULL : json->first; one != NULL && is_right;
+	     one = one->next) {
+		/* Python iterates over an object's keys. */
+		const struct input in = { .json = json->type == JSON_ARRAY ? one : NULL,
+					  .text = json->type == JSON_ARRAY
+							  ? STR_NULL
+							  : json_key(c->arena, one) };
+		is_right = add_key(c, &in, &array);
+	}
+	for (size_t i = 0; i < c->in->text_count && is_right; i++)
+		is_right = add_key(c, &(struct input){ .text = c->in->texts[i] }, &array);
+	buf_add_byte(&array, '}');
+	*ret = arena_str(c->arena, buf_str(&array));
+	return is_right;
+}
+
 static bool coerce_json(struct coercion *c, struct str *ret)
 {
 	_cleanup_(buf_fini) struct buf text = BUF_INIT;
@@ -565,7 +620,7 @@ static bool (*const readers[FIELD_TYPES])(struct coercion *, struct str *) = {
 	[FIELD_BOOLEAN] = coerce_boolean, [FIELD_TIME] = coerce_time,
 	[FIELD_CHOICE] = coerce_choice,   [FIELD_REFERENCE] = coerce_reference,
 	[FIELD_UUID] = coerce_uuid,       [FIELD_JSON] = coerce_json,
-	[FIELD_UPLOAD] = coerce_upload,
+	[FIELD_UPLOAD] = coerce_upload,   [FIELD_KEYS] = coerce_keys,
 };
 
 bool coerce(struct errors *errors, const struct field *field, const struct input *in,

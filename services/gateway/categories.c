@@ -17,6 +17,9 @@ static const struct field fields[] = {
 	FIELD("updated_at",    TIME,     NOW_AT_SAVE),
 };
 
+static const struct search searches[] = { { .sql = "t.name" } };
+static const struct order orders[] = { { "name", "t.name" }, { "created_at", "t.created_at" } };
+
 static const struct permission permissions[] = {
 	ALLOW(SIGNED_IN, MAY_LIST | MAY_READ),
 	ALLOW(STAFF,     MAY_ALL),
@@ -50,5 +53,6 @@ const struct resource category_resource = {
 	.order = "t.name",
 	.list_ttl = 5 * MINUTE,
 	.detail_ttl = HOUR,
+	.select = { SEARCHES(searches), ORDERS(orders) },
 	.hooks = { .saving = saving },
 };

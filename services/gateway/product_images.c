@@ -162,6 +162,13 @@ static const struct field fields[] = {
 	FIELD("updated_at",      TIME,      HIDDEN, .is_now_at_save = true),
 };
 
+static const struct filter filters[] = {
+	FILTER("product",    KEY,     EXACT, "t.product_id", REFERS(&product_resource)),
+	FILTER("is_primary", BOOLEAN, EXACT, "t.is_primary"),
+	FILTER("status",     CHOICE,  EXACT, "t.status", ONE_OF(statuses)),
+};
+static const struct order orders[] = { { "sort_order", "t.sort_order" }, { "created_at", "t.created_at" } };
+
 #define PRODUCT_OWNER "(SELECT p.owner_id FROM products p WHERE p.id = t.product_id)"
 static const struct permission permissions[] = {
 	ALLOW(SIGNED_IN,          MAY_LIST | MAY_READ | MAY_CREATE),
@@ -422,9 +429,11 @@ const struct resource product_image_resource = {
 	.field_count = ARRAY_SIZE(fields),
 	.permissions = permissions,
 	.permission_count = ARRAY_SIZE(permissions),
-	.rows = "EXISTS (SELECT 1 FROM products p WHERE p.id = t.product_id AND NOT p.is_deleted)",
+	.exists =
+		"EXISTS (SELECT 1 FROM products p WHERE p.id = t.product_id AND NOT p.is_deleted)",
 	.rows_through = "true", /* the product was found, so it is not deleted */
 	.order = "t.sort_order, t.id",
+	.select = { FILTERS(filters), ORDERS(orders) },
 	.accepts = 1u << BODY_MULTIPART | 1u << BODY_FORM,
 	.max_body = UPLOAD_MOST,
 	.deadline = 2 * MINUTE,

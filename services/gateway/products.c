@@ -42,6 +42,35 @@ static const struct field fields[] = {
 	FIELD("images",              MANY,      REFERS(&product_image_resource), THROUGH("product_id"), READ_ONLY, DETAIL),
 };
 
+static const struct filter filters[] = {
+	/*     parameter             value    lookup       of */
+	FILTER("category",           KEY,     EXACT,       "t.category_id", REFERS(&category_resource)),
+	FILTER("category__slug",     TEXT,    EXACT,       "(SELECT c.slug FROM categories c WHERE c.id = t.category_id)"),
+	FILTER("is_active",          BOOLEAN, EXACT,       "t.is_active"),
+	FILTER("is_published",       BOOLEAN, EXACT,       "t.is_published"),
+	FILTER("status",             CHOICE,  EXACT,       "t.status", ONE_OF(statuses)),
+	FILTER("status__in",         CHOICE,  IN,          "t.status"),
+	FILTER("name__icontains",    TEXT,    ICONTAINS,   "t.name"),
+	FILTER("name__istartswith",  TEXT,    ISTARTSWITH, "t.name"),
+	FILTER("sku",                TEXT,    EXACT,       "t.sku"),
+	FILTER("sku__in",            TEXT,    IN,          "t.sku"),
+	FILTER("price",              DECIMAL, EXACT,       "t.price"),
+	FILTER("price__gt",          DECIMAL, GT,          "t.price"),
+	FILTER("price__gte",         DECIMAL, GTE,         "t.price"),
+	FILTER("price__lt",          DECIMAL, LT,          "t.price"),
+	FILTER("price__lte",         DECIMAL, LTE,         "t.price"),
+	FILTER("price__range",       DECIMAL, RANGE,       "t.price"),
+	FILTER("stock",              INTEGER, EXACT,       "t.stock"),
+	FILTER("stock__gt",          INTEGER, GT,          "t.stock"),
+	FILTER("stock__lt",          INTEGER, LT,          "t.stock"),
+	FILTER("created_at__gte",    TIME,    GTE,         "t.created_at"),
+	FILTER("created_at__lte",    TIME,    LTE,         "t.created_at"),
+	FILTER("created_at__date",   DATE,    DATE,        "t.created_at"),
+	FILTER("low_stock",          BOOLEAN, HOLDS,       "t.stock > 0 AND t.stock <= t.low_stock_threshold"),
+};
+static const struct search searches[] = { { .sql = "t.name" }, { .sql = "t.description" } };
+static const struct order orders[] = { { "created_at", "t.created_at" }, { "price", "t.price" } };
+
 static const struct permission permissions[] = {
 	ALLOW(SIGNED_IN,         MAY_LIST | MAY_READ | MAY_CREATE),
 	ALLOW_OWNER("t.owner_id", MAY_UPDATE | MAY_DELETE),
@@ -74,10 +103,11 @@ const struct resource product_resource = {
 	.field_count = ARRAY_SIZE(fields),
 	.permissions = permissions,
 	.permission_count = ARRAY_SIZE(permissions),
-	.rows = "NOT t.is_deleted",
+	.exists = "NOT t.is_deleted",
 	.order = "t.created_at DESC, t.id DESC",
 	.list_ttl = 15 * MINUTE,
 	.detail_ttl = 30 * MINUTE,
+	.select = { FILTERS(filters), SEARCHES(searches), ORDERS(orders) },
 	.remove = "is_deleted = true, deleted_at = now()",
 	.hooks = { .saving = saving },
 };

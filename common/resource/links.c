@@ -1,0 +1,81 @@
+/*
+ * links.c - sets of keys (KEYS fields): pairs in a table of their own, written as a whole.
+ */
+#include "base/error.h"
+#include "resource/resource-internal.h"
+
+/* The first key of the array that has no row that the caller may know of; absent if all have. */
+static int find_missing(struct change *c, const struct field *f, struct str array, struct str *ret)
+{
+	const struct db_at at = { .db = c->rq->thread->db, .tx = c->tx };
+	const struct sql_context context = { .key = STR_NULL };
+	_cleanup_(sql_fini) struct sql s = SQL_INIT;
+	struct db_rows rows;
+	int r;
+
+	sql_add(&s, "SELECT k FROM unnest(");
+	sql_add_value(&s, array);
+	sql_printf(
+		&s,
+		"::uuid[]) WITH ORDINALITY u (k, n) WHERE NOT EXISTS (SELECT FROM %s t WHERE t.id = k",
+		f->refers->table);
+	resource_add_rows(&s, f->refers, "t");
+	sql_add(&s, ") ORDER BY n LIMIT 1");
+	struct sql_statement ask = sql_finish(&s, &c->rq->arena, DB_EXCLUSIVE, false);
+	r = sql_run(c->rq, at, &ask, &context, &rows);
+	if (r < 0)
+		return r;
+	*ret = rows.count > 0 ? db_get(&rows, 0, 0) : STR_NULL;
+	return 0;
+}
+
+int links_check(struct change *c, size_t place)
+{
+	const struct field *f = &c->resource->fields[place];
+	struct str missing;
+	int r;
+
+	r = find_missing(c, f, c->values.text[place], &missing);
+	if (r == 0 && !str_is_null(missing))
+		errors_add(&c->errors, f->name, "Invalid pk \"%.*s\" - object does not exist.",
+			   STR_ARG(missing));
+	return r;
+}
+
+static int write_link(struct change *c, const struct field *f, struct str key, struct str array)
+{
+	struct arena *arena = &c->rq->arena;
+	const struct db_statement drop = {
+		.sql = arena_printf(arena,
+				    "DELETE FROM %s WHERE %s = $1 AND %s <> ALL ($2::uuid[])",
+				    f->link, f->link_own, f->link_other),
+		.is_varying = true,
+	};
+	const struct db_statement add = {
+		.sql = arena_printf(
+			arena,
+			"INSERT INTO %s (%s, %s) SELECT $1, unnest($2::uuid[]) ON CONFLICT DO NOTHING",
+			f->link, f->link_own, f->link_other),
+		.is_varying = true,
+	};
+	int r = 0;
+
+	if (c->old != NULL)
+		r = db_tx_query(c->tx, arena, &drop, DB_VALUES(key, array), NULL);
+	if (r == 0 && !str_eq_c(array, "{}"))
+		r = db_tx_query(c->tx, arena, &add, DB_VALUES(key, array), NULL);
+	return r;
+}
+
+int links_write(struct change *c, const struct row *row)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < c->resource->field_count && r == 0; i++) {
+		const struct field *f = &c->resource->fields[i];
+
+		if (f->type == FIELD_KEYS && c->values.is_given[i])
+			r = write_link(c, f, row_get(row, "id"), c->values.text[i]);
+	}
+	return r;
+}
