@@ -47,7 +47,7 @@ void resource_forget(struct request *rq, const struct resource *res)
 		const struct resource *other = registered[i];
 
 		if ((other->list_ttl > 0 || other->detail_ttl > 0) &&
-		    reaches(other, res, STEPS_MOST))
+		    (reaches(other, res, STEPS_MOST) || reaches(res, other, 1)))
 			groups[count++] = other->table;
 	}
 	cache_drop(rq->thread->cache, groups, count);

@@ -8,7 +8,7 @@
  * A resource's answers are one group, named by its table.  A write through the engine drops it after
  * the COMMIT and before the answer, and with it the groups of the resources that refer to it, in
  * whatever way and also through a third: they may show its rows, be filtered by them, or lose a row
- * by a foreign key.  Who writes these tables in another way calls resource_forget, or
+ * by a foreign key.  So do those that its rows point at: they may count them.  Who writes these tables in another way calls resource_forget, or
  * cache_drop_from where there is no request.
  */
 #ifndef RESOURCE_CACHED_H

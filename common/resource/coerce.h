@@ -34,8 +34,7 @@ bool coerce(struct errors *, const struct field *, const struct input *, struct 
  * "NoneType". */
 const char *python_type_name(const struct json *);
 
-/* str() of a value as Python has it, for messages that quote it; arrays and objects as they were
- * sent. */
+/* str() of a value as Python has it, for messages that quote it. */
 struct str python_text(struct arena *, const struct json *);
 
 /* str.strip() of Python: all that Unicode calls white space. */

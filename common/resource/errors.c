@@ -87,6 +87,11 @@ static struct error_entry *take_entry(struct errors *errors, const char *field)
 	return e;
 }
 
+void errors_forget(struct errors *errors, const char *field)
+{
+	(void) take_entry(errors, field); /* it lies in the request's arena */
+}
+
 void errors_sort(struct errors *errors, const struct field *fields, size_t count)
 {
 	struct errors sorted = { .rq = errors->rq };

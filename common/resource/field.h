@@ -30,6 +30,7 @@ enum field_type {
 	FIELD_BOOLEAN,
 	FIELD_TIME, /* timestamptz */
 	FIELD_DATE,
+	FIELD_DURATION, /* interval; read as microseconds */
 	FIELD_CHOICE,
 	FIELD_REFERENCE, /* a key of another resource, shown as the key */
 	FIELD_UUID,
@@ -68,7 +69,8 @@ struct field {
 	bool is_nullable;
 	bool may_be_blank;
 	bool keeps_spaces;
-	bool is_fixed; /* taken at creation, ignored afterwards */
+	bool keeps_domain; /* EMAIL: the domain's letters stay as they were sent */
+	bool is_fixed;     /* taken at creation, ignored afterwards */
 	enum shown shown;
 	bool is_not_a_column; /* input that only hooks use (password_confirm, name) */
 	unsigned most_length;
@@ -118,6 +120,7 @@ struct field {
 #define NULLABLE             .is_nullable = true
 #define BLANK                .may_be_blank = true
 #define KEEP_SPACES          .keeps_spaces = true
+#define KEEP_DOMAIN          .keeps_domain = true
 #define FIXED                .is_fixed = true
 #define DETAIL               .shown = SHOWN_IN_DETAIL
 #define RETRIEVAL            .shown = SHOWN_IN_RETRIEVAL

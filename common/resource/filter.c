@@ -1,9 +1,12 @@
 #include "resource/filter.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/codec.h"
 #include "base/datetime.h"
+#include "base/duration.h"
 #include "base/uuid.h"
 #include "resource/coerce.h"
 #include "resource/resource.h"
@@ -145,6 +148,25 @@ static bool read_time(const struct reading *in, struct str text, struct str *ret
 	return true;
 }
 
+static bool read_duration(const struct reading *in, struct str text, struct str *ret)
+{
+	usec_t length;
+	int r;
+
+	text = python_strip(text);
+	if (text.len == 0) {
+		*ret = STR_NULL;
+		return true;
+	}
+	r = duration_parse(text, &length);
+	if (r == -ERANGE)
+		return blame(in, "The number of days must be between -999999999 and 999999999.");
+	if (r < 0)
+		return blame(in, "Enter a valid duration.");
+	*ret = arena_printf(in->arena, "%" PRId64 " microseconds", length);
+	return true;
+}
+
 static bool read_uuid_or(const struct reading *in, struct str text, bool is_key, struct str *ret)
 {
 	char canonical[UUID_TEXT + 1];
@@ -208,6 +230,7 @@ static const struct {
 	[FIELD_BOOLEAN]  = { read_boolean, "::boolean" },
 	[FIELD_TIME]     = { read_time,    "::timestamptz" },
 	[FIELD_DATE]     = { read_date,    "::date" },
+	[FIELD_DURATION] = { read_duration, "::interval" },
 };
 /* clang-format on */
 

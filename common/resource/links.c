@@ -2,10 +2,11 @@
  * links.c - sets of keys (KEYS fields): pairs in a table of their own, written as a whole.
  */
 #include "base/error.h"
+#include "resource/coerce.h"
 #include "resource/resource-internal.h"
 
-/* The first key of the array that has no row that the caller may know of; absent if all have. */
-static int find_missing(struct change *c, const struct field *f, struct str array, struct str *ret)
+/* The place (from 0) of the first key that has no row that the caller may know of; -1 if all have. */
+static int find_missing(struct change *c, const struct field *f, struct str array, int64_t *ret)
 {
 	const struct db_at at = { .db = c->rq->thread->db, .tx = c->tx };
 	const struct sql_context context = { .key = STR_NULL };
@@ -13,7 +14,7 @@ static int find_missing(struct change *c, const struct field *f, struct str arra
 	struct db_rows rows;
 	int r;
 
-	sql_add(&s, "SELECT k FROM unnest(");
+	sql_add(&s, "SELECT n - 1 FROM unnest(");
 	sql_add_value(&s, array);
 	sql_printf(
 		&s,
@@ -25,21 +26,54 @@ static int find_missing(struct change *c, const struct field *f, struct str arra
 	r = sql_run(c->rq, at, &ask, &context, &rows);
 	if (r < 0)
 		return r;
-	*ret = rows.count > 0 ? db_get(&rows, 0, 0) : STR_NULL;
+	*ret = rows.count > 0 ? db_get_i64(&rows, 0, 0) : -1;
+	return 0;
+}
+
+/* The key at that place as the client wrote it. */
+static int find_sent(struct change *c, const struct field *f, int64_t place, struct str *ret)
+{
+	const struct body *body;
+	const struct json *one;
+	int r;
+
+	r = request_body(c->rq, BODY_ANY, &body);
+	if (r < 0)
+		return r;
+	if (body->kind == BODY_JSON) {
+		one = json_get(body->json, str_c(f->name))->first;
+		for (int64_t i = 0; i < place; i++)
+			one = one->next;
+		*ret = one->key.at != NULL
+			       ? json_key(&c->rq->arena, one) /* of an object: see coerce.c */
+			       : python_text(&c->rq->arena, one);
+		return 0;
+	}
+	for (size_t i = 0; i < body->field_count; i++) {
+		if (str_eq_c(body->fields[i].name, f->name) && place-- == 0)
+			*ret = body->fields[i].value;
+	}
 	return 0;
 }
 
 int links_check(struct change *c, size_t place)
 {
 	const struct field *f = &c->resource->fields[place];
-	struct str missing;
+	struct str sent = STR("");
+	int64_t missing;
 	int r;
 
 	r = find_missing(c, f, c->values.text[place], &missing);
-	if (r == 0 && !str_is_null(missing))
-		errors_add(&c->errors, f->name, "Invalid pk \"%.*s\" - object does not exist.",
-			   STR_ARG(missing));
-	return r;
+	if (r < 0 || missing < 0)
+		return r;
+	r = find_sent(c, f, missing, &sent);
+	if (r < 0)
+		return r;
+	errors_forget(&c->errors,
+		      f->name); /* DRF takes key by key: what stands behind is not reached */
+	errors_add(&c->errors, f->name, "Invalid pk \"%.*s\" - object does not exist.",
+		   STR_ARG(sent));
+	return 0;
 }
 
 static int write_link(struct change *c, const struct field *f, struct str key, struct str array)

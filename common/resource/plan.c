@@ -57,10 +57,15 @@ static bool is_read(const struct field *f, enum row_view view)
 
 static void add_own_column(struct sql *s, const struct field *f, const char *alias)
 {
+	/* Days and hours of an interval depend on IntervalStyle; microseconds do not. */
+	bool is_interval = f->type == FIELD_DURATION;
+
+	sql_add(s, is_interval ? "(EXTRACT(EPOCH FROM " : "");
 	if (f->sql != NULL)
 		sql_add_over(s, f->sql, alias);
 	else
 		sql_printf(s, "%s.%s", alias, field_column(f));
+	sql_add(s, is_interval ? ") * 1000000)::bigint" : "");
 }
 
 static void add_field(struct sql *s, const struct plan *p, size_t place, const char *alias,

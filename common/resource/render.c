@@ -2,6 +2,7 @@
  * render.c - rows as JSON, in the order of the table and in DRF's forms (drf-wire §7).
  */
 #include "base/datetime.h"
+#include "base/duration.h"
 #include "resource/resource-internal.h"
 
 static void put_time(struct json_writer *w, struct str text)
@@ -9,10 +10,21 @@ static void put_time(struct json_writer *w, struct str text)
 	char drf[DATETIME_TEXT];
 	usec_t at;
 
+	/* Years beyond 9999, "infinity": another program's rows, which no DRF could show either. */
 	if (datetime_parse_pg(text, &at) < 0)
-		must_not_reach(
-			"PostgreSQL's timestamptz in a form that it does not have with TimeZone UTC");
-	json_put_plain(w, datetime_drf(at, drf));
+		json_put_str(w, text);
+	else
+		json_put_plain(w, datetime_drf(at, drf));
+}
+
+static void put_duration(struct json_writer *w, struct str micros)
+{
+	_cleanup_(buf_fini) struct buf text = BUF_INIT;
+	int64_t length;
+
+	must(str_to_i64(micros, &length) == 0); /* plan.c reads it so */
+	duration_add(&text, length);
+	json_put_plain(w, buf_str(&text));
 }
 
 /* jsonb's own text has spaces that DRF's has not. */
@@ -42,6 +54,9 @@ static void put_value(struct request *rq, struct json_writer *w, const struct re
 		return;
 	case FIELD_TIME:
 		put_time(w, text);
+		return;
+	case FIELD_DURATION:
+		put_duration(w, text);
 		return;
 	case FIELD_JSON:
 		put_json(rq, w, text);

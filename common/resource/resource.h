@@ -137,6 +137,9 @@ struct resource {
 	/* The same for a row that is found through the row it belongs to, where less is to be asked; NULL:
 	 * as `rows`. */
 	const char *rows_through;
+	/* A constraint over several columns, and what is said under non_field_errors when a write breaks it; or
+	 * both NULL. */
+	const char *unique_together, *unique_together_words;
 	const char *order;        /* "t.created_at DESC, t.id DESC" */
 	struct selections select; /* what ?filter=, ?search= and ?ordering= may ask for */
 	bool is_bare;             /* lists are arrays without pages */

@@ -97,7 +97,8 @@ static int check_in_database(struct change *c)
 		struct str value = c->values.text[i];
 		int r = 0;
 
-		if (!c->values.is_given[i] || str_is_null(value) || errors_has(&c->errors, f->name))
+		if (!c->values.is_given[i] || str_is_null(value) ||
+		    (errors_has(&c->errors, f->name) && f->type != FIELD_KEYS))
 			continue;
 		if (f->type == FIELD_REFERENCE)
 			r = check_reference(c, f, value, c->values.sent[i]);
@@ -216,6 +217,11 @@ static int write_row(struct change *c, struct row *ret)
 		return r;
 	must(rows.count == 1); /* inserted, or locked by this transaction */
 	*ret = row_read(p, &c->rq->arena, &rows, 0, VIEW_PLAIN);
+	/* The answer to a write has the members of a JSON value as they were sent; jsonb keeps no order. */
+	for (size_t i = 0; i < c->resource->field_count; i++) {
+		if (c->resource->fields[i].type == FIELD_JSON && !str_is_null(c->values.sent[i]))
+			ret->text[i] = c->values.text[i];
+	}
 	return links_write(c, ret);
 }
 
@@ -233,6 +239,11 @@ static int blame_violation(struct change *c)
 			blame_duplicate(c, f);
 			return 0;
 		}
+	}
+	if (c->resource->unique_together != NULL &&
+	    strcmp(c->resource->unique_together, constraint) == 0) {
+		errors_add(&c->errors, NULL, "%s", c->resource->unique_together_words);
+		return 0;
 	}
 	return -E_UNIQUE;
 }

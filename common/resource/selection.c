@@ -41,9 +41,10 @@ static bool is_wrong_snippet(const char *snippet)
 static const char *filter_fault(const struct filter *f)
 {
 	static const bool is_read[FIELD_TYPES] = {
-		[FIELD_KEY] = true,     [FIELD_UUID] = true,    [FIELD_TEXT] = true,
-		[FIELD_CHOICE] = true,  [FIELD_INTEGER] = true, [FIELD_DECIMAL] = true,
-		[FIELD_BOOLEAN] = true, [FIELD_TIME] = true,    [FIELD_DATE] = true,
+		[FIELD_KEY] = true,      [FIELD_UUID] = true,    [FIELD_TEXT] = true,
+		[FIELD_CHOICE] = true,   [FIELD_INTEGER] = true, [FIELD_DECIMAL] = true,
+		[FIELD_BOOLEAN] = true,  [FIELD_TIME] = true,    [FIELD_DATE] = true,
+		[FIELD_DURATION] = true,
 	};
 
 	if (f->name == NULL || f->sql == NULL)

@@ -171,8 +171,10 @@ static void validate_field(struct errors *errors, const struct body *body, struc
 		v->is_given[place] = true;
 		return;
 	}
-	if (!coerce(errors, f, &in, &v->text[place]))
+	if (!coerce(errors, f, &in, &v->text[place])) {
+		v->is_given[place] = f->type == FIELD_KEYS;
 		return;
+	}
 	v->uploads[place] = in.upload;
 	v->sent[place] = in.json != NULL ? python_text(&errors->rq->arena, in.json) : in.text;
 	v->is_given[place] = true;

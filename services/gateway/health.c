@@ -30,8 +30,8 @@ static bool redis_answers(struct request *rq)
 int health_ready(struct request *rq)
 {
 	FIBER_DEADLINE(READY_MOST);
+	bool has_redis = redis_answers(rq); /* first: the other one may take all of the time */
 	bool has_database = db_ping(rq->thread->db) == 0;
-	bool has_redis = redis_answers(rq);
 	const char *word = !has_database ? "unavailable" : has_redis ? "ok" : "degraded";
 	struct str body = arena_printf(
 		&rq->arena,

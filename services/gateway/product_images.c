@@ -14,7 +14,7 @@
 #include "image/probe.h"
 #include "image/variants.h"
 #include "proto/images_generate_variants.h"
-#include "shop.h"
+#include "products.h"
 #include "storage/storage.h"
 
 #define MEDIA       "/media/"
@@ -169,7 +169,6 @@ static const struct filter filters[] = {
 };
 static const struct order orders[] = { { "sort_order", "t.sort_order" }, { "created_at", "t.created_at" } };
 
-#define PRODUCT_OWNER "(SELECT p.owner_id FROM products p WHERE p.id = t.product_id)"
 static const struct permission permissions[] = {
 	ALLOW(SIGNED_IN,          MAY_LIST | MAY_READ | MAY_CREATE),
 	ALLOW_OWNER(PRODUCT_OWNER, MAY_UPDATE | MAY_DELETE),
@@ -255,27 +254,6 @@ static struct str describe(struct arena *arena, struct str bytes, const struct i
 			    format, hex.at);
 }
 
-static const struct db_statement find_product_owner = {
-	.sql = STR_INIT("SELECT owner_id FROM products WHERE id = $1 AND NOT is_deleted"),
-};
-
-/* A picture may be added to one's own product only. */
-static int check_product(struct change *c)
-{
-	const struct db_at at = { .db = c->rq->thread->db, .tx = c->tx };
-	const struct identity *caller = c->rq->caller;
-	struct db_rows rows;
-	int r;
-
-	if (c->old != NULL || caller->is_staff)
-		return 0;
-	r = db_at_query(at, &c->rq->arena, &find_product_owner,
-			DB_VALUES(values_get(&c->values, "product")), &rows);
-	if (r < 0)
-		return r;
-	return rows.count == 1 && str_eq(db_get(&rows, 0, 0), caller->id) ? 0 : -E_FORBIDDEN;
-}
-
 static int take_upload(struct change *c, const struct upload *upload)
 {
 	struct arena *arena = &c->rq->arena;
@@ -283,7 +261,7 @@ static int take_upload(struct change *c, const struct upload *upload)
 	struct str path;
 	int r;
 
-	r = check_product(c);
+	r = product_part_check(c);
 	if (r < 0)
 		return r;
 	path = upload_path(arena, upload->filename);
