@@ -105,7 +105,6 @@ static int find_caller(struct request *rq, struct str user_id)
 
 	if (kept != NULL) {
 		rq->caller = copy_identity(&rq->arena, kept);
-		rq->caller_key = rq->caller->id;
 		return 0;
 	}
 	if (uuid_parse(user_id, &id) < 0)
@@ -118,7 +117,6 @@ static int find_caller(struct request *rq, struct str user_id)
 	if (!db_get_bool(&rows, 0, 5))
 		return refuse(rq, "User is inactive", "user_inactive", NULL);
 	rq->caller = read_identity(&rq->arena, &rows);
-	rq->caller_key = rq->caller->id;
 	identity_cache_keep(cache, rq->caller, changes);
 	return 0;
 }
@@ -171,4 +169,9 @@ int permit_signed_in_staff_writes(struct request *rq)
 	if (rq->caller == NULL)
 		return -E_UNAUTHENTICATED;
 	return request_is_safe(rq) || rq->caller->is_staff ? 0 : -E_FORBIDDEN;
+}
+
+struct str identity_key(const struct request *rq)
+{
+	return rq->caller == NULL ? STR_NULL : rq->caller->id;
 }

@@ -1,4 +1,4 @@
-#include "http/request.h"
+#include "http/internal.h"
 
 #include "base/codec.h"
 #include "base/settings.h"
@@ -81,9 +81,8 @@ struct str request_client(struct request *rq)
 
 struct str request_owner(struct request *rq)
 {
-	must((rq->caller == NULL) == str_is_null(rq->caller_key));
 	if (rq->caller != NULL)
-		return rq->caller_key;
+		return rq->server->options.caller_key(rq);
 	return arena_printf(&rq->arena, "ip:%.*s", STR_ARG(request_client(rq)));
 }
 

@@ -114,7 +114,6 @@ struct request {
 	struct str parameters[ROUTE_PARAMETERS]; /* {…} of the pattern, decoded */
 
 	struct identity *caller; /* NULL: anonymous */
-	struct str caller_key;   /* the caller's, set with it; absent: anonymous */
 	char id[37];             /* request id: X-Request-ID if it was sane, else new */
 	usec_t started;
 

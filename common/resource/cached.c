@@ -113,7 +113,7 @@ static int reply_kept(struct request *rq, usec_t ttl, route_handler *make, struc
 	struct making making = { .rq = rq, .make = make };
 	const struct resource *res = rq->route->about;
 	const struct cache_entry entry = {
-		.key = cache_key(&rq->arena, str_c(rq->route->name), rq->caller_key, text),
+		.key = cache_key(&rq->arena, str_c(rq->route->name), identity_key(rq), text),
 		.ttl = ttl,
 		.groups = { res->table },
 	};

@@ -139,6 +139,7 @@ static int open_server(struct door *d)
 		.thread = &d->thread,
 		.routes = routes,
 		.authenticate = identity_authenticate,
+		.caller_key = identity_key,
 		.throttle = throttles_check,
 		.max_body = (size_t) settings.max_body,
 		.body_budget = (size_t) settings.body_budget,
