@@ -132,6 +132,9 @@ def test_what_carries_tokens_is_never_stored(stack):
     for _ in range(2):
         answer = post(stack, "/api/v1/auth/login/", {"email": email, "password": PASSWORD}, key())
         assert answer.status == 200 and not is_replayed(answer)
+    for path in ("token", "auth/token"):
+        tokens = post(stack, f"/api/v1/{path}/", {"email": email, "password": PASSWORD}, key()).json
+        assert post(stack, f"/api/v1/{path}/refresh/", {"refresh": tokens["refresh"]}, key()).json["access"]
     assert stack.sql("SELECT count(*) FROM idempotency_key WHERE body LIKE %s", '%"access"%') == [(0,)]
     assert stack.sql("SELECT count(*) FROM idempotency_key WHERE key = %s", mine) == [(0,)]
 
