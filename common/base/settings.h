@@ -33,6 +33,13 @@ struct settings {
 	int64_t max_body, body_budget, requests;
 	usec_t header_timeout, upload_timeout, idle_timeout;
 	int64_t upload_rate;
+	bool throttle;
+	const char *throttle_anon, *throttle_user, *throttle_login;
+	int64_t num_proxies;
+	usec_t idempotency_ttl;
+	bool cache;
+	const char *cache_prefix;
+	int64_t cache_l1;
 	int64_t password_threads;
 	const char *password_write;
 	bool password_upgrade;

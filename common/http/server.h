@@ -35,6 +35,12 @@ struct http_options {
 	/* Sets rq->caller from the headers.  0 (also for anonymous) or an error (401), to which it
 	 * may have given its own body.  May be NULL.  Yields. */
 	int (*authenticate)(struct request *);
+	/* The key of rq->caller, as long as the request; absent: anonymous.  NULL with no
+	 * `authenticate`. */
+	struct str (*caller_key)(const struct request *);
+	/* After the permission: 0, or an error with its answer set (http/throttles.h).  May be NULL.
+	 * Yields. */
+	int (*throttle)(struct request *);
 	/* Anything else the application wants in every answer (headers).  May be NULL; must not
 	 * yield. */
 	void (*decorate)(struct request *);

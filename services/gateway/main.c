@@ -18,10 +18,13 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "coord/cache.h"
+#include "coord/idempotency.h"
 #include "db/conninfo.h"
 #include "db/db.h"
 #include "http/exporter.h"
 #include "http/server.h"
+#include "http/throttles.h"
 #include "queue/enqueue.h"
 #include "redis/redis.h"
 #include "proto/tasks.h"
@@ -67,6 +70,8 @@ static void on_producer_closed(void *arg)
 	db_close(d->thread.db, on_store_closed, d);
 	redis_close(d->thread.redis, on_store_closed, d);
 	exporter_close(d->exporter, on_store_closed, d);
+	if (d->thread.cache != NULL)
+		cache_close(d->thread.cache, on_store_closed, d);
 }
 
 static void on_server_freed(void *arg)
@@ -91,6 +96,15 @@ static void start_drain(struct post *post)
 }
 
 /* --- the start --- */
+
+static int open_cache(struct door *d)
+{
+	const struct cache_options options = { .redis_url = settings.redis_url,
+					       .prefix = settings.cache_prefix,
+					       .most_bytes = (size_t) settings.cache_l1 };
+
+	return cache_open(d->thread.loop, &options, &d->thread.cache);
+}
 
 static int open_stores(struct door *d)
 {
@@ -121,7 +135,7 @@ static int open_stores(struct door *d)
 	if (r < 0)
 		return r;
 	d->thread.storage = &storage;
-	return 0;
+	return settings.cache ? open_cache(d) : 0;
 }
 
 static int open_server(struct door *d)
@@ -130,6 +144,8 @@ static int open_server(struct door *d)
 		.thread = &d->thread,
 		.routes = routes,
 		.authenticate = identity_authenticate,
+		.caller_key = identity_key,
+		.throttle = throttles_check,
 		.max_body = (size_t) settings.max_body,
 		.body_budget = (size_t) settings.body_budget,
 		.most_requests = (size_t) settings.requests,
@@ -194,7 +210,7 @@ static void run_door(void *arg)
 		must(f != NULL);
 		fiber_detach(f, NULL, NULL);
 	}
-	d->closing = 3;
+	d->closing = d->thread.cache != NULL ? 4 : 3;
 	uv_sem_post(&door_is_open);
 	r = loop_run(d->thread.loop);
 	must(r == 0 && d->closing == 0);
@@ -260,6 +276,8 @@ static int prepare(void)
 	if (r == 0)
 		r = check_urls();
 	if (r == 0)
+		r = throttles_setup();
+	if (r == 0)
 		r = password_setup((unsigned) settings.password_threads);
 	if (r == 0)
 		r = jwks_setup(settings.jwks_url);
@@ -268,6 +286,7 @@ static int prepare(void)
 	if (r < 0)
 		return r;
 	token_setup(str_c(settings.secret_key));
+	idempotency_setup(str_c(settings.secret_key));
 	lockout_setup((unsigned) settings.login_failures, settings.login_cooloff);
 	storage.root = settings.media_root;
 	routes = route_table_new();
