@@ -28,6 +28,7 @@
 #include "http/route.h"
 
 struct http_server;
+struct http_policy; /* http/policy.h */
 
 struct http_options {
 	struct gateway_thread *thread;    /* borrowed */
@@ -47,6 +48,7 @@ struct http_options {
 	usec_t upload_timeout;
 	usec_t idle_timeout; /* between two requests */
 	size_t upload_rate;  /* least bytes per second of a body, after the header time; 0: none */
+	const struct http_policy *policy; /* borrowed, shared by threads; NULL: everything goes */
 	const char *tls_certificate, *tls_key; /* NULL: plain */
 };
 

@@ -18,6 +18,7 @@
 #include "base/settings.h"
 #include "db/conninfo.h"
 #include "db/db.h"
+#include "http/policy.h"
 #include "http/server.h"
 #include "queue/enqueue.h"
 #include "redis/redis.h"
@@ -42,6 +43,7 @@ struct door {
 static struct door doors[THREADS_MOST];
 static size_t door_count;
 static struct route_table *routes;
+static struct http_policy *policy;
 static struct storage storage; /* the media folder, the same for all */
 static uv_sem_t door_is_open;
 
@@ -119,12 +121,20 @@ static int open_stores(struct door *d)
 	return 0;
 }
 
+static const char *tls_file(const char *setting)
+{
+	return setting[0] != '\0' ? setting : NULL;
+}
+
 static int open_server(struct door *d)
 {
 	const struct http_options options = {
 		.thread = &d->thread,
 		.routes = routes,
 		.authenticate = identity_authenticate,
+		.policy = policy,
+		.tls_certificate = tls_file(settings.tls_cert),
+		.tls_key = tls_file(settings.tls_key),
 		.max_body = (size_t) settings.max_body,
 		.body_budget = (size_t) settings.body_budget,
 		.most_requests = (size_t) settings.requests,
@@ -239,6 +249,39 @@ static int check_urls(void)
 	return r < 0 ? fail_in(r, "REDIS_URL") : 0;
 }
 
+/* Django's default of DEBUG; in production nobody can guess. */
+static const char *allowed_hosts(void)
+{
+	if (settings.allowed_hosts[0] != '\0')
+		return settings.allowed_hosts;
+	return strcmp(settings.env, "test") == 0 ? "*" : ".localhost,127.0.0.1,[::1]";
+}
+
+static int check_door(void)
+{
+	const struct http_policy_options options = {
+		.allowed_hosts = allowed_hosts(),
+		.cors_origins = settings.cors_origins,
+		.cors_credentials = settings.cors_credentials,
+		.cors_max_age = settings.cors_max_age,
+		.proxy_scheme = settings.proxy_scheme,
+		.proxy_host = settings.proxy_host,
+		.hsts = settings.hsts,
+		.hsts_subdomains = settings.hsts_subdomains,
+		.hsts_preload = settings.hsts_preload,
+		.ssl_redirect = settings.ssl_redirect,
+	};
+
+	if (settings.allowed_hosts[0] == '\0' && !settings_is_development())
+		return fail(-E_BAD_SETTING,
+			    "APIUM_ALLOWED_HOSTS must be set when APIUM_ENV=production: the hosts "
+			    "that clients may ask for, such as api.example.com");
+	if ((tls_file(settings.tls_cert) == NULL) != (tls_file(settings.tls_key) == NULL))
+		return fail(-E_BAD_SETTING,
+			    "APIUM_TLS_CERT and APIUM_TLS_KEY must be set together, or neither");
+	return http_policy_new(&options, &policy);
+}
+
 static int prepare(void)
 {
 	int r;
@@ -249,6 +292,8 @@ static int prepare(void)
 	log_setup(log_level_from_name(settings.log_level), strcmp(settings.log_format, "json") == 0,
 		  "apium-gateway");
 	r = settings_check_secret();
+	if (r == 0)
+		r = check_door();
 	if (r == 0)
 		r = check_urls();
 	if (r == 0)
@@ -329,6 +374,7 @@ int main(int argc, char **argv)
 		uv_thread_join(&doors[i].id);
 	password_shutdown();
 	routes = route_table_free(routes);
+	policy = http_policy_free(policy);
 	log_info("drained");
 	return 0;
 }
