@@ -372,6 +372,7 @@ static int run(void *arg)
 
 	OBJ_CHECK(x, EXCHANGE_MAGIC);
 	r = dispatch(&x->rq);
+	reply_finish(&x->rq);
 	if (x->watch != NULL)
 		x->watch->parks = fiber_park_count(x->fiber);
 	return r;

@@ -178,6 +178,8 @@ void exchange_drop(struct exchange *);
 void exchange_free_spare(struct http_server *);
 /* From the negotiation on: the body of the fiber.  Its result; an answer is set. */
 int dispatch(struct request *) may_yield _must_check_;
+/* The last step on the fiber: indents, compresses, says what the answer has cost. */
+void reply_finish(struct request *) may_yield;
 /* Hands the answer to h2o; the exchange lives until h2o has sent it. */
 void exchange_send(struct exchange *);
 /* Frees what the sending of a file needed; NULL is fine. */

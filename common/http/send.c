@@ -161,20 +161,6 @@ static void put_headers(struct exchange *x)
 			put_own(x, &reply->headers[i]);
 }
 
-/* What the client asked to have indented. */
-static void indent(struct exchange *x)
-{
-	struct reply *reply = &x->reply;
-	struct buf b = BUF_INIT;
-	size_t len;
-	char *at;
-
-	json_indent(&b, reply->body, x->rq._indent);
-	at = buf_detach(&b, &len);
-	arena_defer(&x->rq.arena, free, at);
-	reply->body = str_make(at, len);
-}
-
 /*
  * A file leaves in pieces: read on libuv's threads, handed to h2o, and when h2o has written it
  * (proceed) the next.  The sender belongs to the exchange, because h2o may still be writing the
@@ -275,8 +261,6 @@ void exchange_send(struct exchange *x)
 
 	if (s->options.decorate != NULL)
 		s->options.decorate(&x->rq);
-	if (reply->is_json && x->rq._indent > 0)
-		indent(x);
 	req->res.status = reply->status;
 	req->res.reason = reason_of(reply->status);
 	req->res.content_length = is_bodiless(reply->status) ? SIZE_MAX : reply_length(reply);

@@ -48,6 +48,9 @@ struct http_options {
 	usec_t upload_timeout;
 	usec_t idle_timeout; /* between two requests */
 	size_t upload_rate;  /* least bytes per second of a body, after the header time; 0: none */
+	bool compress;       /* gzip and zstd, for those who ask */
+	bool server_timing;  /* Server-Timing in every answer of a fiber */
+	unsigned statements_most; /* a request with more SQL statements is warned of; 0: none is */
 	const struct http_policy *policy; /* borrowed, shared by threads; NULL: everything goes */
 	const char *tls_certificate, *tls_key; /* NULL: plain */
 };

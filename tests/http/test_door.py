@@ -1,9 +1,11 @@
 """What the gateway stands for: hosts, origins, proxies, https, certificates."""
 
+import re
 import socket
 import ssl
 import subprocess
 import sys
+import zlib
 import xml.etree.ElementTree as ElementTree
 from types import SimpleNamespace
 
@@ -221,3 +223,80 @@ def test_old_tls_is_refused(secure):
 def test_plain_words_at_a_tls_door(secure):
     assert not secure.raw(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").startswith(b"HTTP/1.1 200")
     assert secure.ask("GET", "/healthz").status == 200
+
+
+# --- compressed answers, and what an answer has cost
+
+@pytest.fixture(scope="module")
+def squeezing(doors, shop, ann):
+    for _ in range(20):
+        shop.product(ann)
+    return doors.open(APIUM_COMPRESS="on", APIUM_STATEMENTS_MOST="1", APIUM_ENV="development")
+
+
+def listed(door, ann, encodings, path="/api/v1/products/", method="GET"):
+    return door.ask(method, path, headers={**token(ann), "Accept-Encoding": encodings})
+
+
+def unpack(coding, data):
+    if coding == "gzip":
+        return zlib.decompress(data, wbits=31)
+    return subprocess.run(["zstd", "-dc"], input=data, capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize("encodings, coding", [
+    ("gzip", "gzip"), ("gzip, deflate, br", "gzip"), ("GZIP;q=0.5", "gzip"), ("zstd", "zstd"), ("gzip, br, zstd", "zstd"),
+    ("zstd;q=0, gzip", "gzip"), ("br", None), ("gzip;q=0", None), ("identity", None), ("", None), ("gzipped", None),
+])
+def test_an_answer_is_compressed_as_asked(squeezing, ann, encodings, coding):
+    plain, answer = listed(squeezing, ann, "identity"), listed(squeezing, ann, encodings)
+    assert answer.headers["Content-Encoding"] == coding and answer.headers["Vary"] == "Accept-Encoding, origin"
+    assert int(answer.headers["Content-Length"]) == len(answer.body)
+    if coding:
+        assert len(answer.body) < len(plain.body) / 2
+        assert unpack(coding, answer.body) == plain.body
+    else:
+        assert answer.body == plain.body
+
+
+def test_the_length_of_a_compressed_answer_says_nothing(squeezing, ann):
+    for coding in ("gzip", "zstd"):
+        assert len({len(listed(squeezing, ann, coding).body) for _ in range(20)}) > 3, coding
+
+
+def test_short_answers_and_files_are_left_alone(squeezing, shop, ann):
+    assert listed(squeezing, ann, "gzip", "/api/v1/users/me/").headers["Content-Encoding"] is None
+    image = shop.image(ann, shop.product(ann)["id"])
+    answer = squeezing.ask("GET", image["image"].split("/", 3)[3].join(["/", ""]), headers={"Accept-Encoding": "gzip"})
+    assert answer.status == 200 and answer.headers["Content-Encoding"] is None
+
+
+def test_head_tells_of_the_same_answer(squeezing, ann):
+    answer = listed(squeezing, ann, "gzip", method="HEAD")
+    assert answer.headers["Content-Encoding"] == "gzip" and answer.body == b""
+
+
+def test_nothing_is_compressed_unless_told(stack, ann, squeezing):
+    answer = stack.http("GET", "/api/v1/products/", token=ann.access, headers={"Accept-Encoding": "gzip, zstd"})
+    assert answer.headers["Content-Encoding"] is None and answer.headers["Vary"] == "origin"
+
+
+def timing(answer):
+    found = re.fullmatch(r'total;dur=([\d.]+), db;dur=([\d.]+);desc="(\d+) statements", redis;dur=([\d.]+);desc="(\d+) commands"',
+                         answer.headers["Server-Timing"])
+    return SimpleNamespace(total=float(found[1]), db=float(found[2]), statements=int(found[3]))
+
+
+def test_server_timing_tells_statements_in_development(squeezing, ann):
+    few = timing(listed(squeezing, ann, "identity"))
+    assert 0 < few.db <= few.total and 1 <= few.statements <= 4
+    assert timing(squeezing.ask("GET", "/healthz")).statements == 0
+
+
+def test_server_timing_is_for_development_only(stack):
+    assert stack.http("GET", "/readyz").headers["Server-Timing"] is None
+
+
+def test_many_statements_are_warned_of(squeezing, ann):
+    assert timing(listed(squeezing, ann, "identity")).statements > 1
+    assert "a request with many statements" in squeezing.program.log and "route=product" in squeezing.program.log
