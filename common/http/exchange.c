@@ -530,7 +530,7 @@ static int take(struct exchange *x, h2o_socket_t *sock)
 	give_id(x);
 	name_it(x);
 	if (sock != NULL)
-		fault = head_fault(str_make(sock->input->bytes, sock->input->size));
+		fault = head_fault(str_make(sock->input->bytes, sock->input->size), &x->ends);
 	if (fault == NULL && x->req->version >= 0x101 &&
 	    x->req->input.authority.base == x->req->hostconf->authority.hostport.base)
 		fault = "no Host"; /* h2o has put its own name there */

@@ -264,7 +264,7 @@ void exchange_send(struct exchange *x)
 	req->res.status = reply->status;
 	req->res.reason = reason_of(reply->status);
 	req->res.content_length = is_bodiless(reply->status) ? SIZE_MAX : reply_length(reply);
-	if (reply->ends || s->drain != DRAIN_NO || x->is_reset)
+	if (reply->ends || x->ends || s->drain != DRAIN_NO || x->is_reset)
 		req->http1_is_persistent = 0;
 	x->sent_at = now_monotonic();
 	put_headers(x);
