@@ -56,6 +56,11 @@ struct http_options {
 };
 
 int http_server_new(const struct http_options *, struct http_server **ret) _must_check_;
+/*
+ * Reads certificate and key anew: connections from now on get them, those that stand keep theirs.
+ * -E_BAD_SETTING with the reason, and nothing has changed.  Only for a server that speaks TLS.
+ */
+int http_server_reload_tls(struct http_server *) _must_check_;
 /* A bound, listening, non-blocking descriptor; taken over, also when this fails. */
 int http_server_listen(struct http_server *, int fd) _must_check_;
 void http_server_drain(struct http_server *, usec_t grace, void (*on_drained)(void *arg),

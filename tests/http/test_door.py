@@ -1,5 +1,6 @@
 """What the gateway stands for: hosts, origins, proxies, https, certificates."""
 
+import json
 import re
 import socket
 import ssl
@@ -8,11 +9,13 @@ import sys
 import zlib
 import xml.etree.ElementTree as ElementTree
 from types import SimpleNamespace
+from urllib.parse import urlencode
 
 import pytest
 
 from apium import PATIENCE, TOP
 from doors import Doors
+from shop import PASSWORD, multipart, unique
 from test_start import start
 
 CORS = "https://shop.example.org"
@@ -300,3 +303,23 @@ def test_server_timing_is_for_development_only(stack):
 def test_many_statements_are_warned_of(squeezing, ann):
     assert timing(listed(squeezing, ann, "identity")).statements > 1
     assert "a request with many statements" in squeezing.program.log and "route=product" in squeezing.program.log
+
+
+# --- bodies: forms wherever JSON is taken
+
+@pytest.mark.parametrize("kind", ["json", "form", "multipart"])
+def test_every_kind_of_body_is_taken(stack, shop, ann, kind):
+    def send(path, fields, user=None):
+        if kind == "json":
+            body, content_type = json.dumps(fields).encode(), "application/json"
+        elif kind == "form":
+            body, content_type = urlencode(fields).encode(), "application/x-www-form-urlencoded"
+        else:
+            body, content_type = multipart(fields)
+        return stack.http("POST", path, body, user.access if user else None, {"Content-Type": content_type})
+
+    email = f"{unique('formy')}@example.com"
+    assert send("/api/v1/auth/register/", {"email": email, "password": PASSWORD, "password_confirm": PASSWORD}).status == 201
+    assert send("/api/v1/auth/login/", {"email": email, "password": PASSWORD}).status == 200
+    assert send("/api/v1/products/", {"name": "Lamp", "price": "1.00"}, ann).status == 201
+    assert send("/api/v1/categories/", {"name": unique("Shelf")}, shop.staff()).status == 201
