@@ -33,7 +33,7 @@ static void connection_finish(PGconn **connection)
 	PQfinish(*connection);
 }
 
-static int insert(const char *email, const char *password)
+static int insert(const char *email, const char *username, const char *password)
 {
 	_cleanup_(connection_finish) PGconn *connection = PQconnectdb(settings.database_url);
 	char id[UUID_TEXT + 1], token[UUID_TEXT + 1];
@@ -44,21 +44,23 @@ static int insert(const char *email, const char *password)
 			    PQerrorMessage(connection));
 	uuid_format(&key, id);
 	uuid_format(&random, token);
-	const char *const values[] = { id, password, email, token };
-	/* The username is the address: it has all characters that one may have, and is as
-	 * unique. */
+	const char *const values[] = { id, password, email, token, username };
 	PGresult *result = PQexecParams(
 		connection,
 		"INSERT INTO users (id, password, is_superuser, email, username, first_name, "
 		"last_name, is_active, is_staff, email_verified, email_verification_token, "
-		"date_joined, updated_at) VALUES ($1, $2, true, $3::text, left($3::text, 150), '', '', true, "
+		"date_joined, updated_at) VALUES ($1, $2, true, $3::text, coalesce($5, left(split_part($3::text, '@', 1), 150)), '', '', true, "
 		"true, true, $4, now(), now())",
 		ARRAY_SIZE(values), NULL, values, NULL, NULL, 0);
 	bool is_done = PQresultStatus(result) == PGRES_COMMAND_OK;
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	int r = 0;
 	if (!is_done && state != NULL && strcmp(state, "23505") == 0)
-		r = fail(-E_UNIQUE, "a user with the address %s exists already", email);
+		r = strcmp(PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME),
+			   "users_email_key") == 0
+			    ? fail(-E_UNIQUE, "a user with the address %s exists already", email)
+			    : fail(-E_UNIQUE,
+				   "that username is taken: give another with --username");
 	else if (!is_done)
 		r = fail(-E_SQL, "%s", PQresultErrorMessage(result));
 	PQclear(result);
@@ -67,10 +69,12 @@ static int insert(const char *email, const char *password)
 
 int command_createsuperuser(int argc, char **argv)
 {
-	const char *email = NULL;
+	const char *email = NULL, *username = NULL;
 	bool from_stdin = false;
 	const struct option options[] = {
 		{ "--email", OPTION_TEXT, &email, "ADDRESS", "The address to log in with." },
+		{ "--username", OPTION_TEXT, &username, "NAME",
+		  "Shown to others; usually what stands before the @." },
 		{ "--password-stdin", OPTION_FLAG, &from_stdin, NULL,
 		  "Read the password from standard input." },
 	};
@@ -88,7 +92,7 @@ int command_createsuperuser(int argc, char **argv)
 	if (r == 0)
 		r = password_hash_blocking(&arena, password, &encoded);
 	if (r == 0)
-		r = insert(email, arena_c(&arena, encoded));
+		r = insert(email, username, arena_c(&arena, encoded));
 	if (r == 0)
 		printf("%s may do everything now\n", email);
 	return r;

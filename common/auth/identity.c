@@ -159,6 +159,11 @@ int permit_staff(struct request *rq)
 	return rq->caller->is_staff ? 0 : -E_FORBIDDEN;
 }
 
+int permit_signed_in_writes(struct request *rq)
+{
+	return request_is_safe(rq) || rq->caller != NULL ? 0 : -E_UNAUTHENTICATED;
+}
+
 int permit_signed_in_staff_writes(struct request *rq)
 {
 	if (rq->caller == NULL)

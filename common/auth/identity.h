@@ -27,6 +27,7 @@ int identity_authenticate(struct request *) may_yield _must_check_;
 /* Permissions for route rows.  None yields. */
 int permit_signed_in(struct request *);              /* IsAuthenticated */
 int permit_staff(struct request *);                  /* signed in and staff */
+int permit_signed_in_writes(struct request *);       /* IsAuthenticatedOrReadOnly */
 int permit_signed_in_staff_writes(struct request *); /* read: signed in; write: staff */
 
 bool request_is_safe(const struct request *); /* GET, HEAD, OPTIONS */

@@ -3,6 +3,10 @@
 #include <errno.h>
 #include <stdio.h>
 
+/* 0001-01-01T00:00:00 and 9999-12-31T23:59:59.999999, Python's datetime.min and max. */
+#define TIME_FIRST INT64_C(-62135596800000000)
+#define TIME_LAST  INT64_C(253402300799999999)
+
 static const char *const day_names[] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
 static const char *const month_names[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
 					   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
@@ -327,7 +331,10 @@ static int finish(const struct cursor *c, const struct civil *civil, usec_t offs
 {
 	if (!is_at_end(c) || !civil_is_valid(civil))
 		return -EINVAL;
-	*ret = civil_to_realtime(civil) - offset;
+	usec_t at = civil_to_realtime(civil) - offset;
+	if (at < TIME_FIRST || at > TIME_LAST)
+		return -ERANGE;
+	*ret = at;
 	return 0;
 }
 

@@ -26,7 +26,8 @@ void datetime_add_python(struct buf *, usec_t realtime); /* …+00:00 */
 void datetime_add_http(struct buf *, usec_t realtime); /* RFC 9110: Sun, 06 Nov 1994 08:49:37 GMT */
 void datetime_add_rfc5322(struct buf *, usec_t realtime); /* Sun, 06 Nov 1994 08:49:37 +0000 */
 
-/* ISO 8601 as Python's fromisoformat and DRF take it; no zone means UTC.  0 or -EINVAL. */
+/* ISO 8601 as Python's fromisoformat and DRF take it; no zone means UTC.  0; -EINVAL; -ERANGE when its zone
+ * moves it out of the years 1 to 9999. */
 int datetime_parse(struct str text, usec_t *ret) _must_check_;
 int datetime_parse_http(struct str text, usec_t *ret) _must_check_;
 /* PostgreSQL's timestamptz text with TimeZone UTC: "2026-01-31 12:00:00.5+00".  0 or -EINVAL. */

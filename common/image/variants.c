@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "image/probe.h"
+#include "image/weigh.h"
 
 #define JPEG_QUALITY 85
 #define WEBP_QUALITY 80
@@ -196,7 +197,9 @@ int image_variants_make(struct str bytes, struct image_variant ret[IMAGE_VARIANT
 	double aspect = 1;
 	int r;
 
-	r = load(bytes, width, &current);
+	r = image_weigh(bytes);
+	if (r == 0)
+		r = load(bytes, width, &current);
 	if (r == 0)
 		aspect = seen_aspect(bytes, current);
 	/* From the widest down, each from the one above it. */

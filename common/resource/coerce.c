@@ -5,6 +5,7 @@
 
 #include "base/codec.h"
 #include "base/datetime.h"
+#include "base/duration.h"
 #include "base/error.h"
 #include "base/uuid.h"
 
@@ -87,6 +88,54 @@ static struct str python_number_text(struct arena *arena, const struct json *jso
 	return arena_str(arena, buf_str(&text));
 }
 
+/* repr() of a str: in single quotes, unless it has those and no double ones. */
+static void add_text_repr(struct buf *out, struct str text)
+{
+	bool is_double = str_find_char(text, '\'') >= 0 && str_find_char(text, '"') < 0;
+	char quote = is_double ? '"' : '\'';
+
+	buf_add_byte(out, quote);
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char) text.at[i];
+
+		if (c == '\n' || c == '\r' || c == '\t')
+			buf_printf(out, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
+		else if (c < ' ' || c == 0x7f)
+			buf_printf(out, "\\x%02x", c);
+		else if (c == '\\' || c == (unsigned char) quote)
+			buf_printf(out, "\\%c", c);
+		else
+			buf_add_byte(out, (char) c);
+	}
+	buf_add_byte(out, quote);
+}
+
+/* repr() of what json.loads makes of it.  Recursive, as deep as the gate of the body let it be. */
+static void add_repr(struct buf *out, struct arena *arena, const struct json *json)
+{
+	bool is_object = json->type == JSON_OBJECT;
+
+	if (json->type == JSON_STRING) {
+		add_text_repr(out, utf8_repair(arena, json_text(arena, json)));
+		return;
+	}
+	if (json->type != JSON_ARRAY && !is_object) {
+		buf_add_str(out, python_text(arena, json));
+		return;
+	}
+	buf_add_byte(out, is_object ? '{' : '[');
+	for (const struct json *one = json->first; one != NULL; one = one->next) {
+		if (one != json->first)
+			buf_add_c(out, ", ");
+		if (is_object) {
+			add_text_repr(out, utf8_repair(arena, json_key(arena, one)));
+			buf_add_c(out, ": ");
+		}
+		add_repr(out, arena, one);
+	}
+	buf_add_byte(out, is_object ? '}' : ']');
+}
+
 struct str python_text(struct arena *arena, const struct json *json)
 {
 	switch (json->type) {
@@ -104,7 +153,9 @@ struct str python_text(struct arena *arena, const struct json *json)
 	case JSON_OBJECT:
 		break;
 	}
-	return json->count == 0 ? json->text : utf8_repair(arena, json->text);
+	_cleanup_(buf_fini) struct buf text = BUF_INIT;
+	add_repr(&text, arena, json);
+	return arena_str(arena, buf_str(&text));
 }
 
 /* The text of a string, of a number or of a form's value; false for what has none. */
@@ -208,7 +259,7 @@ static bool coerce_email(struct coercion *c, struct str *ret)
 		return blame(c, "Enter a valid email address.");
 	/* The domain has no case; the local part keeps its own (RFC 5321 §2.4). */
 	char *lower = arena_c(c->arena, text);
-	for (size_t i = text.len; i > 0 && lower[i - 1] != '@'; i--) {
+	for (size_t i = c->field->keeps_domain ? 0 : text.len; i > 0 && lower[i - 1] != '@'; i--) {
 		if (lower[i - 1] >= 'A' && lower[i - 1] <= 'Z')
 			lower[i - 1] = (char) (lower[i - 1] + ('a' - 'A'));
 	}
@@ -380,6 +431,22 @@ static bool check_precision(struct coercion *c, const struct decimal *d)
 	return false;
 }
 
+static struct str decimal_as_text(struct arena *arena, const struct decimal *d)
+{
+	return arena_printf(arena, "%s%.*se%" PRId64, d->is_negative ? "-" : "", (int) d->count,
+			    d->digits, d->exponent);
+}
+
+bool decimal_text(struct arena *arena, struct str text, struct str *ret)
+{
+	struct decimal d;
+
+	if (text.len > NUMBER_TEXT_MOST || !read_decimal(text, &d))
+		return false;
+	*ret = decimal_as_text(arena, &d);
+	return true;
+}
+
 static bool coerce_decimal(struct coercion *c, struct str *ret)
 {
 	struct decimal d;
@@ -394,8 +461,7 @@ static bool coerce_decimal(struct coercion *c, struct str *ret)
 		return blame(c, "A valid number is required.");
 	if (!check_precision(c, &d))
 		return false;
-	*ret = arena_printf(c->arena, "%s%.*se%" PRId64, d.is_negative ? "-" : "", (int) d.count,
-			    d.digits, d.exponent);
+	*ret = decimal_as_text(c->arena, &d);
 	return check_bounds(c, strtod(ret->at, NULL), c->field->least, c->field->most);
 }
 
@@ -413,7 +479,6 @@ static bool coerce_boolean(struct coercion *c, struct str *ret)
 		return true;
 	}
 	if (plain_text(c, &text)) {
-		text = str_trim(text);
 		for (size_t i = 0; i < ARRAY_SIZE(yes); i++) {
 			bool is_yes = str_eq_nocase(text, str_c(yes[i]));
 
@@ -434,11 +499,67 @@ static bool coerce_time(struct coercion *c, struct str *ret)
 	struct str text;
 	usec_t at;
 
-	if (!plain_text(c, &text) || (c->in->json != NULL && c->in->json->type != JSON_STRING) ||
-	    datetime_parse(text, &at) < 0)
+	if (!plain_text(c, &text) || (c->in->json != NULL && c->in->json->type != JSON_STRING))
 		return blame(c, words);
+	int r = datetime_parse(text, &at);
+	if (r < 0)
+		return blame(c, r == -ERANGE ? "Datetime value out of range." : words);
 	datetime_add_python(&iso, at);
 	*ret = arena_str(c->arena, buf_str(&iso));
+	return true;
+}
+
+/* "2026-1-31" too, which fromisoformat does not take. */
+static bool read_short_date(struct str text, struct civil *ret)
+{
+	struct str rest = text, year, month;
+	struct civil day = { 0 };
+	int64_t y, m, d;
+
+	if (!str_cut(&rest, '-', &year) || !str_cut(&rest, '-', &month) || year.len != 4 ||
+	    month.len > 2 || rest.len > 2 || str_to_i64(year, &y) < 0 ||
+	    str_to_i64(month, &m) < 0 || str_to_i64(rest, &d) < 0 || m < 0 || d < 0)
+		return false;
+	day.year = (int) y;
+	day.month = (int) m;
+	day.day = (int) d;
+	*ret = day;
+	return civil_is_valid(&day);
+}
+
+static bool coerce_date(struct coercion *c, struct str *ret)
+{
+	/* No form of a date with a time is as short. */
+	static const size_t most = sizeof("2026-W05-3") - 1;
+	struct civil day;
+	struct str text;
+	usec_t at;
+
+	if (!plain_text(c, &text) || (c->in->json != NULL && c->in->json->type != JSON_STRING) ||
+	    text.len > most)
+		return blame(
+			c, "Date has wrong format. Use one of these formats instead: YYYY-MM-DD.");
+	if (datetime_parse(text, &at) == 0)
+		civil_from_realtime(at, &day);
+	else if (!read_short_date(text, &day))
+		return blame(
+			c, "Date has wrong format. Use one of these formats instead: YYYY-MM-DD.");
+	*ret = arena_printf(c->arena, "%04d-%02d-%02d", day.year, day.month, day.day);
+	return true;
+}
+
+static bool coerce_duration(struct coercion *c, struct str *ret)
+{
+	struct str text;
+	usec_t length;
+
+	int r = plain_text(c, &text) ? duration_parse(text, &length) : -EINVAL;
+	if (r == -ERANGE)
+		return blame(c, "The number of days must be between -999999999 and 999999999.");
+	if (r < 0)
+		return blame(c, "Duration has wrong format. Use one of these formats instead: "
+				"[DD] [HH:[MM:]]ss[.uuuuuu].");
+	*ret = arena_printf(c->arena, "%" PRId64 " microseconds", length);
 	return true;
 }
 
@@ -516,6 +637,48 @@ static bool coerce_reference(struct coercion *c, struct str *ret)
 	return false;
 }
 
+/* The first wrong key is the only one that is blamed, as in DRF. */
+static bool add_key(struct coercion *c, const struct input *one, struct buf *array)
+{
+	struct coercion inner = *c;
+	struct str key;
+
+	inner.in = one;
+	if (!coerce_reference(&inner, &key))
+		return false;
+	buf_printf(array, "%s%.*s", array->len > 1 ? "," : "", STR_ARG(key));
+	return true;
+}
+
+static bool coerce_keys(struct coercion *c, struct str *ret)
+{
+	_cleanup_(buf_fini) struct buf array = BUF_INIT;
+	const struct json *json = c->in->json;
+	bool is_right = true;
+
+	if (json != NULL && json->type != JSON_ARRAY && json->type != JSON_OBJECT) {
+		errors_add(c->errors, c->field->name,
+			   "Expected a list of items but got type \"%s\".", python_type_name(json));
+		return false;
+	}
+	buf_add_byte(&array, '{');
+	for (const struct json *one = json == NULL ? NULL : json->first; one != NULL && is_right;
+	     one = one->next) {
+		/* Python iterates over an object's keys. */
+		const struct input in = { .json = json->type == JSON_ARRAY ? one : NULL,
+					  .text = json->type == JSON_ARRAY
+							  ? STR_NULL
+							  : json_key(c->arena, one) };
+		is_right = add_key(c, &in, &array);
+	}
+	for (size_t i = 0; i < c->in->text_count && is_right; i++)
+		is_right = add_key(c, &(struct input){ .text = c->in->texts[i] }, &array);
+	buf_add_byte(&array, '}');
+	/* Also what stood before a wrong one: whether those rows exist is said first (links.c). */
+	*ret = arena_str(c->arena, buf_str(&array));
+	return is_right;
+}
+
 static bool coerce_json(struct coercion *c, struct str *ret)
 {
 	_cleanup_(buf_fini) struct buf text = BUF_INIT;
@@ -565,7 +728,8 @@ static bool (*const readers[FIELD_TYPES])(struct coercion *, struct str *) = {
 	[FIELD_BOOLEAN] = coerce_boolean, [FIELD_TIME] = coerce_time,
 	[FIELD_CHOICE] = coerce_choice,   [FIELD_REFERENCE] = coerce_reference,
 	[FIELD_UUID] = coerce_uuid,       [FIELD_JSON] = coerce_json,
-	[FIELD_UPLOAD] = coerce_upload,
+	[FIELD_UPLOAD] = coerce_upload,   [FIELD_KEYS] = coerce_keys,
+	[FIELD_DATE] = coerce_date,       [FIELD_DURATION] = coerce_duration,
 };
 
 bool coerce(struct errors *errors, const struct field *field, const struct input *in,

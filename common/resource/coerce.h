@@ -13,16 +13,20 @@ struct input {
 	const struct json *json;
 	struct str text; /* of a form; not absent */
 	const struct upload *upload;
+	/* KEYS in a form: every value of the name; NULL for other types and in JSON. */
+	const struct str *texts;
+	size_t text_count;
 };
 
 static inline bool input_is_absent(const struct input *in)
 {
-	return in->json == NULL && in->upload == NULL && str_is_null(in->text);
+	return in->json == NULL && in->upload == NULL && in->texts == NULL && str_is_null(in->text);
 }
 
 /*
  * The value is present and not null.  True with *ret_text; false with messages added under the
- * field's name. FIELD_UPLOAD leaves an empty text: the file stays where it is.
+ * field's name. FIELD_UPLOAD leaves an empty text: the file stays where it is.  FIELD_KEYS gives
+ * PostgreSQL's array of uuids.
  */
 bool coerce(struct errors *, const struct field *, const struct input *, struct str *ret_text);
 
@@ -30,12 +34,14 @@ bool coerce(struct errors *, const struct field *, const struct input *, struct 
  * "NoneType". */
 const char *python_type_name(const struct json *);
 
-/* str() of a value as Python has it, for messages that quote it; arrays and objects as they were
- * sent. */
+/* str() of a value as Python has it, for messages that quote it. */
 struct str python_text(struct arena *, const struct json *);
 
 /* str.strip() of Python: all that Unicode calls white space. */
 struct str python_strip(struct str);
+
+/* A decimal number of Python's, in PostgreSQL's form; false for NaN, Infinity and what is none. */
+bool decimal_text(struct arena *, struct str, struct str *ret);
 
 /* Django's EmailValidator. */
 bool is_email_address(struct str);

@@ -1,5 +1,7 @@
 #include "resource/errors.h"
 
+#include "resource/field.h"
+
 struct error_message {
 	struct str words;
 	struct error_message *next;
@@ -25,16 +27,21 @@ static struct error_entry *find_entry(const struct errors *errors, const char *f
 	return NULL;
 }
 
-static struct error_entry *add_entry(struct errors *errors, const char *field)
+static void append_entry(struct errors *errors, struct error_entry *e)
 {
-	struct error_entry *e = arena_new(&errors->rq->arena, struct error_entry);
-
-	e->field = field;
 	if (errors->last == NULL)
 		errors->first = e;
 	else
 		errors->last->next = e;
 	errors->last = e;
+}
+
+static struct error_entry *add_entry(struct errors *errors, const char *field)
+{
+	struct error_entry *e = arena_new(&errors->rq->arena, struct error_entry);
+
+	e->field = field;
+	append_entry(errors, e);
 	return e;
 }
 
@@ -57,6 +64,47 @@ void errors_add(struct errors *errors, const char *field, const char *format, ..
 	else
 		e->last->next = m;
 	e->last = m;
+}
+
+/* Takes the entry out of the list; NULL if it is not there. */
+static struct error_entry *take_entry(struct errors *errors, const char *field)
+{
+	struct error_entry *before = NULL, *e = errors->first;
+
+	while (e != NULL && strcmp(e->field, field) != 0) {
+		before = e;
+		e = e->next;
+	}
+	if (e == NULL)
+		return NULL;
+	if (before == NULL)
+		errors->first = e->next;
+	else
+		before->next = e->next;
+	if (errors->last == e)
+		errors->last = before;
+	e->next = NULL;
+	return e;
+}
+
+void errors_forget(struct errors *errors, const char *field)
+{
+	(void) take_entry(errors, field); /* it lies in the request's arena */
+}
+
+void errors_sort(struct errors *errors, const struct field *fields, size_t count)
+{
+	struct errors sorted = { .rq = errors->rq };
+	struct error_entry *e;
+
+	for (size_t i = 0; i < count && errors->first != NULL; i++) {
+		e = take_entry(errors, fields[i].name);
+		if (e != NULL)
+			append_entry(&sorted, e);
+	}
+	while (errors->first != NULL)
+		append_entry(&sorted, take_entry(errors, errors->first->field));
+	*errors = sorted;
 }
 
 bool errors_any(const struct errors *errors)

@@ -19,6 +19,11 @@ void errors_init(struct errors *, struct request *);
 void errors_add(struct errors *, const char *field, const char *format, ...) _printf_(3, 4);
 bool errors_any(const struct errors *);
 bool errors_has(const struct errors *, const char *field);
+/* Takes back what was said of this field. */
+void errors_forget(struct errors *, const char *field);
+/* In the order of a table's fields; others come last, in the order in which they were blamed. */
+struct field;
+void errors_sort(struct errors *, const struct field *, size_t count);
 /* The message added first; absent without one. */
 struct str errors_first(const struct errors *);
 /* 400 {"field":["…"],…}; returns 0. */

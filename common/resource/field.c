@@ -24,12 +24,21 @@ static bool has_no_choices(const struct field *f)
 
 static bool refers_to_nothing(const struct field *f)
 {
-	return (f->type == FIELD_REFERENCE || f->type == FIELD_MANY) && f->refers == NULL;
+	return (f->type == FIELD_REFERENCE || field_is_relation(f)) && f->refers == NULL;
 }
 
-static bool is_many_without_column(const struct field *f)
+static bool has_no_way_there(const struct field *f)
 {
-	return f->type == FIELD_MANY && (f->through == NULL || !f->is_in_detail);
+	bool is_linked = f->link != NULL && f->link_own != NULL && f->link_other != NULL;
+
+	return (f->type == FIELD_MANY && (f->through != NULL) == is_linked) ||
+	       (f->type == FIELD_KEYS && !is_linked) ||
+	       (f->type == FIELD_EMBED && f->column == NULL);
+}
+
+static bool is_written_object(const struct field *f)
+{
+	return (f->type == FIELD_EMBED || f->type == FIELD_MANY) && !f->is_read_only;
 }
 
 static bool is_required_but_read_only(const struct field *f)
@@ -50,12 +59,11 @@ static bool is_blank_number(const struct field *f)
 
 static bool is_nowhere_filled(const struct field *f)
 {
-	bool is_column = f->sql == NULL && !f->is_not_a_column && f->type != FIELD_MANY &&
-			 f->type != FIELD_KEY;
+	bool is_column = field_is_stored(f) && f->type != FIELD_KEY;
 	bool is_written = !f->is_read_only && !f->is_hidden &&
 			  (f->is_required || f->is_required_once);
-	bool is_set = f->usual != NULL || f->is_nullable || f->is_now_at_creation ||
-		      f->is_now_at_save;
+	bool is_set = f->usual != NULL || f->is_filled_by_hook || f->is_nullable ||
+		      f->is_now_at_creation || f->is_now_at_save;
 	/* Text that clients may leave out becomes ""; what is read-only may be set by a hook. */
 	return is_column && !is_written && !is_set && !f->is_read_only && !f->may_be_blank &&
 	       f->type != FIELD_TEXT && f->type != FIELD_INTEGER && f->type != FIELD_BOOLEAN;
@@ -71,11 +79,14 @@ static const struct contradiction contradictions[] = {
 	{ has_no_digits, "is a DECIMAL without DIGITS(most, places)" },
 	{ has_no_choices, "is a CHOICE without ONE_OF" },
 	{ refers_to_nothing, "REFERS to nothing" },
-	{ is_many_without_column, "is MANY without THROUGH, or not DETAIL" },
+	{ has_no_way_there,
+	  "needs THROUGH or LINK (MANY), LINK (KEYS) or COLUMN (EMBED), and one of them only" },
+	{ is_written_object, "shows objects and is not READ_ONLY" },
 	{ is_required_but_read_only, "is required and cannot be written" },
 	{ is_computed_and_a_column, "is COMPUTED and a COLUMN at once" },
 	{ is_blank_number, "is BLANK but no text" },
-	{ is_nowhere_filled, "may be left out but has no USUALLY and is not NULLABLE" },
+	{ is_nowhere_filled,
+	  "may be left out but has no USUALLY, is not NULLABLE and not set BY_HOOK" },
 	{ is_pattern_without_words, "has a PATTERN without words, or words without one" },
 };
 

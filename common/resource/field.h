@@ -29,13 +29,27 @@ enum field_type {
 	FIELD_DECIMAL, /* fixed places; text on the wire */
 	FIELD_BOOLEAN,
 	FIELD_TIME, /* timestamptz */
+	FIELD_DATE,
+	FIELD_DURATION, /* interval; read as microseconds */
 	FIELD_CHOICE,
 	FIELD_REFERENCE, /* a key of another resource, shown as the key */
 	FIELD_UUID,
 	FIELD_JSON,   /* jsonb; shown as it is */
 	FIELD_UPLOAD, /* a file of a multipart body; the column holds its path */
-	FIELD_MANY,   /* rows of another resource that point here: one more statement a page */
+	/* What other resources are to this row.  None of them is a column, and none costs a statement of its
+	 * own, however many rows a page has: see plan.c. */
+	FIELD_EMBED, /* the row that COLUMN points at, as an object or null; only shown */
+	FIELD_MANY, /* rows that point here (THROUGH), or that a table joins to it (LINK), as objects; only
+			shown */
+	FIELD_KEYS, /* the keys of rows that a table joins to it (LINK); written as the whole set */
 	FIELD_TYPES,
+};
+
+/* The least of an answer in which a field stands. */
+enum shown {
+	SHOWN_ALWAYS,
+	SHOWN_IN_DETAIL,    /* retrieve, create, PUT, PATCH; not lists */
+	SHOWN_IN_RETRIEVAL, /* only retrieve */
 };
 
 #define FIELD_RULES 8
@@ -44,8 +58,9 @@ enum field_type {
 struct field {
 	const char *name;
 	enum field_type type;
-	const char *column;    /* NULL: the name */
-	const char *sql;       /* COMPUTED: an expression over the row, alias t; never written */
+	const char *column; /* NULL: the name */
+	const char
+		*sql; /* COMPUTED, SHOWN_AS: an expression over the row, alias t; never written */
 	bool is_required;      /* in POST and PUT */
 	bool is_required_once; /* in POST only */
 	bool is_read_only;
@@ -54,14 +69,16 @@ struct field {
 	bool is_nullable;
 	bool may_be_blank;
 	bool keeps_spaces;
-	bool is_fixed;        /* taken at creation, ignored afterwards */
-	bool is_in_detail;    /* shown by retrieve, create and update, not in lists */
+	bool keeps_domain; /* EMAIL: the domain's letters stay as they were sent */
+	bool is_fixed;     /* taken at creation, ignored afterwards */
+	enum shown shown;
 	bool is_not_a_column; /* input that only hooks use (password_confirm, name) */
 	unsigned most_length;
 	unsigned digits, places;
 	const char *least, *most;                /* numbers, as text */
 	const char *least_words, *most_words;    /* NULL: DRF's */
 	bool is_now_at_creation, is_now_at_save; /* TIME: set by the server */
+	bool is_filled_by_hook;                  /* left out at creation: `saving` sets it */
 	const char *usual; /* value at creation when absent, as SQL text; NULL: "" for blank text,
 			      NULL if nullable */
 	const char *const *choices; /* NULL-terminated */
@@ -72,8 +89,15 @@ struct field {
 	size_t (*rules)(struct str value, struct str *ret_sentences);
 	/* UPLOAD: 0, or a negative error whose reason is the message.  Must not yield. */
 	int (*file_rule)(const struct upload *);
-	const struct resource *refers; /* REFERENCE, MANY */
+	const struct resource *refers; /* REFERENCE, EMBED, MANY, KEYS */
 	const char *through;           /* MANY: the column there that holds our key */
+	/* MANY, KEYS: a table of pairs, its column with our key and the one with theirs. */
+	const char *link, *link_own, *link_other;
+	const char
+		*sorted; /* MANY, KEYS: SQL over their alias t; NULL: the other resource's order */
+	const char *const *
+		shape; /* EMBED, MANY: which fields of the other resource, in this order, NULL at the
+				     end; NULL: what its lists show */
 	bool is_unique;                /* asked before saving; the index decides without a race */
 	const char *unique_constraint; /* its name in the database */
 	const char *unique_words;      /* NULL: "<model> with this <field> already exists." */
@@ -86,6 +110,8 @@ struct field {
 #define FIELD(name_, type_, ...) { .name = (name_), .type = FIELD_##type_, ##__VA_ARGS__ }
 #define COLUMN(name_)        .column = (name_)
 #define COMPUTED(sql_)       .sql = (sql_), .is_read_only = true
+/* Taken from clients for the hooks, shown as the expression has it. */
+#define SHOWN_AS(sql_)       .sql = (sql_)
 #define REQUIRED             .is_required = true
 #define REQUIRED_ONCE        .is_required_once = true
 #define READ_ONLY            .is_read_only = true
@@ -94,14 +120,17 @@ struct field {
 #define NULLABLE             .is_nullable = true
 #define BLANK                .may_be_blank = true
 #define KEEP_SPACES          .keeps_spaces = true
+#define KEEP_DOMAIN          .keeps_domain = true
 #define FIXED                .is_fixed = true
-#define DETAIL               .is_in_detail = true
+#define DETAIL               .shown = SHOWN_IN_DETAIL
+#define RETRIEVAL            .shown = SHOWN_IN_RETRIEVAL
 #define INPUT_ONLY           .is_not_a_column = true, .is_write_only = true
 #define LENGTH(most_)        .most_length = (most_)
 #define DIGITS(digits_, places_) .digits = (digits_), .places = (places_)
 #define AT_LEAST(text_, words_)  .least = (text_), .least_words = (words_)
 #define AT_MOST(text_, words_)   .most = (text_), .most_words = (words_)
 #define USUALLY(text_)       .usual = (text_)
+#define BY_HOOK              .is_filled_by_hook = true
 #define NOW_AT_CREATION      .is_now_at_creation = true, .is_read_only = true
 #define NOW_AT_SAVE          .is_now_at_save = true, .is_read_only = true
 #define ONE_OF(list_)        .choices = (list_)
@@ -110,10 +139,30 @@ struct field {
 #define FILE_RULE(fn_)       .file_rule = (fn_)
 #define REFERS(resource_)    .refers = (resource_)
 #define THROUGH(column_)     .through = (column_)
+#define LINK(table_, own_, other_) .link = (table_), .link_own = (own_), .link_other = (other_)
+#define SORTED(sql_)         .sorted = (sql_)
+#define SHAPE(names_)        .shape = (names_)
 #define UNIQUE(constraint_, words_) .is_unique = true, .unique_constraint = (constraint_), .unique_words = (words_)
 #define RENDER(fn_)          .render = (fn_)
 #define HELP(text_)          .help = (text_)
 /* clang-format on */
+
+/* Stands for other rows: no column of its own. */
+static inline bool field_is_relation(const struct field *f)
+{
+	return f->type == FIELD_EMBED || f->type == FIELD_MANY || f->type == FIELD_KEYS;
+}
+
+/* A column that a write sets. */
+static inline bool field_is_stored(const struct field *f)
+{
+	return f->sql == NULL && !f->is_not_a_column && !field_is_relation(f);
+}
+
+static inline const char *field_column(const struct field *f)
+{
+	return f->column != NULL ? f->column : f->name;
+}
 
 /* Contradictions in a table: 0 or -EINVAL with a sentence that names the field. */
 int field_table_check(const char *resource, const struct field *, size_t count) _must_check_;

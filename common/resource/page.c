@@ -11,6 +11,16 @@
 
 #define QUERY_MOST 1000
 
+/* Where in a list a page is. */
+struct place {
+	int64_t count, pages, page;
+};
+
+static unsigned page_size(const struct resource *res)
+{
+	return res->page == 0 ? 20 : res->page;
+}
+
 /* int() of Python on the page's text; false when it is none. */
 static bool read_page_number(struct str text, int64_t *ret)
 {
@@ -98,41 +108,135 @@ static void put_link(struct json_writer *w, struct request *rq, const char *name
 		json_put_null(w);
 }
 
-int page_reply(struct request *rq, const struct plan *p)
+/* The rows that the listing is about: FROM and WHERE. */
+static void add_from(struct sql *s, const struct resource *res, const struct listing *listing,
+		     const struct selection *selection)
+{
+	sql_printf(s, " FROM %s t%.*s WHERE true", res->table, STR_ARG(selection->joins));
+	resource_add_rows(s, res, "t");
+	if (listing->where != NULL) {
+		sql_add(s, " AND (");
+		sql_add_over(s, listing->where, "t");
+		sql_add(s, ")");
+	}
+	selection_add(s, selection);
+}
+
+static struct sql_statement make_count(struct request *rq, const struct resource *res,
+				       const struct listing *listing,
+				       const struct selection *selection)
+{
+	_cleanup_(sql_fini) struct sql s = SQL_INIT;
+
+	sql_add(&s, "SELECT count(*)");
+	add_from(&s, res, listing, selection);
+	return sql_finish(&s, &rq->arena, DB_EXCLUSIVE, false);
+}
+
+static struct sql_statement make_page(struct request *rq, const struct plan *p,
+				      const struct listing *listing,
+				      const struct selection *selection)
+{
+	_cleanup_(sql_fini) struct sql s = SQL_INIT;
+	const struct resource *res = p->resource;
+
+	sql_add(&s, "SELECT ");
+	plan_add_columns(&s, p, VIEW_LIST);
+	add_from(&s, res, listing, selection);
+	sql_add(&s, " ORDER BY ");
+	if (!str_is_null(selection->order))
+		buf_add_str(&s.text, selection->order);
+	else
+		sql_add_over(&s, listing->order != NULL ? listing->order : res->order, "t");
+	if (!listing->is_bare) {
+		sql_printf(&s, " LIMIT %u OFFSET ", page_size(res));
+		sql_add_name(&s, SQL_OFFSET);
+	}
+	return sql_finish(&s, &rq->arena, DB_EXCLUSIVE, false);
+}
+
+static void put_rows(struct request *rq, const struct plan *p, const struct db_rows *rows,
+		     struct json_writer *w)
+{
+	json_begin_array(w);
+	for (int i = 0; i < rows->count; i++) {
+		struct row row = row_read(p, &rq->arena, rows, i, VIEW_LIST);
+
+		row_render(rq, p, &row, VIEW_LIST, w);
+	}
+	json_end_array(w);
+}
+
+/* The envelope and its page, or a bare array if `rows` are all. */
+static int reply_list(struct request *rq, const struct plan *p, const struct db_rows *rows,
+		      const struct place *place)
 {
 	_cleanup_(buf_fini) struct buf body = BUF_INIT;
-	int64_t size = p->resource->page == 0 ? 20 : p->resource->page;
-	struct db_rows counted, rows;
 	struct json_writer w;
-	int64_t page = 1;
-	int r;
 
-	r = db_query(rq->thread->db, &rq->arena, &p->count, DB_NO_VALUES, &counted);
-	if (r < 0)
-		return r;
-	int64_t count = db_get_i64(&counted, 0, 0);
-	int64_t pages = MAX(1, (count + size - 1) / size);
-	r = choose_page(rq, pages, &page);
-	if (r < 0)
-		return r;
-	struct str offset = arena_printf(&rq->arena, "%" PRId64, (page - 1) * size);
-	r = db_query(rq->thread->db, &rq->arena, &p->page, DB_VALUES(offset), &rows);
-	if (r < 0)
-		return r;
 	json_writer_init(&w, &body, JSON_ESCAPE_DRF, false);
+	if (place == NULL) {
+		put_rows(rq, p, rows, &w);
+		return reply_json_take(rq, 200, &body);
+	}
 	json_begin_object(&w);
 	json_put_key(&w, STR("count"));
-	json_put_i64(&w, count);
-	put_link(&w, rq, "next", page < pages, page + 1);
-	put_link(&w, rq, "previous", page > 1, page - 1);
+	json_put_i64(&w, place->count);
+	put_link(&w, rq, "next", place->page < place->pages, place->page + 1);
+	put_link(&w, rq, "previous", place->page > 1, place->page - 1);
 	json_put_key(&w, STR("results"));
-	json_begin_array(&w);
-	for (int i = 0; i < rows.count; i++) {
-		struct row row = row_read(p, &rq->arena, &rows, i, false);
-
-		row_render(rq, p, &row, false, &w);
-	}
-	json_end_array(&w);
+	put_rows(rq, p, rows, &w);
 	json_end_object(&w);
-	return reply_json(rq, 200, buf_str(&body));
+	return reply_json_take(rq, 200, &body);
+}
+
+static int find_place(struct request *rq, const struct resource *res, const struct db_rows *counted,
+		      struct place *ret)
+{
+	int64_t size = page_size(res);
+
+	ret->count = db_get_i64(counted, 0, 0);
+	ret->pages = MAX(1, (ret->count + size - 1) / size);
+	return choose_page(rq, ret->pages, &ret->page);
+}
+
+/* What was built at start, when nothing was asked for; else texts of this request. */
+static void choose_statements(struct request *rq, const struct plan *p,
+			      const struct listing *listing, const struct selection *selection,
+			      struct sql_statement *ret_count, struct sql_statement *ret_page)
+{
+	bool is_usual = selection_is_empty(selection) && listing->where == NULL &&
+			listing->order == NULL && !listing->is_bare;
+
+	*ret_count = is_usual ? p->count : make_count(rq, p->resource, listing, selection);
+	*ret_page = is_usual ? p->page : make_page(rq, p, listing, selection);
+}
+
+int resource_list(struct request *rq, const struct resource *res, const struct listing *listing)
+{
+	const struct db_at at = { .db = rq->thread->db };
+	const struct plan *p = plan_of(res);
+	struct sql_context context = { .key = listing->key };
+	struct selection selection = { .joins = STR("") };
+	struct sql_statement count, page;
+	struct place place = { .page = 1 };
+	struct db_rows rows;
+	int r = 0;
+
+	if (!listing->is_unfiltered)
+		r = selection_read(rq, &res->select, &selection);
+	if (r < 0)
+		return r;
+	choose_statements(rq, p, listing, &selection, &count, &page);
+	if (!listing->is_bare) {
+		r = sql_run(rq, at, &count, &context, &rows);
+		if (r == 0)
+			r = find_place(rq, res, &rows, &place);
+		if (r < 0)
+			return r;
+		context.offset = arena_printf(&rq->arena, "%" PRId64,
+					      (place.page - 1) * page_size(res));
+	}
+	r = sql_run(rq, at, &page, &context, &rows);
+	return r < 0 ? r : reply_list(rq, p, &rows, listing->is_bare ? NULL : &place);
 }

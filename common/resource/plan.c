@@ -2,60 +2,201 @@
  * plan.c - the SQL of a resource.
  *
  * Texts are made from the tables alone; values always travel as parameters.
+ *
+ * What other resources are to a row (EMBED, MANY, KEYS) comes with it, as one more column each: a JSON
+ * array of texts for one row, an array of those for several.  PostgreSQL evaluates these columns for the
+ * rows of the page only, after LIMIT.  So a page costs one statement and a retrieve one, whatever they show
+ * (the model is O-02 of the requirements, its second form).
  */
 #include "base/error.h"
 #include "base/map.h"
 #include "resource/resource-internal.h"
 
+/* Embedding that does not end would not end here either. */
+#define DEPTH_MOST 6
+
 /* Plans live as long as the process. */
 static struct arena plans_arena;
 static struct map plans;
+static struct plan *first_plan;
 
-static const char *column_name(const struct field *f)
+void resource_add_exists(struct sql *s, const struct resource *res, const char *alias)
 {
-	return f->column != NULL ? f->column : f->name;
+	if (res->exists == NULL)
+		return;
+	sql_add(s, " AND (");
+	sql_add_over(s, res->exists, alias);
+	sql_add(s, ")");
 }
 
-static const char *rows_of(const struct resource *res)
+void resource_add_rows(struct sql *s, const struct resource *res, const char *alias)
 {
-	return res->rows == NULL ? "true" : res->rows;
+	resource_add_exists(s, res, alias);
+	if (res->rows == NULL)
+		return;
+	sql_add(s, " AND (");
+	sql_add_over(s, res->rows, alias);
+	sql_add(s, ")");
 }
 
-static bool is_stored(const struct field *f)
-{
-	return f->sql == NULL && !f->is_not_a_column && f->type != FIELD_MANY;
-}
+/* --- columns --- */
 
 /* Write-only columns (password hashes) never leave the database by this way. */
-static bool is_read(const struct field *f)
+static bool is_read(const struct field *f, enum row_view view)
 {
-	return f->type != FIELD_MANY && !f->is_not_a_column && !f->is_write_only;
+	static const enum shown most_shown[VIEWS] = {
+		[VIEW_LIST] = SHOWN_ALWAYS,      [VIEW_PLAIN] = SHOWN_IN_RETRIEVAL,
+		[VIEW_DETAIL] = SHOWN_IN_DETAIL, [VIEW_RETRIEVAL] = SHOWN_IN_RETRIEVAL,
+		[VIEW_SHAPE] = SHOWN_ALWAYS,
+	};
+
+	if (f->is_not_a_column || f->is_write_only || f->shown > most_shown[view])
+		return false;
+	return view != VIEW_PLAIN || !field_is_relation(f);
 }
 
-static void build_columns(struct plan *p, struct buf *columns)
+static void add_own_column(struct sql *s, const struct field *f, const char *alias)
+{
+	/* Days and hours of an interval depend on IntervalStyle; microseconds do not. */
+	bool is_interval = f->type == FIELD_DURATION;
+
+	sql_add(s, is_interval ? "(EXTRACT(EPOCH FROM " : "");
+	if (f->sql != NULL)
+		sql_add_over(s, f->sql, alias);
+	else
+		sql_printf(s, "%s.%s", alias, field_column(f));
+	sql_add(s, is_interval ? ") * 1000000)::bigint" : "");
+}
+
+static void add_field(struct sql *s, const struct plan *p, size_t place, const char *alias,
+		      unsigned depth);
+
+/* A row of that shape as a JSON array; related ones as arrays inside. */
+static void add_array(struct sql *s, const struct shape *shape, const char *alias, unsigned depth)
+{
+	sql_add(s, "json_build_array(");
+	for (size_t i = 0; i < shape->count; i++) {
+		const struct field *f = &shape->plan->resource->fields[shape->places[i]];
+
+		if (i > 0)
+			sql_add(s, ", ");
+		if (field_is_relation(f)) {
+			add_field(s, shape->plan, shape->places[i], alias, depth);
+			continue;
+		}
+		sql_add(s, "(");
+		add_own_column(s, f, alias);
+		sql_add(s, ")::text");
+	}
+	sql_add(s, ")");
+}
+
+/* FROM the rows that belong to `outer`, as `alias`. */
+static void add_from(struct sql *s, const struct field *f, const char *alias, const char *outer)
+{
+	const struct resource *other = f->refers;
+
+	if (f->type == FIELD_EMBED) {
+		sql_printf(s, " FROM %s %s WHERE %s.id = %s.%s", other->table, alias, alias, outer,
+			   f->column);
+		return;
+	}
+	if (f->link != NULL)
+		sql_printf(s, " FROM %s %s JOIN %s l%s ON l%s.%s = %s.id WHERE l%s.%s = %s.id",
+			   other->table, alias, f->link, alias, alias, f->link_other, alias, alias,
+			   f->link_own, outer);
+	else
+		sql_printf(s, " FROM %s %s WHERE %s.%s = %s.id", other->table, alias, alias,
+			   f->through, outer);
+	if (other->rows_through != NULL) {
+		sql_add(s, " AND (");
+		sql_add_over(s, other->rows_through, alias);
+		sql_add(s, ")");
+	} else {
+		resource_add_rows(s, other, alias);
+	}
+}
+
+static void add_relation(struct sql *s, const struct plan *p, size_t place, const char *outer,
+			 unsigned depth)
+{
+	const struct field *f = &p->resource->fields[place];
+	char alias[8];
+
+	must(depth < DEPTH_MOST); /* refused by check_depth */
+	(void) snprintf(alias, sizeof(alias), "t%u", depth + 1);
+	sql_add(s, "(SELECT ");
+	if (f->type == FIELD_EMBED) {
+		add_array(s, &p->shapes[place], alias, depth + 1);
+		add_from(s, f, alias, outer);
+		sql_add(s, ")");
+		return;
+	}
+	sql_add(s, "json_agg(");
+	if (f->type == FIELD_KEYS)
+		sql_printf(s, "%s.id", alias);
+	else
+		add_array(s, &p->shapes[place], alias, depth + 1);
+	sql_add(s, " ORDER BY ");
+	sql_add_over(s, f->sorted != NULL ? f->sorted : f->refers->order, alias);
+	sql_add(s, ")");
+	add_from(s, f, alias, outer);
+	sql_add(s, ")");
+}
+
+static void add_field(struct sql *s, const struct plan *p, size_t place, const char *alias,
+		      unsigned depth)
+{
+	const struct field *f = &p->resource->fields[place];
+
+	if (field_is_relation(f))
+		add_relation(s, p, place, alias, depth);
+	else
+		add_own_column(s, f, alias);
+}
+
+static bool has_permissions(enum row_view view)
+{
+	return view == VIEW_PLAIN || view == VIEW_DETAIL || view == VIEW_RETRIEVAL;
+}
+
+void plan_add_columns(struct sql *s, const struct plan *p, enum row_view view)
 {
 	const struct resource *res = p->resource;
-	int next = 0;
+	bool is_first = true;
 
 	for (size_t i = 0; i < res->field_count; i++) {
-		const struct field *f = &res->fields[i];
-
-		p->column_of[i] = is_read(f) ? next++ : -1;
-		if (!is_read(f))
+		if (p->column_of[view][i] < 0)
 			continue;
-		buf_add_c(columns, columns->len == 0 ? "" : ", ");
-		if (f->sql != NULL)
-			buf_add_c(columns, f->sql);
-		else
-			buf_printf(columns, "t.%s", column_name(f));
+		if (!is_first)
+			sql_add(s, ", ");
+		is_first = false;
+		add_field(s, p, i, "t", 0);
 	}
-	p->column_count = next;
-	p->owner_column = -1;
-	for (size_t i = 0; i < res->permission_count && p->owner_column < 0; i++) {
-		if (res->permissions[i].who != WHO_OWNER)
+	for (size_t i = 0; has_permissions(view) && i < res->permission_count; i++) {
+		if (res->permissions[i].when == NULL)
 			continue;
-		buf_printf(columns, ", %s", res->permissions[i].owner);
-		p->owner_column = next;
+		sql_add(s, ", (");
+		sql_add_over(s, res->permissions[i].when, "t");
+		sql_add(s, ")");
+	}
+}
+
+/* --- what is built once --- */
+
+static void number_columns(struct plan *p)
+{
+	const struct resource *res = p->resource;
+
+	for (unsigned view = 0; view < VIEWS; view++) {
+		int next = 0;
+
+		p->column_of[view] = arena_array(&plans_arena, int, res->field_count);
+		for (size_t i = 0; i < res->field_count; i++)
+			p->column_of[view][i] = is_read(&res->fields[i], (enum row_view) view)
+							? next++
+							: -1;
+		p->column_count[view] = next;
 	}
 }
 
@@ -73,81 +214,119 @@ static void build_keys(struct plan *p)
 	}
 }
 
-static struct db_statement statement(enum db_lane lane, const char *format, ...) _printf_(2, 3);
-
-static struct db_statement statement(enum db_lane lane, const char *format, ...)
+static bool find_place(const struct resource *res, const char *name, size_t *ret)
 {
-	struct db_statement made = { .lane = lane };
-	va_list args;
-
-	va_start(args, format);
-	made.sql = arena_vprintf(&plans_arena, format, args);
-	va_end(args);
-	return made;
+	for (size_t i = 0; i < res->field_count; i++) {
+		if (strcmp(res->fields[i].name, name) == 0) {
+			*ret = i;
+			return true;
+		}
+	}
+	return false;
 }
 
-static void build_insert(struct plan *p)
+static int build_shape(struct plan *p, size_t place)
 {
-	_cleanup_(buf_fini) struct buf names = BUF_INIT;
-	_cleanup_(buf_fini) struct buf values = BUF_INIT;
-	const struct resource *res = p->resource;
-	unsigned number = 0;
+	const struct field *f = &p->resource->fields[place];
+	const struct resource *other = f->refers;
+	struct shape *shape = &p->shapes[place];
 
+	shape->plan = plan_of(other);
+	shape->places = arena_array(&plans_arena, size_t, other->field_count);
+	for (size_t i = 0; f->shape == NULL && i < other->field_count; i++) {
+		if (is_read(&other->fields[i], VIEW_SHAPE))
+			shape->places[shape->count++] = i;
+	}
+	for (const char *const *name = f->shape; name != NULL && *name != NULL; name++) {
+		if (shape->count == other->field_count ||
+		    !find_place(other, *name, &shape->places[shape->count]))
+			return fail(-EINVAL, "%s: field %s shows %s.%s, which does not exist",
+				    p->resource->name, f->name, other->name, *name);
+		shape->count++;
+	}
+	return 0;
+}
+
+static int check_depth(const struct plan *p, const struct shape *shape, unsigned depth)
+{
+	int r = 0;
+
+	if (depth == DEPTH_MOST)
+		return fail(-EINVAL, "%s is embedded in itself: give one of them a SHAPE",
+			    p->resource->name);
+	for (size_t i = 0; i < shape->count && r == 0; i++)
+		r = check_depth(p, &shape->plan->shapes[shape->places[i]], depth + 1);
+	return r;
+}
+
+static int check_depths(const struct plan *p)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < p->resource->field_count && r == 0; i++)
+		r = check_depth(p, &p->shapes[i], 0);
+	return r;
+}
+
+static int check_permissions(const struct resource *res)
+{
+	if (res->permission_count == 0)
+		return fail(-EINVAL, "resource %s has no permissions: nobody could use it",
+			    res->name);
+	if (res->permission_count > PERMISSIONS_MOST)
+		return fail(-EINVAL, "resource %s has more than %d permissions", res->name,
+			    PERMISSIONS_MOST);
+	for (size_t i = 0; i < res->permission_count; i++) {
+		const char *when = res->permissions[i].when;
+
+		if (when != NULL && !str_is_null(sql_unknown_name(when)))
+			return fail(-EINVAL,
+				    "resource %s: permission %zu has a name that does not exist",
+				    res->name, i + 1);
+	}
+	return 0;
+}
+
+static int check_snippets(const struct resource *res)
+{
+	const char *const snippets[] = { res->exists, res->rows, res->rows_through, res->order };
+
+	for (size_t i = 0; i < ARRAY_SIZE(snippets); i++) {
+		if (snippets[i] != NULL && !str_is_null(sql_unknown_name(snippets[i])))
+			return fail(-EINVAL,
+				    "resource %s: its SQL has a name that does not exist: %s",
+				    res->name, snippets[i]);
+	}
 	for (size_t i = 0; i < res->field_count; i++) {
 		const struct field *f = &res->fields[i];
 
-		if (!is_stored(f) || (f->type == FIELD_KEY && res->key == RESOURCE_BIGINT))
-			continue;
-		buf_printf(&names, "%s%s", number == 0 ? "" : ", ", column_name(f));
-		number++;
-		buf_printf(&values, "%s$%u", number == 1 ? "" : ", ", number);
+		if ((f->sql != NULL && !str_is_null(sql_unknown_name(f->sql))) ||
+		    (f->sorted != NULL && !str_is_null(sql_unknown_name(f->sorted))))
+			return fail(-EINVAL, "%s: field %s has SQL with a name that does not exist",
+				    res->name, f->name);
 	}
-	p->insert = statement(DB_EXCLUSIVE, "INSERT INTO %s AS t (%s) VALUES (%s) RETURNING %.*s",
-			      res->table, names.at, values.at, STR_ARG(p->columns));
+	return 0;
 }
 
-/* The other resource's select list as one array of texts. */
-static void add_text_array(struct buf *out, const struct plan *other)
+static int check_resource(const struct resource *res)
 {
-	const struct resource *res = other->resource;
-	bool is_first = true;
+	bool has_key = false;
+	int r;
 
-	buf_add_c(out, "json_build_array(");
-	for (size_t i = 0; i < res->field_count; i++) {
-		const struct field *f = &res->fields[i];
-
-		if (other->column_of[i] < 0)
-			continue;
-		buf_printf(out, "%s(%s%s)::text", is_first ? "" : ", ", f->sql != NULL ? "" : "t.",
-			   f->sql != NULL ? f->sql : column_name(f));
-		is_first = false;
-	}
-	buf_add_c(out, ")");
-}
-
-static void build_detail(struct plan *p)
-{
-	_cleanup_(buf_fini) struct buf columns = BUF_INIT;
-	const struct resource *res = p->resource;
-	/* Behind the columns of every read and the owner's. */
-	int next = p->owner_column >= 0 ? p->owner_column + 1 : p->column_count;
-
-	for (size_t i = 0; i < res->field_count; i++) {
-		const struct field *f = &res->fields[i];
-
-		p->many_column_of[i] = f->type == FIELD_MANY ? next++ : -1;
-		if (f->type != FIELD_MANY)
-			continue;
-		buf_add_c(&columns, ", (SELECT json_agg(");
-		add_text_array(&columns, plan_of(f->refers));
-		buf_printf(&columns, " ORDER BY %s) FROM %s t WHERE t.%s = $1 AND %s)",
-			   f->refers->order, f->refers->table, f->through,
-			   f->refers->rows_through != NULL ? f->refers->rows_through
-							   : rows_of(f->refers));
-	}
-	p->has_many = columns.len > 0;
-	p->find_in_detail = statement(DB_SHARED, "SELECT %.*s%s FROM %s t WHERE t.id = $1 AND %s",
-				      STR_ARG(p->columns), columns.at, res->table, rows_of(res));
+	if (res->name == NULL || res->model == NULL || res->path == NULL || res->table == NULL ||
+	    res->order == NULL || res->help == NULL)
+		return fail(-EINVAL, "resource %s needs a name, model, path, table, order and help",
+			    res->name == NULL ? "?" : res->name);
+	for (size_t i = 0; i < res->field_count; i++)
+		has_key = has_key || res->fields[i].type == FIELD_KEY;
+	if (!has_key)
+		return fail(-EINVAL, "resource %s has no KEY field", res->name);
+	r = check_permissions(res);
+	if (r == 0)
+		r = field_table_check(res->name, res->fields, res->field_count);
+	if (r == 0)
+		r = check_snippets(res);
+	return r < 0 ? r : selections_check(res->name, &res->select);
 }
 
 const struct plan *plan_of(const struct resource *res)
@@ -158,35 +337,9 @@ const struct plan *plan_of(const struct resource *res)
 	return p;
 }
 
-static int check_resource(const struct resource *res)
+/* The resource and all that it refers to, without SQL. */
+static int add_plan(const struct resource *res)
 {
-	bool has_key = false;
-
-	if (res->name == NULL || res->model == NULL || res->path == NULL || res->table == NULL ||
-	    res->order == NULL || res->help == NULL)
-		return fail(-EINVAL, "resource %s needs a name, model, path, table, order and help",
-			    res->name == NULL ? "?" : res->name);
-	if (res->permission_count == 0)
-		return fail(-EINVAL, "resource %s has no permissions: nobody could use it",
-			    res->name);
-	for (size_t i = 0; i < res->permission_count; i++) {
-		if ((res->permissions[i].who == WHO_OWNER) != (res->permissions[i].owner != NULL))
-			return fail(-EINVAL,
-				    "resource %s: permission %zu must name an owner, or none",
-				    res->name, i + 1);
-	}
-	for (size_t i = 0; i < res->field_count; i++)
-		has_key = has_key || res->fields[i].type == FIELD_KEY;
-	if (!has_key)
-		return fail(-EINVAL, "resource %s has no KEY field", res->name);
-	return field_table_check(res->name, res->fields, res->field_count);
-}
-
-int plan_build(const struct resource *res)
-{
-	_cleanup_(buf_fini) struct buf columns = BUF_INIT;
-	const char *rows = rows_of(res);
-	unsigned page = res->page == 0 ? 20 : res->page;
 	int r;
 
 	if (map_find(&plans, str_c(res->name)) != NULL)
@@ -194,106 +347,194 @@ int plan_build(const struct resource *res)
 	r = check_resource(res);
 	if (r < 0)
 		return r;
-	if (map_count(&plans) == 0) {
-		arena_init(&plans_arena);
-		map_init(&plans);
-	}
 	struct plan *p = arena_new(&plans_arena, struct plan);
 	p->resource = res;
-	p->column_of = arena_array(&plans_arena, int, res->field_count);
-	p->many_column_of = arena_array(&plans_arena, int, res->field_count);
+	p->next = first_plan;
+	first_plan = p;
+	p->shapes = arena_array(&plans_arena, struct shape, res->field_count);
 	build_keys(p);
-	build_columns(p, &columns);
-	p->columns = arena_str(&plans_arena, buf_str(&columns));
-	p->find = statement(DB_SHARED, "SELECT %s FROM %s t WHERE t.id = $1 AND %s", columns.at,
-			    res->table, rows);
-	p->find_for_update = statement(DB_EXCLUSIVE, "%.*s FOR UPDATE OF t", STR_ARG(p->find.sql));
-	p->count = statement(DB_EXCLUSIVE, "SELECT count(*) FROM %s t WHERE %s", res->table, rows);
-	p->page = statement(DB_EXCLUSIVE,
-			    "SELECT %s FROM %s t WHERE %s ORDER BY %s LIMIT %u OFFSET $1",
-			    columns.at, res->table, rows, res->order, page);
-	if (res->remove != NULL)
-		p->remove = statement(DB_EXCLUSIVE, "UPDATE %s t SET %s WHERE t.id = $1",
-				      res->table, res->remove);
-	else
-		p->remove = statement(DB_EXCLUSIVE, "DELETE FROM %s t WHERE t.id = $1", res->table);
-	build_insert(p);
+	number_columns(p);
 	map_put(&plans, str_c(res->name), p);
 	/* After this plan stands: two resources may show each other. */
 	for (size_t i = 0; i < res->field_count && r == 0; i++) {
 		if (res->fields[i].refers != NULL)
-			r = plan_build(res->fields[i].refers);
+			r = add_plan(res->fields[i].refers);
 	}
-	if (r == 0)
-		build_detail(p);
+	for (size_t i = 0; i < res->select.filter_count && r == 0; i++) {
+		if (res->select.filters[i].refers != NULL)
+			r = add_plan(res->select.filters[i].refers);
+	}
+	for (size_t i = 0; i < res->field_count && r == 0; i++) {
+		if (res->fields[i].type == FIELD_EMBED || res->fields[i].type == FIELD_MANY)
+			r = build_shape(p, i);
+	}
 	return r;
 }
 
-struct db_statement plan_update(const struct plan *p, struct arena *arena,
-				const struct values *values, struct str *params, size_t *ret_count)
+/* --- statements --- */
+
+static struct sql_statement keep(const struct sql *s, enum db_lane lane)
 {
-	_cleanup_(buf_fini) struct buf sets = BUF_INIT;
+	return sql_finish(s, &plans_arena, lane, true);
+}
+
+static void begin_find(struct sql *s, const struct plan *p, enum row_view view)
+{
+	sql_add(s, "SELECT ");
+	plan_add_columns(s, p, view);
+	sql_printf(s, " FROM %s t WHERE t.id = ", p->resource->table);
+	sql_add_name(s, SQL_KEY);
+}
+
+static struct sql_statement build_retrieve(const struct plan *p)
+{
+	_cleanup_(sql_fini) struct sql s = SQL_INIT;
+
+	begin_find(&s, p, VIEW_RETRIEVAL);
+	resource_add_rows(&s, p->resource, "t");
+	return keep(&s, DB_SHARED);
+}
+
+static struct sql_statement build_reread(const struct plan *p, enum row_view view)
+{
+	_cleanup_(sql_fini) struct sql s = SQL_INIT;
+
+	begin_find(&s, p, view);
+	return keep(&s, DB_SHARED);
+}
+
+static struct sql_statement build_find_for_update(const struct plan *p)
+{
+	_cleanup_(sql_fini) struct sql s = SQL_INIT;
+
+	begin_find(&s, p, VIEW_PLAIN);
+	resource_add_rows(&s, p->resource, "t");
+	sql_add(&s, " FOR UPDATE OF t");
+	return keep(&s, DB_EXCLUSIVE);
+}
+
+static struct sql_statement build_count(const struct plan *p)
+{
+	_cleanup_(sql_fini) struct sql s = SQL_INIT;
+
+	sql_printf(&s, "SELECT count(*) FROM %s t WHERE true", p->resource->table);
+	resource_add_rows(&s, p->resource, "t");
+	return keep(&s, DB_EXCLUSIVE);
+}
+
+static struct sql_statement build_page(const struct plan *p)
+{
+	_cleanup_(sql_fini) struct sql s = SQL_INIT;
 	const struct resource *res = p->resource;
-	size_t count = 1; /* $1 is the key */
 
+	sql_add(&s, "SELECT ");
+	plan_add_columns(&s, p, VIEW_LIST);
+	sql_printf(&s, " FROM %s t WHERE true", res->table);
+	resource_add_rows(&s, res, "t");
+	sql_add(&s, " ORDER BY ");
+	sql_add_over(&s, res->order, "t");
+	sql_printf(&s, " LIMIT %u OFFSET ", res->page == 0 ? 20 : res->page);
+	sql_add_name(&s, SQL_OFFSET);
+	return keep(&s, DB_EXCLUSIVE);
+}
+
+static bool is_inserted(const struct resource *res, const struct field *f)
+{
+	return field_is_stored(f) && (f->type != FIELD_KEY || res->key != RESOURCE_BIGINT);
+}
+
+static struct sql_statement build_insert(const struct plan *p)
+{
+	_cleanup_(sql_fini) struct sql s = SQL_INIT;
+	const struct resource *res = p->resource;
+	const char *before = "";
+
+	sql_printf(&s, "INSERT INTO %s AS t (", res->table);
 	for (size_t i = 0; i < res->field_count; i++) {
-		if (!is_stored(&res->fields[i]) || !values->is_given[i])
+		if (!is_inserted(res, &res->fields[i]))
 			continue;
-		params[count++] = values->text[i];
-		buf_printf(&sets, "%s%s = $%zu", sets.len == 0 ? "" : ", ",
-			   column_name(&res->fields[i]), count);
+		sql_printf(&s, "%s%s", before, field_column(&res->fields[i]));
+		before = ", ";
 	}
-	*ret_count = count;
-	return (struct db_statement){
-		.sql = arena_printf(arena, "UPDATE %s AS t SET %s WHERE t.id = $1 RETURNING %.*s",
-				    res->table, sets.at, STR_ARG(p->columns)),
-		.is_varying = true,
-	};
-}
-
-struct row row_read(const struct plan *p, struct arena *arena, const struct db_rows *rows,
-		    int number, bool in_detail)
-{
-	size_t count = p->resource->field_count;
-	struct row row = { .resource = p->resource,
-			   .text = arena_array(arena, struct str, count),
-			   .is_in_detail = in_detail };
-
-	for (size_t i = 0; i < count; i++) {
-		int column = p->column_of[i];
-
-		if (in_detail && p->many_column_of[i] >= 0)
-			column = p->many_column_of[i];
-		if (column >= 0)
-			row.text[i] = db_get(rows, number, column);
-	}
-	if (p->owner_column >= 0)
-		row.owner = db_get(rows, number, p->owner_column);
-	return row;
-}
-
-struct row row_from_array(const struct plan *p, struct arena *arena, const struct json *texts)
-{
-	size_t count = p->resource->field_count;
-	struct row row = { .resource = p->resource, .text = arena_array(arena, struct str, count) };
-	const struct json *text = texts->first;
-
-	for (size_t i = 0; i < count; i++) {
-		if (p->column_of[i] < 0)
+	sql_add(&s, ") VALUES (");
+	before = "";
+	for (size_t i = 0; i < res->field_count; i++) {
+		if (!is_inserted(res, &res->fields[i]))
 			continue;
-		must(text != NULL);
-		if (text->type == JSON_STRING)
-			row.text[i] = json_text(arena, text);
-		text = text->next;
+		sql_add(&s, before);
+		sql_add_value(&s, STR_NULL); /* given when it is run */
+		before = ", ";
 	}
-	return row;
+	sql_add(&s, ") RETURNING ");
+	plan_add_columns(&s, p, VIEW_PLAIN);
+	return keep(&s, DB_EXCLUSIVE);
 }
 
-struct str row_get(const struct row *row, const char *field)
+static struct sql_statement build_remove(const struct plan *p)
 {
-	for (size_t i = 0; i < row->resource->field_count; i++) {
-		if (strcmp(row->resource->fields[i].name, field) == 0)
-			return row->text[i];
+	_cleanup_(sql_fini) struct sql s = SQL_INIT;
+	const struct resource *res = p->resource;
+
+	if (res->remove != NULL)
+		sql_printf(&s, "UPDATE %s t SET %s WHERE t.id = ", res->table, res->remove);
+	else
+		sql_printf(&s, "DELETE FROM %s t WHERE t.id = ", res->table);
+	sql_add_name(&s, SQL_KEY);
+	return keep(&s, DB_EXCLUSIVE);
+}
+
+static void build_statements(struct plan *p)
+{
+	p->retrieve = build_retrieve(p);
+	p->reread[VIEW_DETAIL] = build_reread(p, VIEW_DETAIL);
+	p->reread[VIEW_RETRIEVAL] = build_reread(p, VIEW_RETRIEVAL);
+	p->find_for_update = build_find_for_update(p);
+	p->count = build_count(p);
+	p->page = build_page(p);
+	p->insert = build_insert(p);
+	p->remove = build_remove(p);
+}
+
+int plan_build(const struct resource *const *resources, size_t count)
+{
+	int r = 0;
+
+	if (map_count(&plans) == 0) {
+		arena_init(&plans_arena);
+		map_init(&plans);
 	}
-	must_not_reach("a field that its resource does not have");
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = add_plan(resources[i]);
+	for (struct plan *p = first_plan; p != NULL && r == 0; p = p->next)
+		r = check_depths(p);
+	for (struct plan *p = first_plan; p != NULL && r == 0; p = p->next) {
+		if (str_is_null(p->insert.statement.sql))
+			build_statements(p);
+	}
+	return r;
+}
+
+bool plan_update(const struct plan *p, struct arena *arena, const struct values *values,
+		 struct sql_statement *ret)
+{
+	_cleanup_(sql_fini) struct sql s = SQL_INIT;
+	const struct resource *res = p->resource;
+	bool is_first = true;
+
+	sql_printf(&s, "UPDATE %s AS t SET ", res->table);
+	for (size_t i = 0; i < res->field_count; i++) {
+		if (!field_is_stored(&res->fields[i]) || !values->is_given[i])
+			continue;
+		sql_printf(&s, "%s%s = ", is_first ? "" : ", ", field_column(&res->fields[i]));
+		sql_add_value(&s, values->text[i]);
+		is_first = false;
+	}
+	if (is_first)
+		return false;
+	sql_add(&s, " WHERE t.id = ");
+	sql_add_name(&s, SQL_KEY);
+	sql_add(&s, " RETURNING ");
+	plan_add_columns(&s, p, VIEW_PLAIN);
+	*ret = sql_finish(&s, arena, DB_EXCLUSIVE, false);
+	return true;
 }

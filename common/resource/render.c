@@ -2,6 +2,7 @@
  * render.c - rows as JSON, in the order of the table and in DRF's forms (drf-wire §7).
  */
 #include "base/datetime.h"
+#include "base/duration.h"
 #include "resource/resource-internal.h"
 
 static void put_time(struct json_writer *w, struct str text)
@@ -9,10 +10,21 @@ static void put_time(struct json_writer *w, struct str text)
 	char drf[DATETIME_TEXT];
 	usec_t at;
 
+	/* Years beyond 9999, "infinity": another program's rows, which no DRF could show either. */
 	if (datetime_parse_pg(text, &at) < 0)
-		must_not_reach(
-			"PostgreSQL's timestamptz in a form that it does not have with TimeZone UTC");
-	json_put_plain(w, datetime_drf(at, drf));
+		json_put_str(w, text);
+	else
+		json_put_plain(w, datetime_drf(at, drf));
+}
+
+static void put_duration(struct json_writer *w, struct str micros)
+{
+	_cleanup_(buf_fini) struct buf text = BUF_INIT;
+	int64_t length;
+
+	must(str_to_i64(micros, &length) == 0); /* plan.c reads it so */
+	duration_add(&text, length);
+	json_put_plain(w, buf_str(&text));
 }
 
 /* jsonb's own text has spaces that DRF's has not. */
@@ -43,6 +55,9 @@ static void put_value(struct request *rq, struct json_writer *w, const struct re
 	case FIELD_TIME:
 		put_time(w, text);
 		return;
+	case FIELD_DURATION:
+		put_duration(w, text);
+		return;
 	case FIELD_JSON:
 		put_json(rq, w, text);
 		return;
@@ -53,6 +68,7 @@ static void put_value(struct request *rq, struct json_writer *w, const struct re
 			json_put_plain(w, text);
 		return;
 	case FIELD_DECIMAL:
+	case FIELD_DATE:
 		json_put_plain(w, text);
 		return;
 	default:
@@ -61,63 +77,122 @@ static void put_value(struct request *rq, struct json_writer *w, const struct re
 	}
 }
 
-static void put_many(struct request *rq, struct json_writer *w, const struct field *f,
-		     struct str rows)
+static struct json *read_related(struct request *rq, struct str text)
 {
-	const struct plan *other = plan_of(f->refers);
 	struct json_error error;
 	struct json *tree;
 
-	json_begin_array(w);
-	if (!str_is_null(rows)) { /* NULL: json_agg of no rows */
-		if (json_parse(&rq->arena, rows, JSON_STRICT, 8, &tree, &error) < 0)
-			must_not_reach("json_agg that is not JSON");
-		for (const struct json *texts = tree->first; texts != NULL; texts = texts->next) {
-			struct row row = row_from_array(other, &rq->arena, texts);
+	if (json_parse(&rq->arena, text, JSON_STRICT, 64, &tree, &error) < 0)
+		must_not_reach("PostgreSQL's json that is not JSON");
+	return tree;
+}
 
-			row_render(rq, other, &row, false, w);
-		}
+static void put_shape(struct request *rq, struct json_writer *w, const struct shape *shape,
+		      const struct json *texts);
+
+static void put_relation(struct request *rq, struct json_writer *w, const struct plan *p,
+			 size_t place, struct str text)
+{
+	const struct field *f = &p->resource->fields[place];
+	const struct json *tree = str_is_null(text) ? NULL : read_related(rq, text);
+
+	if (f->type == FIELD_EMBED) {
+		if (tree == NULL)
+			json_put_null(w);
+		else
+			put_shape(rq, w, &p->shapes[place], tree);
+		return;
+	}
+	json_begin_array(w);
+	for (const struct json *one = tree == NULL ? NULL : tree->first; one != NULL;
+	     one = one->next) {
+		if (f->type == FIELD_MANY)
+			put_shape(rq, w, &p->shapes[place], one);
+		else
+			json_put_tree(w, one);
 	}
 	json_end_array(w);
 }
 
-void row_render(struct request *rq, const struct plan *p, const struct row *row, bool in_detail,
-		struct json_writer *w)
+static void put_field(struct request *rq, struct json_writer *w, const struct plan *p,
+		      const struct row *row, size_t place)
 {
-	const struct resource *res = p->resource;
+	const struct field *f = &p->resource->fields[place];
 
-	must(!in_detail || !p->has_many || row->is_in_detail);
+	json_put_ready_key(w, p->keys[place]);
+	if (f->render != NULL)
+		f->render(rq, w, row);
+	else if (field_is_relation(f))
+		put_relation(rq, w, p, place, row->text[place]);
+	else
+		put_value(rq, w, p->resource, f, row->text[place]);
+}
+
+static void put_shape(struct request *rq, struct json_writer *w, const struct shape *shape,
+		      const struct json *texts)
+{
+	const struct row row = row_from_array(shape, &rq->arena, texts);
+
 	json_begin_object(w);
-	for (size_t i = 0; i < res->field_count; i++) {
-		const struct field *f = &res->fields[i];
+	for (size_t i = 0; i < shape->count; i++) {
+		const struct field *f = &shape->plan->resource->fields[shape->places[i]];
 
-		if (f->is_hidden || f->is_write_only || (f->is_in_detail && !in_detail))
-			continue;
-		json_put_ready_key(w, p->keys[i]);
-		if (f->render != NULL)
-			f->render(rq, w, row);
-		else if (f->type == FIELD_MANY)
-			put_many(rq, w, f, row->text[i]);
-		else
-			put_value(rq, w, res, f, row->text[i]);
+		if (!f->is_hidden)
+			put_field(rq, w, shape->plan, &row, shape->places[i]);
 	}
 	json_end_object(w);
 }
 
+static bool is_shown(const struct field *f, enum row_view view)
+{
+	enum shown most = view == VIEW_RETRIEVAL ? SHOWN_IN_RETRIEVAL
+			  : view == VIEW_DETAIL  ? SHOWN_IN_DETAIL
+						 : SHOWN_ALWAYS;
+
+	return !f->is_hidden && !f->is_write_only && f->shown <= most;
+}
+
+void row_render(struct request *rq, const struct plan *p, const struct row *row, enum row_view view,
+		struct json_writer *w)
+{
+	const struct resource *res = p->resource;
+
+	json_begin_object(w);
+	for (size_t i = 0; i < res->field_count; i++) {
+		if (is_shown(&res->fields[i], view))
+			put_field(rq, w, p, row, i);
+	}
+	json_end_object(w);
+}
+
+/* Whether a row that was read for one view has all that another shows. */
+static bool has_all(const struct plan *p, enum row_view read, enum row_view shown)
+{
+	for (size_t i = 0; read != shown && i < p->resource->field_count; i++) {
+		const struct field *f = &p->resource->fields[i];
+
+		if (is_shown(f, shown) && !f->is_not_a_column && p->column_of[read][i] < 0)
+			return false;
+	}
+	return true;
+}
+
 int resource_render(struct request *rq, struct db_at at, const struct resource *res,
-		    const struct row *row, bool in_detail, struct json_writer *w)
+		    const struct row *row, enum row_view view, struct json_writer *w)
 {
 	const struct plan *p = plan_of(res);
-	struct row detailed;
+	struct row read;
 	int r;
 
-	/* A row that was just written comes without what points at it. */
-	if (in_detail && p->has_many && !row->is_in_detail) {
-		r = resource_find(rq, at, res, row_get(row, "id"), &detailed);
+	/* A row that was just written comes without what others are to it. */
+	if (!has_all(p, row->view, view)) {
+		enum row_view more = view == VIEW_RETRIEVAL ? VIEW_RETRIEVAL : VIEW_DETAIL;
+
+		r = row_find(rq, at, p, &p->reread[more], row_get(row, "id"), more, &read);
 		if (r < 0)
 			return r;
-		row = &detailed;
+		row = &read;
 	}
-	row_render(rq, p, row, in_detail, w);
+	row_render(rq, p, row, view, w);
 	return 0;
 }

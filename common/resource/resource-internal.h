@@ -7,45 +7,61 @@
 
 #include "resource/resource.h"
 
-struct plan {
-	const struct resource *resource;
-	struct str *keys; /* per field: its name as JSON, with the colon */
-	int *column_of;   /* per field: its column in an answer, -1 for none */
-	int owner_column; /* -1: no WHO_OWNER */
-	int column_count;
-	struct str columns; /* the select list, alias t */
-	/*
-	 * Where details are read each MANY field is one more column: a JSON array of rows, each an
-	 * array of the other resource's columns as text.  So a retrieve stays one statement
-	 * whatever it shows.
-	 */
-	bool has_many;
-	int *many_column_of; /* per field: its column there, -1 for none */
-	struct db_statement find, find_in_detail, find_for_update, count, page, insert, remove;
+/* Which fields of a resource stand inside another's row, and in which order. */
+struct shape {
+	const struct plan *plan;
+	size_t count;
+	size_t *places; /* into the resource's fields */
 };
 
-/* Builds, or returns what was built.  The resource must have passed resource_check. */
+struct plan {
+	const struct resource *resource;
+	struct plan *next;     /* of all */
+	struct str *keys;      /* per field: its name as JSON, with the colon */
+	struct shape *shapes;  /* per field: of EMBED and MANY */
+	int *column_of[VIEWS]; /* per field: its column in an answer, -1 for none */
+	int column_count[VIEWS];
+	struct sql_statement find_for_update,
+		retrieve; /* by :key, if the caller may know of the row */
+	struct sql_statement
+		reread[VIEWS]; /* by :key, of a row that this request has found or written; of
+					       VIEW_DETAIL and VIEW_RETRIEVAL */
+	struct sql_statement count, page, insert;
+	struct sql_statement remove; /* by :key */
+};
+
+/* What was built.  The resource must have gone through plan_build. */
 const struct plan *plan_of(const struct resource *);
-/* Before threads start; -EINVAL with a sentence when a table contradicts itself. */
-int plan_build(const struct resource *) _must_check_;
+/* Before threads start: of these resources and all that they refer to; -EINVAL with a sentence when a
+ * table contradicts itself. */
+int plan_build(const struct resource *const *, size_t count) _must_check_;
 
-/* UPDATE of the given columns; text of its own per set of columns. */
-struct db_statement plan_update(const struct plan *, struct arena *, const struct values *,
-				struct str *params, size_t *ret_count);
+/* "SELECT …" of a view, with what `permissions` ask if it has them; the columns alone. */
+void plan_add_columns(struct sql *, const struct plan *, enum row_view);
+/* UPDATE of the given columns; text of its own per set of columns.  False: there is none to set. */
+bool plan_update(const struct plan *, struct arena *, const struct values *,
+		 struct sql_statement *ret);
 
-/* Row `number` of an answer as texts per field; of a detailed one, the texts of MANY fields are
- * those arrays. */
+/* Row `number` of an answer to a statement with the columns of that view. */
 struct row row_read(const struct plan *, struct arena *, const struct db_rows *, int number,
-		    bool in_detail);
+		    enum row_view);
+/* A row of that shape, from its array of texts. */
+struct row row_from_array(const struct shape *, struct arena *, const struct json *texts);
 
-/* A row of such an array. */
-struct row row_from_array(const struct plan *, struct arena *, const struct json *texts);
-
-/* A row as JSON; in detail only if it was read so. */
-void row_render(struct request *, const struct plan *, const struct row *, bool in_detail,
+/* A row as JSON; of no more than was read. */
+void row_render(struct request *, const struct plan *, const struct row *, enum row_view,
 		struct json_writer *);
 
-/* One page of a list. */
-int page_reply(struct request *, const struct plan *) may_yield _must_check_;
+/* The row with this key, by one of the plan's statements or one that was made from them; -E_NOT_FOUND. */
+int row_find(struct request *, struct db_at, const struct plan *, const struct sql_statement *,
+	     struct str key, enum row_view, struct row *ret) may_yield _must_check_;
+
+/* The key as the path has it; what can be no key is DRF's plain "Not found.". */
+int resource_read_key(struct request *, const struct resource *, struct str *ret) _must_check_;
+
+/* The many-to-many sets of a change that were given: replaced as a whole.  In its transaction.  Yields. */
+int links_write(struct change *, const struct row *) may_yield _must_check_;
+/* Whether the rows that a KEYS field names are there; messages as for one key.  Yields. */
+int links_check(struct change *, size_t place) may_yield _must_check_;
 
 #endif

@@ -21,7 +21,6 @@ static bool is_met(const struct permission *p, const struct identity *caller)
 	case WHO_ANYONE:
 		return true;
 	case WHO_SIGNED_IN:
-	case WHO_OWNER: /* of some row, perhaps: which one is asked when it is there */
 		return caller != NULL;
 	case WHO_STAFF:
 		return caller != NULL && caller->is_staff;
@@ -54,7 +53,8 @@ int resource_allow(const struct request *rq, const struct resource *res, const s
 
 		if (!(p->may & may) || !is_met(p, rq->caller))
 			continue;
-		if (p->who != WHO_OWNER || str_eq(row->owner, rq->caller->id))
+		must(p->when == NULL || (row->view != VIEW_LIST && row->view != VIEW_SHAPE));
+		if (p->when == NULL || (row->allowed >> i & 1))
 			return 0;
 	}
 	return refusal(rq->caller);
@@ -87,8 +87,7 @@ static int permit_delete(struct request *rq)
 
 /* --- one row --- */
 
-/* The key as PostgreSQL reads it; what can be no key is DRF's plain "Not found.". */
-static int read_key(struct request *rq, const struct resource *res, struct str *ret)
+int resource_read_key(struct request *rq, const struct resource *res, struct str *ret)
 {
 	struct str text = rq->parameters[0];
 	char canonical[UUID_TEXT + 1];
@@ -116,20 +115,60 @@ int resource_find(struct request *rq, struct db_at at, const struct resource *re
 		  struct row *ret)
 {
 	const struct plan *p = plan_of(res);
-	struct db_rows rows;
-	int r;
 
-	r = db_at_query(at, &rq->arena, &p->find_in_detail, DB_VALUES(key), &rows);
-	if (r < 0)
-		return r;
-	if (rows.count == 0)
-		return fail(-E_NOT_FOUND, "No %s matches the given query.", res->model);
-	*ret = row_read(p, &rq->arena, &rows, 0, true);
-	return 0;
+	return row_find(rq, at, p, &p->retrieve, key, VIEW_RETRIEVAL, ret);
 }
 
-static int reply_row(struct request *rq, int status, const struct resource *res,
-		     const struct row *row)
+/* The same find with what the query asks for. */
+static struct sql_statement narrow_find(struct request *rq, const struct plan *p,
+					enum row_view view, const struct selection *selection,
+					bool is_locked)
+{
+	_cleanup_(sql_fini) struct sql s = SQL_INIT;
+
+	sql_add(&s, "SELECT ");
+	plan_add_columns(&s, p, view);
+	sql_printf(&s, " FROM %s t%.*s WHERE t.id = ", p->resource->table,
+		   STR_ARG(selection->joins));
+	sql_add_name(&s, SQL_KEY);
+	resource_add_rows(&s, p->resource, "t");
+	selection_add(&s, selection);
+	if (is_locked)
+		sql_add(&s, " FOR UPDATE OF t");
+	return sql_finish(&s, &rq->arena, is_locked ? DB_EXCLUSIVE : DB_SHARED, false);
+}
+
+int resource_object(struct request *rq, struct db_tx *tx, const struct resource *res, unsigned may,
+		    struct row *ret)
+{
+	const struct db_at at = { .db = rq->thread->db, .tx = tx };
+	const struct plan *p = plan_of(res);
+	enum row_view view = tx != NULL ? VIEW_PLAIN : VIEW_RETRIEVAL;
+	struct selection selection;
+	struct sql_statement find;
+	struct str key;
+	struct row row;
+	int r;
+
+	r = selection_read(rq, &res->select, &selection);
+	if (r == 0)
+		r = resource_read_key(rq, res, &key);
+	if (r < 0)
+		return r;
+	if (selection.conditions != NULL)
+		find = narrow_find(rq, p, view, &selection, tx != NULL);
+	else
+		find = tx != NULL ? p->find_for_update : p->retrieve;
+	r = row_find(rq, at, p, &find, key, view, &row);
+	if (r == 0)
+		r = resource_allow(rq, res, &row, may);
+	if (r == 0)
+		*ret = row;
+	return r;
+}
+
+int resource_reply(struct request *rq, int status, const struct resource *res,
+		   const struct row *row, enum row_view view)
 {
 	_cleanup_(buf_fini) struct buf body = BUF_INIT;
 	struct json_writer w;
@@ -137,7 +176,7 @@ static int reply_row(struct request *rq, int status, const struct resource *res,
 
 	buf_reserve(&body, USUAL_ROW);
 	json_writer_init(&w, &body, JSON_ESCAPE_DRF, false);
-	r = resource_render(rq, (struct db_at){ .db = rq->thread->db }, res, row, true, &w);
+	r = resource_render(rq, (struct db_at){ .db = rq->thread->db }, res, row, view, &w);
 	return r < 0 ? r : reply_json_take(rq, status, &body);
 }
 
@@ -145,22 +184,20 @@ static int reply_row(struct request *rq, int status, const struct resource *res,
 
 static int list(struct request *rq)
 {
-	return page_reply(rq, plan_of(rq->route->about));
+	const struct resource *res = rq->route->about;
+	const struct listing listing = { .is_bare = res->is_bare };
+
+	return resource_list(rq, res, &listing);
 }
 
 static int retrieve(struct request *rq)
 {
 	const struct resource *res = rq->route->about;
-	struct str key;
 	struct row row;
 	int r;
 
-	r = read_key(rq, res, &key);
-	if (r == 0)
-		r = resource_find(rq, (struct db_at){ .db = rq->thread->db }, res, key, &row);
-	if (r == 0)
-		r = resource_allow(rq, res, &row, MAY_READ);
-	return r < 0 ? r : reply_row(rq, 200, res, &row);
+	r = resource_object(rq, NULL, res, MAY_READ, &row);
+	return r < 0 ? r : resource_reply(rq, 200, res, &row, VIEW_RETRIEVAL);
 }
 
 static int create(struct request *rq)
@@ -169,21 +206,18 @@ static int create(struct request *rq)
 	struct row row;
 	int r;
 
-	r = resource_save(rq, res, VALIDATE_CREATE, STR_NULL, &row);
-	return r < 0 ? r : reply_row(rq, 201, res, &row);
+	r = resource_save(rq, res, VALIDATE_CREATE, &row);
+	return r < 0 ? r : resource_reply(rq, 201, res, &row, VIEW_DETAIL);
 }
 
 static int save(struct request *rq, enum validate_mode mode)
 {
 	const struct resource *res = rq->route->about;
-	struct str key;
 	struct row row;
 	int r;
 
-	r = read_key(rq, res, &key);
-	if (r == 0)
-		r = resource_save(rq, res, mode, key, &row);
-	return r < 0 ? r : reply_row(rq, 200, res, &row);
+	r = resource_save(rq, res, mode, &row);
+	return r < 0 ? r : resource_reply(rq, 200, res, &row, VIEW_DETAIL);
 }
 
 static int replace(struct request *rq)
@@ -198,12 +232,8 @@ static int change(struct request *rq)
 
 static int delete (struct request *rq)
 {
-	struct str key;
-	int r;
+	int r = resource_remove(rq, rq->route->about);
 
-	r = read_key(rq, rq->route->about, &key);
-	if (r == 0)
-		r = resource_remove(rq, rq->route->about, key);
 	return r < 0 ? r : reply_empty(rq, 204);
 }
 
@@ -263,12 +293,9 @@ int resource_routes(struct route_table *table, const struct resource *const *res
 		arena_init(&routes_arena);
 		has_arena = true;
 	}
-	for (size_t i = 0; i < count; i++) {
-		int r = plan_build(resources[i]);
+	int r = plan_build(resources, count);
 
-		if (r < 0)
-			return r;
+	for (size_t i = 0; r == 0 && i < count; i++)
 		add_routes(table, resources[i]);
-	}
-	return 0;
+	return r;
 }

@@ -7,7 +7,7 @@
  *
  * To add a resource: one .c file with its tables, one row in routes.def, one migration.
  *
- * Statements.  A list page: a count and the page.  A retrieve: one, whatever it embeds.  Reads of
+ * Statements.  A list page: a count and the page; a retrieve: one; whatever they embed.  Reads of
  * one row go to the database's shared lane, writes run in one transaction: load for update,
  * permission, validate, hooks, write, hooks, commit, then jobs are pushed.
  *
@@ -21,6 +21,7 @@
 #include "http/route.h"
 #include "queue/enqueue.h"
 #include "resource/field.h"
+#include "resource/selection.h"
 #include "resource/validate.h"
 
 /* What somebody does. */
@@ -37,25 +38,42 @@ enum who {
 	WHO_ANYONE,
 	WHO_SIGNED_IN,
 	WHO_STAFF,
-	WHO_OWNER, /* whose key the row's `owner` expression gives; for objects, not for lists */
 };
 
+/*
+ * One row of a table of permissions; whom one row of the table lets, may.  `when` narrows it to the rows
+ * of which a condition holds: SQL over alias t with the names of sql.h, so that and, or and not are
+ * SQL's.  It is asked with the row itself, in the same statement, and does not concern lists.
+ */
 struct permission {
 	enum who who;
 	unsigned may;
-	const char *owner; /* WHO_OWNER: SQL over alias t that gives a user's key, "t.owner_id" */
+	const char *when; /* NULL: any row */
 };
 /* clang-format off */
 #define ALLOW(who_, may_) { .who = WHO_##who_, .may = (may_) }
-#define ALLOW_OWNER(sql_, may_) { .who = WHO_OWNER, .may = (may_), .owner = (sql_) }
+#define ALLOW_WHEN(who_, may_, sql_) { .who = WHO_##who_, .may = (may_), .when = (sql_) }
+/* `sql_` gives the key of the row's owner: "t.owner_id". */
+#define ALLOW_OWNER(sql_, may_) ALLOW_WHEN(SIGNED_IN, may_, sql_ " = :caller")
 /* clang-format on */
+#define PERMISSIONS_MOST 16
+
+/* How much of a row was read, or is shown. */
+enum row_view {
+	VIEW_LIST,
+	VIEW_PLAIN,     /* its own columns only, and what the caller may do to it */
+	VIEW_DETAIL,    /* what create, PUT and PATCH answer; and what the caller may do to it */
+	VIEW_RETRIEVAL, /* what retrieve answers; likewise */
+	VIEW_SHAPE,     /* inside another resource's row */
+	VIEWS,
+};
 
 /* A row as read: one text per field of the resource. */
 struct row {
 	const struct resource *resource;
-	struct str *text;
-	bool is_in_detail; /* MANY fields were read too */
-	struct str owner;  /* the key that WHO_OWNER asks for; absent without such a permission */
+	struct str *text; /* EMBED: a JSON array of texts; MANY: an array of such; KEYS: of keys */
+	enum row_view view;
+	uint32_t allowed; /* bit n: permission n's `when` holds; not of VIEW_LIST and VIEW_SHAPE */
 };
 struct str row_get(const struct row *, const char *field);
 
@@ -64,9 +82,10 @@ struct change {
 	struct request *rq;
 	const struct resource *resource;
 	enum validate_mode mode;
-	struct values values;  /* what will be written; hooks may set more */
-	const struct row *old; /* NULL at creation */
-	const struct row *row; /* what was written; in `saved` and later */
+	struct values values;         /* what will be written; hooks may set more */
+	const struct preset *presets; /* NULL: none */
+	const struct row *old;        /* NULL at creation */
+	const struct row *row;        /* what was written; in `saved` and later */
 	struct errors errors;
 	struct db_tx *tx;
 	struct enqueued *enqueued; /* jobs of this transaction; see change_enqueue */
@@ -83,8 +102,11 @@ int change_enqueue(struct change *, const struct task *, const void *arguments)
  * then answers 400.
  */
 struct hooks {
-	/* After the fields' own rules, references and uniqueness.  At creation there is no
-	 * transaction yet (tx is NULL), so that slow work done here holds no connection. */
+	/* Beside the fields' own rules: adds what is wrong with single fields; runs also when others are wrong
+	 * already.  Must not yield. */
+	int (*validate)(struct change *);
+	/* Only when every field is right.  At creation there is no transaction yet (tx is NULL), so that slow
+	 * work done here holds no connection. */
 	int (*check)(struct change *);
 	int (*saving)(struct change *); /* all is valid: fill what the server sets (slug, owner) */
 	int (*saved)(struct change *);  /* the row is written; the transaction is open */
@@ -107,12 +129,19 @@ struct resource {
 	size_t field_count;
 	const struct permission *permissions;
 	size_t permission_count;
-	const char
-		*rows; /* SQL over t that holds for every row that exists for the API; NULL: all */
+	/* SQL over t with the names of sql.h.  exists: holds for every row that is there for the API at all
+	 * (not removed softly); uniqueness looks at these.  rows: holds for those that the caller may know
+	 * of.  NULL: all. */
+	const char *exists, *rows;
 	/* The same for a row that is found through the row it belongs to, where less is to be asked; NULL:
 	 * as `rows`. */
 	const char *rows_through;
-	const char *order;  /* "t.created_at DESC, t.id DESC" */
+	/* A constraint over several columns, and what is said under non_field_errors when a write breaks it; or
+	 * both NULL. */
+	const char *unique_together, *unique_together_words;
+	const char *order;        /* "t.created_at DESC, t.id DESC" */
+	struct selections select; /* what ?filter=, ?search= and ?ordering= may ask for */
+	bool is_bare;             /* lists are arrays without pages */
 	const char *remove; /* instead of DELETE: "is_deleted = true, deleted_at = now()"; NULL:
 			       DELETE */
 	unsigned page;      /* rows a page; 0: 20 */
@@ -129,27 +158,57 @@ int resource_routes(struct route_table *, const struct resource *const *, size_t
 
 /*
  * For handlers that no table can express.
- * resource_find: one visible row by key; -E_NOT_FOUND with DRF's words.  Yields.
+ * resource_find: one visible row by key, as retrieve reads it; -E_NOT_FOUND with DRF's words.  Yields.
+ * resource_object: DRF's get_object: the row that the path names ({id} is its first parameter), if it
+ * passes the query's filters and the caller may do that to it; locked if there is a transaction.  Yields.
  * resource_allow: 0, -E_UNAUTHENTICATED or -E_FORBIDDEN for this caller and row.
- * resource_render: the row as JSON; `in_detail` with what only details show, read anew if the row
- * came from a write.  Yields.
+ * resource_render: the row as JSON as that view shows it; read anew if the row came with less (from a
+ * write).  Yields.
+ * resource_reply: the same as the answer.  Yields.
  */
 int resource_find(struct request *, struct db_at, const struct resource *, struct str key,
 		  struct row *ret) may_yield _must_check_;
+int resource_object(struct request *, struct db_tx *, const struct resource *, unsigned may,
+		    struct row *ret) may_yield _must_check_;
 int resource_allow(const struct request *, const struct resource *, const struct row *,
 		   unsigned may) _must_check_;
 int resource_render(struct request *, struct db_at, const struct resource *, const struct row *,
-		    bool in_detail, struct json_writer *) may_yield _must_check_;
-/*
- * resource_save: creates a row from the request's body, or changes the one with this key, with all
- * of locking, object permission, validation, hooks and transaction; leaves the written row in *ret
- * instead of replying; -E_INVALID after the 400 was set as the reply.  Yields. resource_remove: the
- * same for a removal.  Yields.
- */
-int resource_save(struct request *, const struct resource *, enum validate_mode, struct str key,
-		  struct row *ret) may_yield _must_check_;
-int resource_remove(struct request *, const struct resource *, struct str key)
+		    enum row_view, struct json_writer *) may_yield _must_check_;
+int resource_reply(struct request *, int status, const struct resource *, const struct row *,
+		   enum row_view) may_yield _must_check_;
+
+/* A list that no table can express. */
+struct listing {
+	const char *where;  /* narrows it: SQL over t with the names of sql.h; NULL: no further */
+	struct str key;     /* what :key is there */
+	const char *order;  /* NULL: the resource's */
+	bool is_unfiltered; /* the query's filters, search and ordering are not looked at */
+	bool is_bare;       /* an array without pages */
+};
+/* Sets the reply.  Yields. */
+int resource_list(struct request *, const struct resource *, const struct listing *)
 	may_yield _must_check_;
+/*
+ * resource_save: creates a row from the request's body, or changes the one that the path names, with all
+ * of locking, object permission, validation, hooks and transaction; leaves the written row in *ret
+ * instead of replying; -E_INVALID after the 400 was set as the reply.  Yields.
+ * resource_remove: the removal of the row that the path names.  Yields.
+ */
+int resource_save(struct request *, const struct resource *, enum validate_mode, struct row *ret)
+	may_yield _must_check_;
+int resource_remove(struct request *, const struct resource *) may_yield _must_check_;
+/* A creation in which these fields have values already and are not read from the body.  A field of NULL ends
+ * them; they stay valid until the reply.  Yields. */
+struct preset {
+	const char *field;
+	struct str value;
+};
+int resource_create(struct request *, const struct resource *, const struct preset *,
+		    struct row *ret) may_yield _must_check_;
+
+/* " AND (…)" for the conditions of rows that exist, and of those that the caller may know of. */
+void resource_add_exists(struct sql *, const struct resource *, const char *alias);
+void resource_add_rows(struct sql *, const struct resource *, const char *alias);
 
 /*
  * Django's slugify of `text`, cut to `most`, `fallback` if nothing is left; then -2, -3 … until no

@@ -2,10 +2,8 @@
  * save.c - creating and changing a row: validation, hooks, one transaction, jobs after the commit.
  */
 #include "auth/identity.h"
-#include "base/datetime.h"
 #include "base/error.h"
 #include "base/uuid.h"
-#include "base/world.h"
 #include "resource/resource-internal.h"
 
 /* How often a save is tried again when a value that a hook made (a slug) was taken by somebody else
@@ -35,16 +33,16 @@ static struct db_at change_at(const struct change *c)
 
 static int check_reference(struct change *c, const struct field *f, struct str key, struct str sent)
 {
-	struct arena *arena = &c->rq->arena;
-	const struct resource *other = f->refers;
-	const struct db_statement exists = {
-		.sql = arena_printf(arena, "SELECT 1 FROM %s t WHERE t.id = $1 AND %s",
-				    other->table, other->rows == NULL ? "true" : other->rows),
-	};
+	const struct sql_context context = { .key = key };
+	_cleanup_(sql_fini) struct sql s = SQL_INIT;
 	struct db_rows rows;
 	int r;
 
-	r = db_at_query(change_at(c), arena, &exists, DB_VALUES(key), &rows);
+	sql_printf(&s, "SELECT 1 FROM %s t WHERE t.id = ", f->refers->table);
+	sql_add_name(&s, SQL_KEY);
+	resource_add_rows(&s, f->refers, "t");
+	struct sql_statement ask = sql_finish(&s, &c->rq->arena, DB_EXCLUSIVE, false);
+	r = sql_run(c->rq, change_at(c), &ask, &context, &rows);
 	if (r == 0 && rows.count == 0)
 		errors_add(&c->errors, f->name, "Invalid pk \"%.*s\" - object does not exist.",
 			   STR_ARG(sent));
@@ -72,21 +70,20 @@ static void blame_duplicate(struct change *c, const struct field *f)
 
 static int check_unique(struct change *c, const struct field *f, struct str value)
 {
-	struct arena *arena = &c->rq->arena;
-	const struct resource *res = c->resource;
 	/* NULL is distinct from every key, so at creation no row is left out. */
-	struct str self = c->old == NULL ? STR_NULL : row_get(c->old, "id");
-	const struct db_statement is_taken = {
-		.sql = arena_printf(
-			arena,
-			"SELECT 1 FROM %s t WHERE t.%s = $1 AND t.id IS DISTINCT FROM $2 AND %s",
-			res->table, f->column == NULL ? f->name : f->column,
-			res->rows == NULL ? "true" : res->rows),
-	};
+	const struct sql_context context = { .key = c->old == NULL ? STR_NULL
+								   : row_get(c->old, "id") };
+	_cleanup_(sql_fini) struct sql s = SQL_INIT;
 	struct db_rows rows;
 	int r;
 
-	r = db_at_query(change_at(c), arena, &is_taken, DB_VALUES(value, self), &rows);
+	sql_printf(&s, "SELECT 1 FROM %s t WHERE t.%s = ", c->resource->table, field_column(f));
+	sql_add_value(&s, value);
+	sql_add(&s, " AND t.id IS DISTINCT FROM ");
+	sql_add_name(&s, SQL_KEY);
+	resource_add_exists(&s, c->resource, "t");
+	struct sql_statement ask = sql_finish(&s, &c->rq->arena, DB_EXCLUSIVE, false);
+	r = sql_run(c->rq, change_at(c), &ask, &context, &rows);
 	if (r == 0 && rows.count > 0)
 		blame_duplicate(c, f);
 	return r;
@@ -99,10 +96,13 @@ static int check_in_database(struct change *c)
 		struct str value = c->values.text[i];
 		int r = 0;
 
-		if (!c->values.is_given[i] || str_is_null(value) || errors_has(&c->errors, f->name))
+		if (!c->values.is_given[i] || str_is_null(value) ||
+		    (errors_has(&c->errors, f->name) && f->type != FIELD_KEYS))
 			continue;
 		if (f->type == FIELD_REFERENCE)
 			r = check_reference(c, f, value, c->values.sent[i]);
+		else if (f->type == FIELD_KEYS)
+			r = links_check(c, i);
 		else if (f->is_unique)
 			r = check_unique(c, f, value);
 		if (r < 0)
@@ -117,13 +117,17 @@ static int check(struct change *c)
 	const struct resource *res = c->resource;
 	int r;
 
-	r = validate_body(c->rq, res->fields, res->field_count, c->mode,
-			  res->accepts == 0 ? BODY_ANY : res->accepts, &c->errors, &c->values);
+	r = validate_rest(c->rq, res->fields, res->field_count, c->mode,
+			  res->accepts == 0 ? BODY_ANY : res->accepts, c->presets, &c->errors,
+			  &c->values);
 	if (r < 0)
 		return r;
 	r = check_in_database(c);
+	if (r == 0 && res->hooks.validate != NULL)
+		r = res->hooks.validate(c);
 	if (r == 0 && !errors_any(&c->errors) && res->hooks.check != NULL)
 		r = res->hooks.check(c);
+	errors_sort(&c->errors, res->fields, res->field_count);
 	return r;
 }
 
@@ -136,19 +140,11 @@ static struct str usual_value(const struct field *f)
 	return f->is_nullable || f->type != FIELD_TEXT ? STR_NULL : STR("");
 }
 
-static struct str time_text(struct arena *arena, usec_t at)
-{
-	_cleanup_(buf_fini) struct buf text = BUF_INIT;
-
-	datetime_add_python(&text, at);
-	return arena_str(arena, buf_str(&text));
-}
-
 /* What the server sets in every row: the key, the times; at creation also what was left out. */
 static void fill(struct change *c)
 {
 	struct arena *arena = &c->rq->arena;
-	struct str now = time_text(arena, now_realtime());
+	struct str now = values_now(arena);
 	bool is_new = c->old == NULL;
 
 	for (size_t i = 0; i < c->resource->field_count; i++) {
@@ -172,49 +168,60 @@ static void fill(struct change *c)
 	}
 }
 
-static size_t insert_params(const struct change *c, struct str *params)
+static void insert_values(const struct change *c, struct str *values)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < c->resource->field_count; i++) {
 		const struct field *f = &c->resource->fields[i];
 
-		if (f->sql != NULL || f->is_not_a_column || f->type == FIELD_MANY ||
+		if (!field_is_stored(f) ||
 		    (f->type == FIELD_KEY && c->resource->key == RESOURCE_BIGINT))
 			continue;
-		params[count++] = c->values.text[i];
+		values[count++] = c->values.text[i];
 	}
-	return count;
+}
+
+static int insert_row(struct change *c, struct db_rows *ret)
+{
+	const struct plan *p = plan_of(c->resource);
+	struct str *values = arena_array(&c->rq->arena, struct str, c->resource->field_count);
+	const struct sql_context context = { .values = values };
+
+	insert_values(c, values);
+	return sql_run(c->rq, change_at(c), &p->insert, &context, ret);
 }
 
 static int write_row(struct change *c, struct row *ret)
 {
 	const struct plan *p = plan_of(c->resource);
-	struct arena *arena = &c->rq->arena;
-	struct str *params = arena_array(arena, struct str, c->resource->field_count + 1);
-	struct db_statement update;
+	struct sql_statement update;
 	struct db_rows rows;
-	size_t count;
 	int r;
 
 	fill(c);
 	if (c->old == NULL) {
-		count = insert_params(c, params);
-		r = db_tx_query(c->tx, arena, &p->insert, params, count, &rows);
+		r = insert_row(c, &rows);
 	} else {
-		params[0] = row_get(c->old, "id");
-		update = plan_update(p, arena, &c->values, params, &count);
-		if (count == 1) { /* nothing to set, and no time of change either */
+		const struct sql_context context = { .key = row_get(c->old, "id") };
+
+		/* Nothing to set, and no time of change either: the row stays as it is. */
+		if (!plan_update(p, &c->rq->arena, &c->values, &update)) {
 			*ret = *c->old;
-			return 0;
+			return links_write(c, ret);
 		}
-		r = db_tx_query(c->tx, arena, &update, params, count, &rows);
+		r = sql_run(c->rq, change_at(c), &update, &context, &rows);
 	}
 	if (r < 0)
 		return r;
 	must(rows.count == 1); /* inserted, or locked by this transaction */
-	*ret = row_read(p, arena, &rows, 0, false);
-	return 0;
+	*ret = row_read(p, &c->rq->arena, &rows, 0, VIEW_PLAIN);
+	/* The answer to a write has the members of a JSON value as they were sent; jsonb keeps no order. */
+	for (size_t i = 0; i < c->resource->field_count; i++) {
+		if (c->resource->fields[i].type == FIELD_JSON && !str_is_null(c->values.sent[i]))
+			ret->text[i] = c->values.text[i];
+	}
+	return links_write(c, ret);
 }
 
 /* A violation by a value that the client sent is the client's; -E_UNIQUE stays for what a hook
@@ -231,6 +238,11 @@ static int blame_violation(struct change *c)
 			blame_duplicate(c, f);
 			return 0;
 		}
+	}
+	if (c->resource->unique_together != NULL &&
+	    strcmp(c->resource->unique_together, constraint) == 0) {
+		errors_add(&c->errors, NULL, "%s", c->resource->unique_together_words);
+		return 0;
 	}
 	return -E_UNIQUE;
 }
@@ -309,25 +321,8 @@ static int create(struct change *c, struct row *ret)
 	return r < 0 ? r : finish(c);
 }
 
-/* One row of the API, locked until the transaction ends. */
-static int find_locked(struct request *rq, struct db_tx *tx, const struct resource *res,
-		       struct str key, struct row *ret)
-{
-	const struct plan *p = plan_of(res);
-	struct db_rows rows;
-	int r;
-
-	r = db_tx_query(tx, &rq->arena, &p->find_for_update, DB_VALUES(key), &rows);
-	if (r < 0)
-		return r;
-	if (rows.count == 0)
-		return fail(-E_NOT_FOUND, "No %s matches the given query.", res->model);
-	*ret = row_read(p, &rq->arena, &rows, 0, false);
-	return 0;
-}
-
-/* BEGIN, the row with this key, locked, and the caller's right to do that to it. */
-static int begin_on_row(struct change *c, struct db_tx *tx, struct str key, unsigned may)
+/* BEGIN, the row that the path names, locked, and the caller's right to do that to it. */
+static int begin_on_row(struct change *c, struct db_tx *tx, unsigned may)
 {
 	struct row *old = arena_new(&c->rq->arena, struct row);
 	int r;
@@ -336,21 +331,19 @@ static int begin_on_row(struct change *c, struct db_tx *tx, struct str key, unsi
 	if (r < 0)
 		return r;
 	c->tx = tx;
-	r = find_locked(c->rq, tx, c->resource, key, old);
-	if (r == 0)
-		r = resource_allow(c->rq, c->resource, old, may);
+	r = resource_object(c->rq, tx, c->resource, may, old);
 	if (r < 0)
 		return r;
 	c->old = old;
 	return 0;
 }
 
-static int change_row(struct change *c, struct str key, struct row *ret)
+static int change_row(struct change *c, struct row *ret)
 {
 	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
 	int r;
 
-	r = begin_on_row(c, &tx, key, MAY_UPDATE);
+	r = begin_on_row(c, &tx, MAY_UPDATE);
 	if (r < 0)
 		return r;
 	r = check(c);
@@ -363,8 +356,8 @@ static int change_row(struct change *c, struct str key, struct row *ret)
 	return r < 0 ? r : finish(c);
 }
 
-int resource_save(struct request *rq, const struct resource *res, enum validate_mode mode,
-		  struct str key, struct row *ret)
+static struct change *new_change(struct request *rq, const struct resource *res,
+				 enum validate_mode mode)
 {
 	struct change *c = arena_new(&rq->arena, struct change);
 
@@ -372,39 +365,54 @@ int resource_save(struct request *rq, const struct resource *res, enum validate_
 	c->resource = res;
 	c->mode = mode;
 	errors_init(&c->errors, rq);
-	return mode == VALIDATE_CREATE ? create(c, ret) : change_row(c, key, ret);
+	return c;
 }
 
-static int remove_row(struct change *c, struct str key)
+int resource_save(struct request *rq, const struct resource *res, enum validate_mode mode,
+		  struct row *ret)
+{
+	struct change *c = new_change(rq, res, mode);
+
+	return mode == VALIDATE_CREATE ? create(c, ret) : change_row(c, ret);
+}
+
+int resource_create(struct request *rq, const struct resource *res, const struct preset *presets,
+		    struct row *ret)
+{
+	struct change *c = new_change(rq, res, VALIDATE_CREATE);
+
+	c->presets = presets;
+	return create(c, ret);
+}
+
+static int remove_row(struct change *c)
 {
 	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
 	const struct hooks *hooks = &c->resource->hooks;
+	struct sql_context context;
 	struct db_rows rows;
 	int r;
 
-	r = begin_on_row(c, &tx, key, MAY_DELETE);
+	r = begin_on_row(c, &tx, MAY_DELETE);
 	if (r < 0)
 		return r;
 	if (hooks->deleting != NULL)
 		r = hooks->deleting(c);
+	context = (struct sql_context){ .key = row_get(c->old, "id") };
 	if (r == 0)
-		r = db_tx_query(&tx, &c->rq->arena, &plan_of(c->resource)->remove, DB_VALUES(key),
-				&rows);
+		r = sql_run(c->rq, change_at(c), &plan_of(c->resource)->remove, &context, &rows);
 	if (r == 0)
 		r = db_commit(&tx);
 	c->tx = NULL;
 	return r;
 }
 
-int resource_remove(struct request *rq, const struct resource *res, struct str key)
+int resource_remove(struct request *rq, const struct resource *res)
 {
-	struct change *c = arena_new(&rq->arena, struct change);
+	struct change *c = new_change(rq, res, VALIDATE_CHANGE);
 	int r;
 
-	c->rq = rq;
-	c->resource = res;
-	errors_init(&c->errors, rq);
-	r = remove_row(c, key);
+	r = remove_row(c);
 	if (r < 0)
 		return r;
 	if (c->enqueued != NULL)

@@ -67,6 +67,7 @@ int slug_make(struct db_tx *tx, struct arena *arena, const char *table, const ch
 	const struct db_statement is_taken = {
 		.sql = arena_printf(arena, "SELECT 1 FROM %s WHERE slug = $1 AND %s", table,
 				    condition),
+		.is_varying = true,
 	};
 	struct str base = strip_hyphens(str_slice(slugify(arena, text), 0, most));
 	struct db_rows rows;

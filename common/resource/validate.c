@@ -1,6 +1,9 @@
 #include "resource/validate.h"
 
+#include "base/datetime.h"
+#include "base/world.h"
 #include "resource/coerce.h"
+#include "resource/resource.h"
 
 static void values_init(struct values *v, struct arena *arena, const struct field *fields,
 			size_t count)
@@ -54,15 +57,36 @@ void values_set(struct values *v, const char *field, struct str text)
 	v->is_given[place] = true;
 }
 
-/* The last one of a name wins, as in Django's QueryDict; a file wins over a text. */
-static struct input find_input(const struct body *body, const char *name)
+/* Every value of a name, in the order sent; an absent name is an empty list, unless the form changes a part
+ * only (ManyRelatedField.get_value). */
+static struct input find_list(struct arena *arena, const struct body *body, const char *name,
+			      enum validate_mode mode)
 {
+	struct str *texts = arena_array(arena, struct str, body->field_count + 1);
+	struct input in = { .texts = texts };
+
+	for (size_t i = 0; i < body->field_count; i++) {
+		if (str_eq_c(body->fields[i].name, name))
+			texts[in.text_count++] = body->fields[i].value;
+	}
+	if (in.text_count == 0 && mode == VALIDATE_CHANGE)
+		in.texts = NULL;
+	return in;
+}
+
+/* The last one of a name wins, as in Django's QueryDict; a file wins over a text. */
+static struct input find_input(struct arena *arena, const struct body *body, const struct field *f,
+			       enum validate_mode mode)
+{
+	const char *name = f->name;
 	struct input in = { 0 };
 
 	if (body->kind == BODY_JSON) {
 		in.json = json_get(body->json, str_c(name));
 		return in;
 	}
+	if (f->type == FIELD_KEYS)
+		return find_list(arena, body, name, mode);
 	for (size_t i = body->upload_count; i-- > 0;) {
 		if (str_eq_c(body->uploads[i].name, name)) {
 			in.upload = &body->uploads[i];
@@ -93,11 +117,11 @@ static enum presence form_presence(const struct field *f, struct input *in, enum
 		in->text = STR("false");
 		return PRESENT;
 	}
-	if (in->upload != NULL || in->text.len > 0)
+	if (in->upload != NULL || in->texts != NULL || in->text.len > 0)
 		return PRESENT;
 	if (f->is_nullable)
 		return f->may_be_blank ? PRESENT : IS_NULL;
-	if (!is_required || mode == VALIDATE_CHANGE)
+	if (!is_required)
 		return f->may_be_blank ? PRESENT : ABSENT;
 	return PRESENT;
 }
@@ -116,7 +140,7 @@ static enum presence json_presence(const struct field *f, const struct input *in
 
 static bool is_writable(const struct field *f, enum validate_mode mode)
 {
-	return !f->is_read_only && !f->is_hidden && f->type != FIELD_KEY && f->type != FIELD_MANY &&
+	return !f->is_read_only && !f->is_hidden && f->type != FIELD_KEY &&
 	       (!f->is_fixed || mode == VALIDATE_CREATE);
 }
 
@@ -124,7 +148,7 @@ static void validate_field(struct errors *errors, const struct body *body, struc
 			   size_t place, enum validate_mode mode)
 {
 	const struct field *f = &v->fields[place];
-	struct input in = find_input(body, f->name);
+	struct input in = find_input(&errors->rq->arena, body, f, mode);
 	enum presence presence = body->kind == BODY_JSON ? json_presence(f, &in)
 							 : form_presence(f, &in, mode);
 
@@ -147,16 +171,42 @@ static void validate_field(struct errors *errors, const struct body *body, struc
 		v->is_given[place] = true;
 		return;
 	}
-	if (!coerce(errors, f, &in, &v->text[place]))
+	if (!coerce(errors, f, &in, &v->text[place])) {
+		v->is_given[place] = f->type == FIELD_KEYS;
 		return;
+	}
 	v->uploads[place] = in.upload;
 	v->sent[place] = in.json != NULL ? python_text(&errors->rq->arena, in.json) : in.text;
 	v->is_given[place] = true;
 }
 
+struct str values_now(struct arena *arena)
+{
+	_cleanup_(buf_fini) struct buf text = BUF_INIT;
+
+	datetime_add_python(&text, now_realtime());
+	return arena_str(arena, buf_str(&text));
+}
+
+static bool is_preset(const struct preset *presets, const struct field *f)
+{
+	for (const struct preset *p = presets; p != NULL && p->field != NULL; p++) {
+		if (strcmp(p->field, f->name) == 0)
+			return true;
+	}
+	return false;
+}
+
 int validate_body(struct request *rq, const struct field *fields, size_t count,
 		  enum validate_mode mode, unsigned accepts, struct errors *errors,
 		  struct values *ret_values)
+{
+	return validate_rest(rq, fields, count, mode, accepts, NULL, errors, ret_values);
+}
+
+int validate_rest(struct request *rq, const struct field *fields, size_t count,
+		  enum validate_mode mode, unsigned accepts, const struct preset *presets,
+		  struct errors *errors, struct values *ret_values)
 {
 	const struct body *body;
 	int r;
@@ -165,6 +215,8 @@ int validate_body(struct request *rq, const struct field *fields, size_t count,
 	if (r < 0)
 		return r;
 	values_init(ret_values, &rq->arena, fields, count);
+	for (const struct preset *p = presets; p != NULL && p->field != NULL; p++)
+		values_set(ret_values, p->field, p->value);
 	if (body->kind == BODY_JSON && body->json->type == JSON_NULL) {
 		errors_add(errors, NULL, "No data provided");
 		return 0;
@@ -175,7 +227,7 @@ int validate_body(struct request *rq, const struct field *fields, size_t count,
 		return 0;
 	}
 	for (size_t i = 0; i < count; i++) {
-		if (is_writable(&fields[i], mode))
+		if (is_writable(&fields[i], mode) && !is_preset(presets, &fields[i]))
 			validate_field(errors, body, ret_values, i, mode);
 	}
 	return 0;

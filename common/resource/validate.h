@@ -33,7 +33,14 @@ struct values {
  */
 int validate_body(struct request *, const struct field *, size_t count, enum validate_mode,
 		  unsigned accepts, struct errors *, struct values *ret_values) _must_check_;
+/* The same where some fields have values already (resource.h), which are given and not read. */
+struct preset;
+int validate_rest(struct request *, const struct field *, size_t count, enum validate_mode,
+		  unsigned accepts, const struct preset *, struct errors *,
+		  struct values *ret_values) _must_check_;
 
+/* The time now, as a value of a TIME field. */
+struct str values_now(struct arena *);
 /* What its arrays hold now, in arrays of its own. */
 struct values values_copy(const struct values *, struct arena *);
 /* By name; the name must exist (a bug otherwise). */

@@ -66,7 +66,7 @@ static int reply_signed_in(struct request *rq, int status, const struct row *use
 	json_writer_init(&w, &body, JSON_ESCAPE_DRF, false);
 	json_begin_object(&w);
 	json_put_key(&w, STR("user"));
-	r = resource_render(rq, at, &user_resource, user, true, &w);
+	r = resource_render(rq, at, &user_resource, user, VIEW_DETAIL, &w);
 	if (r < 0)
 		return r;
 	json_put_key(&w, STR("tokens"));
@@ -92,7 +92,7 @@ int auth_register(struct request *rq)
 	struct row user;
 	int r;
 
-	r = resource_save(rq, &user_resource, VALIDATE_CREATE, STR_NULL, &user);
+	r = resource_save(rq, &user_resource, VALIDATE_CREATE, &user);
 	if (r < 0)
 		return r;
 	r = note_last_login(rq, row_get(&user, "id"));

@@ -17,6 +17,9 @@ static const struct field fields[] = {
 	FIELD("updated_at",    TIME,     NOW_AT_SAVE),
 };
 
+static const struct search searches[] = { { .sql = "t.name" } };
+static const struct order orders[] = { { "name", "t.name" }, { "created_at", "t.created_at" } };
+
 static const struct permission permissions[] = {
 	ALLOW(SIGNED_IN, MAY_LIST | MAY_READ),
 	ALLOW(STAFF,     MAY_ALL),
@@ -48,5 +51,6 @@ const struct resource category_resource = {
 	.permissions = permissions,
 	.permission_count = ARRAY_SIZE(permissions),
 	.order = "t.name",
+	.select = { SEARCHES(searches), ORDERS(orders) },
 	.hooks = { .saving = saving },
 };

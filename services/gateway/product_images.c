@@ -14,7 +14,7 @@
 #include "image/probe.h"
 #include "image/variants.h"
 #include "proto/images_generate_variants.h"
-#include "shop.h"
+#include "products.h"
 #include "storage/storage.h"
 
 #define MEDIA       "/media/"
@@ -162,7 +162,13 @@ static const struct field fields[] = {
 	FIELD("updated_at",      TIME,      HIDDEN, .is_now_at_save = true),
 };
 
-#define PRODUCT_OWNER "(SELECT p.owner_id FROM products p WHERE p.id = t.product_id)"
+static const struct filter filters[] = {
+	FILTER("product",    KEY,     EXACT, "t.product_id", REFERS(&product_resource)),
+	FILTER("is_primary", BOOLEAN, EXACT, "t.is_primary"),
+	FILTER("status",     CHOICE,  EXACT, "t.status", ONE_OF(statuses)),
+};
+static const struct order orders[] = { { "sort_order", "t.sort_order" }, { "created_at", "t.created_at" } };
+
 static const struct permission permissions[] = {
 	ALLOW(SIGNED_IN,          MAY_LIST | MAY_READ | MAY_CREATE),
 	ALLOW_OWNER(PRODUCT_OWNER, MAY_UPDATE | MAY_DELETE),
@@ -248,27 +254,6 @@ static struct str describe(struct arena *arena, struct str bytes, const struct i
 			    format, hex.at);
 }
 
-static const struct db_statement find_product_owner = {
-	.sql = STR_INIT("SELECT owner_id FROM products WHERE id = $1 AND NOT is_deleted"),
-};
-
-/* A picture may be added to one's own product only. */
-static int check_product(struct change *c)
-{
-	const struct db_at at = { .db = c->rq->thread->db, .tx = c->tx };
-	const struct identity *caller = c->rq->caller;
-	struct db_rows rows;
-	int r;
-
-	if (c->old != NULL || caller->is_staff)
-		return 0;
-	r = db_at_query(at, &c->rq->arena, &find_product_owner,
-			DB_VALUES(values_get(&c->values, "product")), &rows);
-	if (r < 0)
-		return r;
-	return rows.count == 1 && str_eq(db_get(&rows, 0, 0), caller->id) ? 0 : -E_FORBIDDEN;
-}
-
 static int take_upload(struct change *c, const struct upload *upload)
 {
 	struct arena *arena = &c->rq->arena;
@@ -276,7 +261,7 @@ static int take_upload(struct change *c, const struct upload *upload)
 	struct str path;
 	int r;
 
-	r = check_product(c);
+	r = product_part_check(c);
 	if (r < 0)
 		return r;
 	path = upload_path(arena, upload->filename);
@@ -422,9 +407,11 @@ const struct resource product_image_resource = {
 	.field_count = ARRAY_SIZE(fields),
 	.permissions = permissions,
 	.permission_count = ARRAY_SIZE(permissions),
-	.rows = "EXISTS (SELECT 1 FROM products p WHERE p.id = t.product_id AND NOT p.is_deleted)",
+	.exists =
+		"EXISTS (SELECT 1 FROM products p WHERE p.id = t.product_id AND NOT p.is_deleted)",
 	.rows_through = "true", /* the product was found, so it is not deleted */
 	.order = "t.sort_order, t.id",
+	.select = { FILTERS(filters), ORDERS(orders) },
 	.accepts = 1u << BODY_MULTIPART | 1u << BODY_FORM,
 	.max_body = UPLOAD_MOST,
 	.deadline = 2 * MINUTE,

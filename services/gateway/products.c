@@ -2,7 +2,8 @@
  * products.c - what the shop sells.  Removal is soft: the row stays, the API no longer knows it.
  */
 #include "auth/identity.h"
-#include "shop.h"
+#include "base/error.h"
+#include "products.h"
 
 #define SLUG_MOST    120
 #define NOT_NEGATIVE "Price cannot be negative"
@@ -32,15 +33,58 @@ static const struct field fields[] = {
 	FIELD("low_stock_threshold", INTEGER,   USUALLY("10"), AT_LEAST("0", NULL)),
 	FIELD("category",            REFERENCE, COLUMN("category_id"), NULLABLE, REFERS(&category_resource)),
 	FIELD("category_name",       TEXT,      NULLABLE, COMPUTED("(SELECT c.name FROM categories c WHERE c.id = t.category_id)")),
+	FIELD("brand",               REFERENCE, COLUMN("brand_id"), NULLABLE, REFERS(&brand_resource)),
+	FIELD("supplier",            REFERENCE, COLUMN("supplier_id"), NULLABLE, REFERS(&supplier_resource)),
+	FIELD("manufacturer",        REFERENCE, COLUMN("manufacturer_id"), NULLABLE, REFERS(&manufacturer_resource)),
 	FIELD("status",              CHOICE,    ONE_OF(statuses), USUALLY("active")),
 	FIELD("is_active",           BOOLEAN,   USUALLY("true")),
 	FIELD("is_published",        BOOLEAN,   USUALLY("false")),
 	FIELD("view_count",          INTEGER,   READ_ONLY, USUALLY("0")),
+	FIELD("review_count",        INTEGER,   COMPUTED("(SELECT count(*) FROM reviews r WHERE r.product_id = t.id)")),
+	FIELD("average_rating",      DECIMAL,   DIGITS(3, 2), COMPUTED("(SELECT round(avg(r.rating), 2) FROM reviews r WHERE r.product_id = t.id)")),
 	FIELD("created_at",          TIME,      NOW_AT_CREATION),
 	FIELD("updated_at",          TIME,      NOW_AT_SAVE),
 	FIELD("is_deleted",          BOOLEAN,   HIDDEN, USUALLY("false")),
+	FIELD("tags",                KEYS,      DETAIL, REFERS(&tag_resource), LINK("products_tags", "product_id", "tag_id")),
+	FIELD("collections",         KEYS,      DETAIL, REFERS(&collection_resource), LINK("products_collections", "product_id", "collection_id")),
+	FIELD("related_products",    KEYS,      DETAIL, REFERS(&product_resource), LINK("products_related_products", "from_product_id", "to_product_id")),
+	FIELD("similar_products",    KEYS,      DETAIL, REFERS(&product_resource), LINK("products_similar_products", "from_product_id", "to_product_id")),
 	FIELD("images",              MANY,      REFERS(&product_image_resource), THROUGH("product_id"), READ_ONLY, DETAIL),
+	FIELD("variants",            MANY,      REFERS(&product_variant_resource), THROUGH("product_id"), READ_ONLY, DETAIL),
 };
+
+static const struct filter filters[] = {
+	/*     parameter             value    lookup       of */
+	FILTER("category",           KEY,     EXACT,       "t.category_id", REFERS(&category_resource)),
+	FILTER("category__slug",     TEXT,    EXACT,       "(SELECT c.slug FROM categories c WHERE c.id = t.category_id)"),
+	FILTER("brand",              KEY,     EXACT,       "t.brand_id", REFERS(&brand_resource)),
+	FILTER("brand__isnull",      BOOLEAN, ISNULL,      "t.brand_id"),
+	FILTER("tags",               KEY,     EXACT,       "l.tag_id", REFERS(&tag_resource), REPEATABLE,
+	       ANY_OF("products_tags l WHERE l.product_id = t.id")),
+	FILTER("is_active",          BOOLEAN, EXACT,       "t.is_active"),
+	FILTER("is_published",       BOOLEAN, EXACT,       "t.is_published"),
+	FILTER("status",             CHOICE,  EXACT,       "t.status", ONE_OF(statuses)),
+	FILTER("status__in",         CHOICE,  IN,          "t.status"),
+	FILTER("name__icontains",    TEXT,    ICONTAINS,   "t.name"),
+	FILTER("name__istartswith",  TEXT,    ISTARTSWITH, "t.name"),
+	FILTER("sku",                TEXT,    EXACT,       "t.sku"),
+	FILTER("sku__in",            TEXT,    IN,          "t.sku"),
+	FILTER("price",              DECIMAL, EXACT,       "t.price"),
+	FILTER("price__gt",          DECIMAL, GT,          "t.price"),
+	FILTER("price__gte",         DECIMAL, GTE,         "t.price"),
+	FILTER("price__lt",          DECIMAL, LT,          "t.price"),
+	FILTER("price__lte",         DECIMAL, LTE,         "t.price"),
+	FILTER("price__range",       DECIMAL, RANGE,       "t.price"),
+	FILTER("stock",              INTEGER, EXACT,       "t.stock"),
+	FILTER("stock__gt",          INTEGER, GT,          "t.stock"),
+	FILTER("stock__lt",          INTEGER, LT,          "t.stock"),
+	FILTER("created_at__gte",    TIME,    GTE,         "t.created_at"),
+	FILTER("created_at__lte",    TIME,    LTE,         "t.created_at"),
+	FILTER("created_at__date",   DATE,    DATE,        "t.created_at"),
+	FILTER("low_stock",          BOOLEAN, HOLDS,       "t.stock > 0 AND t.stock <= t.low_stock_threshold"),
+};
+static const struct search searches[] = { { .sql = "t.name" }, { .sql = "t.description" } };
+static const struct order orders[] = { { "created_at", "t.created_at" }, { "price", "t.price" } };
 
 static const struct permission permissions[] = {
 	ALLOW(SIGNED_IN,         MAY_LIST | MAY_READ | MAY_CREATE),
@@ -48,6 +92,26 @@ static const struct permission permissions[] = {
 	ALLOW(STAFF,             MAY_ALL),
 };
 /* clang-format on */
+
+static const struct db_statement find_owner = {
+	.sql = STR_INIT("SELECT owner_id FROM products WHERE id = $1"),
+};
+
+int product_part_check(struct change *c)
+{
+	const struct db_at at = { .db = c->rq->thread->db, .tx = c->tx };
+	const struct identity *caller = c->rq->caller;
+	struct db_rows rows;
+	int r;
+
+	if (c->old != NULL || caller->is_staff)
+		return 0;
+	r = db_at_query(at, &c->rq->arena, &find_owner,
+			DB_VALUES(values_get(&c->values, "product")), &rows);
+	if (r < 0)
+		return r;
+	return rows.count == 1 && str_eq(db_get(&rows, 0, 0), caller->id) ? 0 : -E_FORBIDDEN;
+}
 
 static int saving(struct change *c)
 {
@@ -74,8 +138,31 @@ const struct resource product_resource = {
 	.field_count = ARRAY_SIZE(fields),
 	.permissions = permissions,
 	.permission_count = ARRAY_SIZE(permissions),
-	.rows = "NOT t.is_deleted",
+	.exists = "NOT t.is_deleted",
 	.order = "t.created_at DESC, t.id DESC",
+	.select = { FILTERS(filters), SEARCHES(searches), ORDERS(orders) },
 	.remove = "is_deleted = true, deleted_at = now()",
 	.hooks = { .saving = saving },
 };
+
+static const struct db_statement publish = {
+	.sql = STR_INIT(
+		"UPDATE products SET is_published = true, updated_at = now() WHERE id = $1"),
+};
+
+int product_publish(struct request *rq)
+{
+	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
+	struct row product;
+	int r;
+
+	r = db_begin(rq->thread->db, &tx);
+	if (r == 0)
+		r = resource_object(rq, &tx, &product_resource, MAY_UPDATE, &product);
+	if (r == 0)
+		r = db_tx_query(&tx, &rq->arena, &publish, DB_VALUES(row_get(&product, "id")),
+				NULL);
+	if (r == 0)
+		r = db_commit(&tx);
+	return r < 0 ? r : reply_json(rq, 200, STR("{\"status\":\"published\"}"));
+}

@@ -15,6 +15,9 @@
 #undef RESOURCE
 #undef ROUTE
 
+/* How a user stands inside other resources' rows. */
+extern const char *const user_summary[];
+
 /* Adds every row of routes.def and the media folder.  0 or -EINVAL with a sentence. */
 int shop_routes(struct route_table *, const char *media_root) _must_check_;
 

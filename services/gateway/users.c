@@ -31,13 +31,9 @@ static bool is_username(struct str name)
 	return true;
 }
 
-static void render_full_name(struct request *rq, struct json_writer *w, const struct row *row)
-{
-	struct str first = row_get(row, "first_name"), last = row_get(row, "last_name");
+#define FULL_NAME "btrim(t.first_name || ' ' || t.last_name)"
 
-	json_put_str(
-		w, str_trim(arena_printf(&rq->arena, "%.*s %.*s", STR_ARG(first), STR_ARG(last))));
-}
+const char *const user_summary[] = { "id", "username", "email", "name", NULL };
 
 /* clang-format off */
 static const struct field fields[] = {
@@ -48,8 +44,8 @@ static const struct field fields[] = {
 	                                             PATTERN(is_username, "Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.")),
 	FIELD("first_name",               TEXT,      BLANK, LENGTH(150)),
 	FIELD("last_name",                TEXT,      BLANK, LENGTH(150)),
-	FIELD("full_name",                TEXT,      COMPUTED("''"), RENDER(render_full_name)),
-	FIELD("name",                     TEXT,      BLANK, LENGTH(150), .is_not_a_column = true, RENDER(render_full_name)),
+	FIELD("full_name",                TEXT,      COMPUTED(FULL_NAME)),
+	FIELD("name",                     TEXT,      BLANK, LENGTH(150), SHOWN_AS(FULL_NAME)),
 	FIELD("is_active",                BOOLEAN,   READ_ONLY, USUALLY("true")),
 	FIELD("is_staff",                 BOOLEAN,   READ_ONLY, USUALLY("false")),
 	FIELD("email_verified",           BOOLEAN,   READ_ONLY, USUALLY("false")),
@@ -61,6 +57,16 @@ static const struct field fields[] = {
 	FIELD("is_superuser",             BOOLEAN,   HIDDEN, USUALLY("false")),
 	FIELD("email_verification_token", UUID,      HIDDEN),
 };
+
+static const struct filter filters[] = {
+	FILTER("email",         TEXT,    ICONTAINS, "t.email"),
+	FILTER("name",          TEXT,    ICONTAINS, "(t.first_name || ' ' || t.last_name)"),
+	FILTER("created_after", TIME,    GTE,       "t.date_joined", LENIENT),
+	FILTER("is_active",     BOOLEAN, EXACT,     "t.is_active"),
+	FILTER("is_staff",      BOOLEAN, EXACT,     "t.is_staff"),
+};
+static const struct search searches[] = { { .sql = "t.email" }, { .sql = "t.first_name" }, { .sql = "t.last_name" } };
+static const struct order orders[] = { { "date_joined", "t.date_joined" }, { "email", "t.email" } };
 
 static const struct permission permissions[] = {
 	ALLOW(ANYONE,         MAY_CREATE),
@@ -200,23 +206,16 @@ const struct resource user_resource = {
 	.permissions = permissions,
 	.permission_count = ARRAY_SIZE(permissions),
 	.order = "t.date_joined DESC, t.id DESC",
+	.select = { FILTERS(filters), SEARCHES(searches), ORDERS(orders) },
 	.hooks = { .check = check, .saving = saving, .saved = saved },
 };
 
 int user_me(struct request *rq)
 {
-	_cleanup_(buf_fini) struct buf body = BUF_INIT;
 	const struct db_at at = { .db = rq->thread->db };
-	struct json_writer w;
 	struct row row;
 	int r;
 
 	r = resource_find(rq, at, &user_resource, rq->caller->id, &row);
-	if (r < 0)
-		return r;
-	json_writer_init(&w, &body, JSON_ESCAPE_DRF, false);
-	r = resource_render(rq, at, &user_resource, &row, true, &w);
-	if (r < 0)
-		return r;
-	return reply_json(rq, 200, buf_str(&body));
+	return r < 0 ? r : resource_reply(rq, 200, &user_resource, &row, VIEW_RETRIEVAL);
 }

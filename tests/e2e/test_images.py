@@ -7,7 +7,6 @@ import zlib
 
 import pytest
 
-from apium import PATIENCE
 from shop import picture, png_chunk
 
 IMAGES = "/api/v1/product-images/"
@@ -183,30 +182,35 @@ def animated_webp(frames, width, height):
     return b"RIFF" + struct.pack("<I", len(data) + 4) + b"WEBP" + data
 
 
-def test_one_huge_text_in_a_png_is_passed_over(stack, shop, ann, tmp_path):
-    """libpng leaves a text out that would pass its own bound, so half a gigabyte of it costs nothing."""
-    image = finished(stack, ann, upload(shop, ann, png_with_texts(500, 1), "text.png"))
+def test_one_huge_text_in_a_png_fails_the_picture(stack, shop, ann):
+    assert "texts of more than 64 megabytes" in fails(stack, shop, ann, png_with_texts(500, 1), "text.png")
+
+
+def test_a_text_that_a_camera_may_write_does_not(stack, shop, ann, tmp_path):
+    image = finished(stack, ann, upload(shop, ann, png_with_texts(6, 2), "text.png"))
     check_variants(stack, image, 200, 200, tmp_path)
 
 
-# A sanitized sandbox has no bound of its memory (image/jail.c).
-if PATIENCE == 1:
-    @pytest.mark.slow
-    def test_texts_that_pass_the_sandbox_memory_fail_the_picture_and_nothing_else(stack, shop, ann, tmp_path):
-        """Each is below libpng's bound; all 900 together are 6.3 GB."""
-        id = upload(shop, ann, png_with_texts(7, 900), "texts.png")
-        good = upload(shop, ann, picture("png 300x300"), "good.png")
-        check_variants(stack, finished(stack, ann, good), 300, 300, tmp_path)
-        image = finished(stack, ann, id, 60)
-        assert image["status"] == "failed" and image["error"].startswith("Invalid image file: "), image
-        no_job_is_left(stack)
+def test_texts_that_pass_the_limit_together_fail_the_picture_and_nothing_else(stack, shop, ann, tmp_path):
+    """Each is below libpng's bound; all 900 together are 6.3 GB."""
+    id = upload(shop, ann, png_with_texts(7, 900), "texts.png")
+    good = upload(shop, ann, picture("png 300x300"), "good.png")
+    check_variants(stack, finished(stack, ann, good), 300, 300, tmp_path)
+    image = finished(stack, ann, id, 60)
+    assert image["status"] == "failed" and image["error"].startswith("Invalid image file: "), image
+    no_job_is_left(stack)
 
 
-def test_of_an_animation_only_the_first_frame_counts(stack, shop, ann, tmp_path):
-    data = animated_webp(3000, 8000, 8000)
-    assert len(data) < 1 << 20
-    image = finished(stack, ann, upload(shop, ann, data, "film.webp"))
+def test_of_an_animation_the_first_frame_counts(stack, shop, ann, tmp_path):
+    image = finished(stack, ann, upload(shop, ann, animated_webp(15, 8000, 8000), "film.webp"))
     check_variants(stack, image, 8000, 8000, tmp_path)
+
+
+@pytest.mark.parametrize("frames, side, words", [(3000, 8000, "megapixels"), (3000, 100, "frames")])
+def test_an_animation_of_thousands_of_frames_fails(stack, shop, ann, frames, side, words):
+    data = animated_webp(frames, side, side)
+    assert len(data) < 1 << 20
+    assert words in fails(stack, shop, ann, data, "film.webp")
 
 
 # --- pictures that are gone ----------------------------------------------------------------------------------------

@@ -98,7 +98,9 @@ class Statements:
         marker = unique("marker")
         self.stack.sql(f"SELECT '{marker}'")
         text = self.stack.wait_for("the marker in the log", lambda: marker in (text := self.read(at)) and text)
-        return re.findall(r"<apium-gateway>LOG:  (?:statement|execute [^:]*): (.*)", text)
+        sent = re.findall(r"<apium-gateway>LOG:  (?:statement|execute [^:]*): (.*)", text)
+        # The relay of the same process looks into the outbox once a second, whoever asks for what.
+        return [statement for statement in sent if "job_outbox" not in statement]
 
     def read(self, at):
         with open(self.path, "rb") as log:

@@ -312,8 +312,12 @@ Test(redis_connection, a_full_server_is_a_passing_error_of_the_command)
  * A server that says what a test wants, for states that a real one leaves too quickly: each
  * connection gets the next of the answers, whatever it asked.
  */
+#define PARROT_CLIENTS 8
+
 struct parrot {
-	uv_pipe_t listener, client;
+	uv_pipe_t listener;
+	/* One each: a closed one is libuv's until the end of the turn, and the next may come before. */
+	uv_pipe_t clients[PARROT_CLIENTS];
 	const char *const *answers;
 	unsigned connections;
 	char path[64], url[80];
@@ -343,14 +347,16 @@ static void parrot_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
 static void parrot_accept(uv_stream_t *listener, int status)
 {
 	struct parrot *p = listener->data;
+	uv_pipe_t *client = &p->clients[p->connections];
 
 	cr_assert_eq(status, 0);
 	cr_assert_not_null(p->answers[p->connections], "one connection too many");
+	cr_assert_lt(p->connections, PARROT_CLIENTS);
 	p->connections++;
-	cr_assert_eq(uv_pipe_init(listener->loop, &p->client, 0), 0);
-	p->client.data = p;
-	cr_assert_eq(uv_accept(listener, (uv_stream_t *) &p->client), 0);
-	cr_assert_eq(uv_read_start((uv_stream_t *) &p->client, parrot_buffer, parrot_read), 0);
+	cr_assert_eq(uv_pipe_init(listener->loop, client, 0), 0);
+	client->data = p;
+	cr_assert_eq(uv_accept(listener, (uv_stream_t *) client), 0);
+	cr_assert_eq(uv_read_start((uv_stream_t *) client, parrot_buffer, parrot_read), 0);
 }
 
 static void parrot_closed(uv_handle_t *handle)

@@ -23,7 +23,7 @@ Test(field, a_contradiction_is_refused_with_a_sentence)
 		  "x: field a is COMPUTED and a COLUMN at once" },
 		{ FIELD("a", INTEGER, BLANK), "x: field a is BLANK but no text" },
 		{ FIELD("a", TIME),
-		  "x: field a may be left out but has no USUALLY and is not NULLABLE" },
+		  "x: field a may be left out but has no USUALLY, is not NULLABLE and not set BY_HOOK" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

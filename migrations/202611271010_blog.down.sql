@@ -1,0 +1,1 @@
+DROP TABLE comments, posts_tags, posts, tags;

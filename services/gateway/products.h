@@ -1,0 +1,18 @@
+/*
+ * products.h - what belongs to a product: its pictures and variants; they are written by its owner or staff.
+ */
+#ifndef SERVICES_GATEWAY_PRODUCTS_H
+#define SERVICES_GATEWAY_PRODUCTS_H
+
+#include "shop.h"
+
+/* Snippets over a row t with a product_id. */
+#define PRODUCT_OWNER "(SELECT p.owner_id FROM products p WHERE p.id = t.product_id)"
+#define PRODUCT_EXISTS                                                                             \
+	"EXISTS (SELECT FROM products p WHERE p.id = t.product_id AND NOT p.is_deleted)"
+
+/* A hook `check`: at creation -E_FORBIDDEN unless the product that the field "product" names is the caller's
+ * or he is staff.  Yields. */
+int product_part_check(struct change *) may_yield _must_check_;
+
+#endif
