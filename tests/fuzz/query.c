@@ -29,7 +29,8 @@ void fuzz_query(struct str input)
 		struct str last = request_query(&rq, f.name);
 
 		must(utf8_find_invalid(f.name) < 0 && utf8_find_invalid(f.value) < 0);
-		must(!str_is_null(last));
+		/* What was repaired is longer than it was, and is not found by its new name. */
+		must(!str_is_null(last) || str_find(f.name, STR("\xef\xbf\xbd")) >= 0);
 	}
 	fuzz_form(&rq);
 	arena_fini(&rq.arena);

@@ -214,7 +214,7 @@ def test_broken_content_types(door, kind):
 
 # --- bad UTF-8 and NUL, everywhere
 
-BYTES = [b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"a\0b", b"\0", b"\xe2\x80", b"\xef\xbb\xbf"]
+BYTES = [b"\xff", b"\xed\xa0\x80", b"a\0b", b"\xf4\x90\x80\x80"]
 
 
 def asked(door, method, target, token, body=b"", kind=b"application/json"):
@@ -267,8 +267,7 @@ def test_broken_text_in_forms(patient, staff, method, path):
 
 # --- SQL injection
 
-INJECTIONS = ["'", "' OR '1'='1", "'; DROP TABLE users; --", "1; SELECT pg_sleep(9)", "\\'; --", "$1", "%' UNION SELECT password FROM users --",
-              '"', "1)) OR 1=1 --", "/**/"]
+INJECTIONS = ["'", "'; DROP TABLE users; --", "%' UNION SELECT password FROM users --\\", '"1)) OR 1=1; SELECT pg_sleep(9) --']
 
 
 @pytest.fixture(scope="module")

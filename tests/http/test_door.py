@@ -132,8 +132,7 @@ def one_origin(doors):
 
 
 # They ask for posts, which this application does not have yet.
-POSTS = {"OPTIONS without the method asked for", "GET", "GET from elsewhere", "GET without an origin", "400 with the header too",
-         "301 with the header too", "another scheme", "another port", "null"}
+POSTS = set()
 
 
 def test_the_recorded_cors_answers(one_origin):

@@ -36,8 +36,11 @@ def resources():
         text = source.read_text()
         fields = [Field(name, rules) for name, rules in re.findall(r'FIELD\("(\w+)",(.*)', text)]
         for name in re.findall(r"const struct resource (\w+)_resource = \{", text):
-            path = re.search(rf'{name}_resource = {{.*?\.path = "([^"]+)"', text, re.S)
+            path = re.search(rf'\b{name}_resource = {{.*?\.path = "([^"]+)"', text, re.S)
             found[name] = Resource(name, path[1], fields)
+        # labels.c makes several of one shape.
+        for name, table in re.findall(r'^LABEL\((\w+),\s*"[^"]*",\s*"(\w+)"', text, re.M):
+            found[name] = Resource(name, f"{table}/", fields)
     return [found[name] for name in wanted]
 
 
