@@ -17,6 +17,8 @@
 static const struct command commands[] = {
 	{ "migrate",         "up|down|status [COUNT]",               "Apply or undo the SQL files of migrations/.",      command_migrate },
 	{ "createsuperuser", "--email ADDRESS --password-stdin",     "Make a user who may do everything.",               command_createsuperuser },
+	{ "drf_create_token", "EMAIL [--reset]",                     "Make a key for `Authorization: Token …`.",         command_drf_create_token },
+	{ "flush_expired_tokens", "",                                "Forget tokens and attempts that are too old.",     command_flush_expired_tokens },
 	{ "settings",        "",                                     "Print every setting with its value and meaning.",  command_settings },
 	{ "enqueue",         "TASK [--args JSON] [--kwargs JSON] …", "Ask for a job.",                                   command_enqueue },
 	{ "queues",          "",                                     "Print how much lies in each queue.",               command_queues },
@@ -30,9 +32,9 @@ static void print_help(void)
 {
 	printf("apium %s\n\n", APIUM_VERSION);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		printf("  apium %-16s %-38s %s\n", commands[i].name, commands[i].words,
+		printf("  apium %-20s %-38s %s\n", commands[i].name, commands[i].words,
 		       commands[i].help);
-	printf("  apium %-16s %-38s %s\n", "worker|gateway", "…", "Become that program.");
+	printf("  apium %-20s %-38s %s\n", "worker|gateway", "…", "Become that program.");
 }
 
 /* Does not return when the program is there. */

@@ -41,6 +41,8 @@ int command_createsuperuser(int argc, char **argv);
 int command_settings(int argc, char **argv);
 int command_enqueue(int argc, char **argv);
 int command_queues(int argc, char **argv);
+int command_flush_expired_tokens(int argc, char **argv);
+int command_drf_create_token(int argc, char **argv);
 int command_dead(int argc, char **argv);
 
 #endif

@@ -33,6 +33,10 @@ struct settings {
 	int64_t password_threads;
 	const char *password_write;
 	bool password_upgrade;
+	int64_t login_failures, login_history;
+	usec_t login_cooloff;
+	bool token_authentication;
+	const char *jwks_url, *jwt_issuer, *jwt_audience, *jwt_user_claim;
 	const char *log_format, *log_level;
 	bool diag;
 };

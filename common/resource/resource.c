@@ -38,6 +38,9 @@ static int permit(struct request *rq, unsigned may)
 	/* All rows of a path are the resource's; a method without a row has none of its own. */
 	const struct resource *res = rq->view->first->about;
 
+	/* DRF then asks the view's permission as for a change of some row. */
+	if (rq->route == NULL && !request_is_safe(rq))
+		may = MAY_UPDATE | MAY_DELETE;
 	for (size_t i = 0; i < res->permission_count; i++) {
 		if ((res->permissions[i].may & may) && is_met(&res->permissions[i], rq->caller))
 			return 0;
@@ -90,8 +93,6 @@ static int permit_delete(struct request *rq)
 int resource_read_key(struct request *rq, const struct resource *res, struct str *ret)
 {
 	struct str text = rq->parameters[0];
-	char canonical[UUID_TEXT + 1];
-	struct uuid id;
 	int64_t number;
 
 	if (res->key == RESOURCE_BIGINT) {
@@ -104,10 +105,8 @@ int resource_read_key(struct request *rq, const struct resource *res, struct str
 		*ret = text;
 		return 0;
 	}
-	if (uuid_parse(text, &id) < 0)
+	if (uuid_normalise(&rq->arena, text, ret) < 0)
 		return fail(-E_NOT_FOUND, "Not found.");
-	uuid_format(&id, canonical);
-	*ret = arena_str(&rq->arena, str_c(canonical));
 	return 0;
 }
 
@@ -160,7 +159,7 @@ int resource_object(struct request *rq, struct db_tx *tx, const struct resource 
 	else
 		find = tx != NULL ? p->find_for_update : p->retrieve;
 	r = row_find(rq, at, p, &find, key, view, &row);
-	if (r == 0)
+	if (r == 0 && may != 0)
 		r = resource_allow(rq, res, &row, may);
 	if (r == 0)
 		*ret = row;

@@ -322,6 +322,15 @@ static int create(struct change *c, struct row *ret)
 }
 
 /* BEGIN, the row that the path names, locked, and the caller's right to do that to it. */
+static int find_by_key(struct change *c, unsigned may, struct row *ret)
+{
+	const struct plan *p = plan_of(c->resource);
+	int r;
+
+	r = row_find(c->rq, change_at(c), p, &p->find_for_update, c->key, VIEW_PLAIN, ret);
+	return r < 0 ? r : resource_allow(c->rq, c->resource, ret, may);
+}
+
 static int begin_on_row(struct change *c, struct db_tx *tx, unsigned may)
 {
 	struct row *old = arena_new(&c->rq->arena, struct row);
@@ -331,7 +340,8 @@ static int begin_on_row(struct change *c, struct db_tx *tx, unsigned may)
 	if (r < 0)
 		return r;
 	c->tx = tx;
-	r = resource_object(c->rq, tx, c->resource, may, old);
+	r = str_is_null(c->key) ? resource_object(c->rq, tx, c->resource, may, old)
+				: find_by_key(c, may, old);
 	if (r < 0)
 		return r;
 	c->old = old;
@@ -374,6 +384,15 @@ int resource_save(struct request *rq, const struct resource *res, enum validate_
 	struct change *c = new_change(rq, res, mode);
 
 	return mode == VALIDATE_CREATE ? create(c, ret) : change_row(c, ret);
+}
+
+int resource_change(struct request *rq, const struct resource *res, enum validate_mode mode,
+		    struct str key, struct row *ret)
+{
+	struct change *c = new_change(rq, res, mode);
+
+	c->key = key;
+	return change_row(c, ret);
 }
 
 int resource_create(struct request *rq, const struct resource *res, const struct preset *presets,

@@ -10,6 +10,8 @@
 
 #include "auth/identity.h"
 #include "auth/identity_cache.h"
+#include "auth/jwks.h"
+#include "auth/lockout.h"
 #include "auth/password.h"
 #include "auth/token.h"
 #include "base/crash.h"
@@ -302,10 +304,13 @@ static int prepare(void)
 	if (r == 0)
 		r = password_setup((unsigned) settings.password_threads);
 	if (r == 0)
+		r = jwks_setup(settings.jwks_url);
+	if (r == 0)
 		r = tasks_register();
 	if (r < 0)
 		return r;
 	token_setup(str_c(settings.secret_key));
+	lockout_setup((unsigned) settings.login_failures, settings.login_cooloff);
 	storage.root = settings.media_root;
 	routes = route_table_new();
 	r = shop_routes(routes, settings.media_root);
@@ -376,6 +381,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < door_count; i++)
 		uv_thread_join(&doors[i].id);
 	password_shutdown();
+	jwks_shutdown();
 	routes = route_table_free(routes);
 	policy = http_policy_free(policy);
 	log_info("drained");

@@ -21,7 +21,7 @@ from apium import PATIENCE, TOP, Stack
 
 GOLDEN = TOP / "tests/golden"
 LIST = GOLDEN / "passing.txt"
-RECORDINGS = ["login", "register", "users", "products", "product-images", "lists", "http", "posts", "comments-tags", "reviews-variants", "library", "records"]
+RECORDINGS = ["login", "register", "tokens", "users", "account-mail", "products", "product-images", "lists", "http", "posts", "comments-tags", "reviews-variants", "library", "records"]
 ADMIN = ("admin@example.com", "Sup3r-Secret-Pass!")
 SECRET = "golden-secret-key-0123456789-0123456789"
 

@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 #include "auth/identity_cache.h"
+#include "auth/lockout.h"
 #include "auth/password.h"
 #include "auth/token.h"
 #include "base/error.h"
 #include "base/live.h"
 #include "base/log.h"
+#include "base/settings.h"
 #include "base/world.h"
 #include "db/migrate.h"
 #include "proto/tasks.h"
@@ -237,7 +239,10 @@ void fixture_start(void)
 	beside = PQconnectdb(servers_postgres());
 	cr_assert_eq(PQstatus(beside), CONNECTION_OK);
 	PQsetNoticeProcessor(beside, say_nothing, NULL);
-	token_setup(STR("a secret of sufficient length for a test"));
+	settings.secret_key = "a secret of sufficient length for a test";
+	settings.password_upgrade = true;
+	lockout_setup(1000, HOUR);
+	token_setup(str_c(settings.secret_key));
 	cr_assert_eq(password_setup(1), 0);
 	cr_assert_eq(tasks_register(), 0);
 	routes = route_table_new();
