@@ -128,6 +128,7 @@ void route_table_add_prefix(struct route_table *t, const char *prefix, const str
 	v->mount = ROUTE_ROOT;
 	v->routes[row->method] = row;
 	v->first = row;
+	v->metrics = arena_new(&t->arena, struct view_metrics);
 	allow_fill(t, v);
 	p->path = str_c(prefix);
 	p->view = v;
@@ -239,6 +240,7 @@ static struct view *view_of(struct route_table *t, const struct route *r)
 	v->pattern = r->pattern;
 	v->mount = r->mount;
 	v->first = r;
+	v->metrics = arena_new(&t->arena, struct view_metrics);
 	t->views[t->view_count++] = v;
 	return v;
 }

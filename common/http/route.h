@@ -49,12 +49,23 @@ struct route {
 	const void *about; /* what the handler is about: the resource's table; borrowed */
 };
 
+struct metric_series; /* base/metric.h */
+
+/* What is counted of a view, made as it is needed: requests by method (the last one stands for all
+ * others) and class of the status (0: nobody was there to take the answer). */
+#define VIEW_CLASSES 6
+struct view_metrics {
+	struct metric_series *requests[HTTP_METHODS + 1][VIEW_CLASSES];
+	struct metric_series *durations[HTTP_METHODS + 1];
+};
+
 struct view {
 	const char *pattern;
 	enum route_mount mount;
 	const struct route *routes[HTTP_METHODS]; /* HEAD falls back to GET */
 	const struct route *first;
 	struct str allow; /* "GET, POST, HEAD, OPTIONS" */
+	struct view_metrics *metrics;
 };
 
 struct route_table;

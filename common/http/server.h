@@ -53,6 +53,7 @@ struct http_options {
 	unsigned statements_most; /* a request with more SQL statements is warned of; 0: none is */
 	const struct http_policy *policy; /* borrowed, shared by threads; NULL: everything goes */
 	const char *tls_certificate, *tls_key; /* NULL: plain */
+	bool is_internal;                      /* not counted; access lines at level debug */
 };
 
 int http_server_new(const struct http_options *, struct http_server **ret) _must_check_;
@@ -71,6 +72,8 @@ void http_server_free(struct http_server *, void (*on_freed)(void *arg), void *a
 /* Binds "host:port" or "[v6]:port" with SO_REUSEPORT and listens; port 0 picks one (ret_port may be
  * NULL). Looks names up, so it may block: at start only.  The descriptor, or negative. */
 int http_bind(const char *address, int *ret_port) _must_check_;
+/* The same, but nobody else may listen there. */
+int http_bind_alone(const char *address) _must_check_;
 
 /* Counters of the process, all threads. */
 struct http_stats {

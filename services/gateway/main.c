@@ -1,7 +1,7 @@
 /*
  * main.c - apium-gateway: N threads, each with an event loop, a server and stores of its own;
  * nothing shared but counters.  The first thread only waits for signals: SIGTERM or SIGINT drains
- * all, a second one ends at once.
+ * all, a second one ends at once; SIGHUP reads reloadable settings again.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +20,7 @@
 #include "base/settings.h"
 #include "db/conninfo.h"
 #include "db/db.h"
+#include "http/exporter.h"
 #include "http/policy.h"
 #include "http/server.h"
 #include "queue/enqueue.h"
@@ -35,11 +36,12 @@
 struct door {
 	struct gateway_thread thread;
 	struct http_server *server;
+	struct exporter *exporter; /* of the first one, if any */
 	uv_thread_t id;
 	int fds[LISTEN_MOST];
 	size_t fd_count;
 	struct post drain;
-	unsigned closing; /* stores that are not closed yet */
+	unsigned closing; /* stores and exporter that are not closed yet */
 };
 
 static struct door doors[THREADS_MOST];
@@ -66,6 +68,7 @@ static void on_producer_closed(void *arg)
 
 	db_close(d->thread.db, on_store_closed, d);
 	redis_close(d->thread.redis, on_store_closed, d);
+	exporter_close(d->exporter, on_store_closed, d);
 }
 
 static void on_server_freed(void *arg)
@@ -186,6 +189,9 @@ static void run_door(void *arg)
 		r = open_stores(d);
 	if (r == 0)
 		r = open_server(d);
+	if (r == 0 && d == &doors[0])
+		r = exporter_open(d->thread.loop, settings.metrics_listen, "apium-gateway",
+				  &d->exporter);
 	if (r == 0)
 		r = fiber_report_on_signal(d->thread.loop);
 	if (r < 0) {
@@ -201,7 +207,7 @@ static void run_door(void *arg)
 		must(f != NULL);
 		fiber_detach(f, NULL, NULL);
 	}
-	d->closing = 2;
+	d->closing = 3;
 	uv_sem_post(&door_is_open);
 	r = loop_run(d->thread.loop);
 	must(r == 0 && d->closing == 0);
@@ -327,7 +333,12 @@ static void wait_for_signal(const sigset_t *set)
 {
 	int number;
 
-	must(sigwait(set, &number) == 0);
+	for (;;) {
+		must(sigwait(set, &number) == 0);
+		if (number != SIGHUP)
+			break;
+		settings_on_hangup();
+	}
 	log_info("%s: draining, %d s at most", strsignal(number), (int) (settings.grace / SEC));
 	for (size_t i = 0; i < door_count; i++)
 		loop_post(doors[i].thread.loop, &doors[i].drain);
@@ -337,8 +348,9 @@ static void *end_at_second_signal(void *set)
 {
 	int number;
 
-	if (sigwait(set, &number) == 0)
-		_exit(128 + number);
+	while (sigwait(set, &number) == 0)
+		if (number != SIGHUP) /* nothing is worth being reloaded now */
+			_exit(128 + number);
 	return NULL;
 }
 
@@ -367,6 +379,7 @@ int main(int argc, char **argv)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	must(uv_sem_init(&door_is_open, 0) == 0);
 	for (size_t i = 0; i < door_count; i++) {
