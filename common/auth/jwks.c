@@ -20,7 +20,7 @@
 #include "loop/offload.h"
 
 #define FRESH         HOUR
-#define TRY_AGAIN     (30 * SEC)
+#define FETCH_AGAIN   (30 * SEC)
 #define FETCH_TIMEOUT 5L /* seconds */
 #define BYTES_MOST    (256 * KIB)
 #define KEYS_MOST     64
@@ -270,7 +270,7 @@ static int fetch(struct buf *text)
 
 static int read_file(struct buf *text)
 {
-	char piece[4096];
+	char piece[2048];
 	FILE *file = fopen(source, "re");
 	size_t n;
 
@@ -290,7 +290,7 @@ static bool is_url(const char *text)
 static int load(void)
 {
 	_cleanup_(buf_fini) struct buf text = BUF_INIT;
-	struct key_set *set, *old;
+	struct key_set *set = NULL, *old;
 	int r;
 
 	r = is_url(source) ? fetch(&text) : read_file(&text);
@@ -312,7 +312,7 @@ static int load_on_thread(void *arg)
 {
 	(void) arg;
 	pthread_mutex_lock(&lock);
-	bool is_due = tried == 0 || now_monotonic() - tried >= TRY_AGAIN;
+	bool is_due = tried == 0 || now_monotonic() - tried >= FETCH_AGAIN;
 	if (is_due)
 		tried = now_monotonic();
 	pthread_mutex_unlock(&lock);
@@ -359,7 +359,7 @@ static int look(struct arena *arena, struct str kid, enum jwks_algorithm algorit
 	pthread_mutex_lock(&lock);
 	const struct jwk *k = find(kid, algorithm);
 	bool is_old = fetched == 0 || now - fetched >= FRESH;
-	*ret_is_due = (k == NULL || is_old) && (tried == 0 || now - tried >= TRY_AGAIN);
+	*ret_is_due = (k == NULL || is_old) && (tried == 0 || now - tried >= FETCH_AGAIN);
 	if (k != NULL)
 		*ret_pem = arena_str(arena, k->pem);
 	pthread_mutex_unlock(&lock);

@@ -22,7 +22,7 @@ struct pair {
 	struct list age; /* in `by_age`, oldest first */
 	unsigned attempts;
 	usec_t until; /* monotonic; forgotten afterwards */
-	char key[2 * KEY_BYTES + 1];
+	char *key;    /* behind it */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -38,9 +38,10 @@ static void forget(struct pair *p)
 
 static struct pair *add(struct str key)
 {
-	struct pair *p = calloc(1, sizeof(*p));
+	struct pair *p = calloc(1, sizeof(*p) + key.len + 1);
 
-	must(p != NULL && key.len < sizeof(p->key));
+	must(p != NULL);
+	p->key = (char *) (p + 1);
 	if (map_count(&pairs) >= PAIRS_MOST)
 		forget(list_entry(list_first(&by_age), struct pair, age));
 	memcpy(p->key, key.at, key.len);

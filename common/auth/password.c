@@ -59,7 +59,7 @@ static int hashing_new(struct arena *arena, struct str password, struct hashing 
 
 int password_hash(struct arena *arena, struct str password, struct str *ret_encoded)
 {
-	struct hashing *h;
+	struct hashing *h = NULL;
 	int r;
 
 	r = hashing_new(arena, password, &h);
@@ -73,7 +73,7 @@ int password_hash(struct arena *arena, struct str password, struct str *ret_enco
 int password_verify(struct arena *arena, struct str password, struct str encoded)
 {
 	const struct password_encoding *known = password_encoding_of(encoded);
-	struct hashing *h;
+	struct hashing *h = NULL;
 	int r;
 
 	r = hashing_new(arena, password, &h);
@@ -98,7 +98,7 @@ bool password_is_outdated(struct str encoded)
 
 int password_hash_blocking(struct arena *arena, struct str password, struct str *ret_encoded)
 {
-	struct hashing *h;
+	struct hashing *h = NULL;
 	int r;
 
 	if (sodium_init() < 0)

@@ -11,9 +11,11 @@
 #include "base/codec.h"
 #include "base/error.h"
 #include "base/live.h"
+#include "base/metric.h"
 #include "base/uuid.h"
 #include "base/world.h"
 #include "http/multipart.h"
+#include "http/policy.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #define SPARE_MOST 0 /* a recycled exchange would hide a use after free */
@@ -279,6 +281,18 @@ static void give_id(struct exchange *x)
 	uuid_format(&u, x->rq.id);
 }
 
+/* The client's trace, or a new one; this hop is a span of its own. */
+static void give_trace(struct exchange *x)
+{
+	struct str sent = request_header(&x->rq, STR("traceparent"));
+	struct trace parent;
+
+	if (!str_is_null(sent) && trace_parse(sent, &parent) == 0)
+		trace_child(&parent, &x->context.trace);
+	else
+		trace_new(&x->context.trace);
+}
+
 /* Context of every log line of this request: its id and "GET /api/v1/products/". */
 static void name_it(struct exchange *x)
 {
@@ -336,17 +350,52 @@ static void log_access(const struct exchange *x)
 {
 	const struct request *rq = &x->rq;
 	bool is_gone = x->req == NULL || x->is_reset;
+	enum log_level level = x->server->options.is_internal ? LOG_DEBUG : LOG_INFO;
 
-	if (!log_is_on(LOG_INFO))
+	if (!log_is_on(level))
 		return;
-	log_event(LOG_INFO, "request", LOG_STR("method", rq->method_text),
-		  LOG_STR("path", rq->path),
+	log_event(level, "request", LOG_STR("method", rq->method_text), LOG_STR("path", rq->path),
 		  /* 499 is how others write down that nobody was there to take the answer */
 		  LOG_INT("status", is_gone ? 499 : x->reply.status),
 		  LOG_INT("bytes", (int64_t) (x->reply.kind == REPLY_FILE ? x->reply.length
 									  : x->reply.body.len)),
 		  LOG_INT("us", now_monotonic() - rq->started), LOG_STR("peer", rq->peer),
-		  LOG_STR("request", str_c(rq->id)));
+		  LOG_STR("request", str_c(rq->id)), LOG_STR("trace", str_c(x->context.trace.id)));
+}
+
+/* The view's series are made when they are first needed; two threads that make one get the same. */
+static void count_request(const struct exchange *x)
+{
+	static const char *const classes[VIEW_CLASSES] = {
+		"gone", "1xx", "2xx", "3xx", "4xx", "5xx"
+	};
+	static struct view_metrics nowhere; /* of paths that no row matches */
+	const struct request *rq = &x->rq;
+	bool is_gone = x->req == NULL || x->is_reset;
+	size_t class = is_gone ? 0 : (size_t) x->reply.status / 100;
+	struct view_metrics *m = rq->view == NULL ? &nowhere : rq->view->metrics;
+	struct metric_series **count = &m->requests[rq->method][class];
+	struct metric_series **duration = &m->durations[rq->method];
+	struct metric_series *series[2] = { __atomic_load_n(count, __ATOMIC_ACQUIRE),
+					    __atomic_load_n(duration, __ATOMIC_ACQUIRE) };
+
+	if (series[0] == NULL || series[1] == NULL) {
+		const struct route *rule = rq->route;
+		const char *method = rq->method == HTTP_METHODS ? "other"
+								: http_method_names[rq->method];
+		const char *name;
+
+		if (rule == NULL && rq->view != NULL)
+			rule = rq->view->first;
+		name = rule == NULL ? "none" : rule->name;
+		series[0] = metric_series(METRIC_http_requests,
+					  METRIC_VALUES(name, method, classes[class]));
+		series[1] = metric_series(METRIC_http_duration, METRIC_VALUES(name, method));
+		__atomic_store_n(count, series[0], __ATOMIC_RELEASE);
+		__atomic_store_n(duration, series[1], __ATOMIC_RELEASE);
+	}
+	series_add(series[0], 1);
+	series_observe(series[1], now_monotonic() - rq->started);
 }
 
 /* The answer stands: send it if anybody is there. */
@@ -360,6 +409,8 @@ static void finish(struct exchange *x)
 		counter_add(&counters->by_class[x->reply.status / 100], 1);
 	if (x->req != NULL)
 		exchange_send(x);
+	if (!x->server->options.is_internal)
+		count_request(x);
 	log_access(x);
 }
 
@@ -371,6 +422,7 @@ static int run(void *arg)
 
 	OBJ_CHECK(x, EXCHANGE_MAGIC);
 	r = dispatch(&x->rq);
+	reply_finish(&x->rq);
 	if (x->watch != NULL)
 		x->watch->parks = fiber_park_count(x->fiber);
 	return r;
@@ -420,17 +472,35 @@ static int start_fiber(struct exchange *x, const struct route *rule)
 	return 0;
 }
 
-/* Django's CommonMiddleware: relative, the path quoted again, the query kept. */
+/* The path quoted again, the query kept. */
+static void add_target(struct buf *b, const struct request *rq, bool with_slash)
+{
+	percent_encode(b, rq->path, STR("/:@&+$,!*'()"));
+	if (with_slash)
+		buf_add_byte(b, '/');
+	if (!str_is_null(rq->raw_query)) {
+		buf_add_byte(b, '?');
+		percent_encode(b, rq->raw_query, STR("/#%[]=:;$&()+,!?*@'"));
+	}
+}
+
+/* Django's CommonMiddleware: relative. */
 static int redirect_to_slash(struct request *rq)
 {
 	_cleanup_(buf_fini) struct buf b = BUF_INIT;
 
-	percent_encode(&b, rq->path, STR("/:@&+$,!*'()"));
-	buf_add_byte(&b, '/');
-	if (!str_is_null(rq->raw_query)) {
-		buf_add_byte(&b, '?');
-		percent_encode(&b, rq->raw_query, STR("/#%[]=:;$&()+,!?*@'"));
-	}
+	add_target(&b, rq, true);
+	return reply_redirect(rq, buf_str(&b));
+}
+
+/* Django's SecurityMiddleware: the same target, by https. */
+static int redirect_to_https(struct request *rq)
+{
+	_cleanup_(buf_fini) struct buf b = BUF_INIT;
+
+	buf_add_c(&b, "https://");
+	buf_add_str(&b, rq->host);
+	add_target(&b, rq, false);
 	return reply_redirect(rq, buf_str(&b));
 }
 
@@ -464,8 +534,10 @@ static int route_it(struct exchange *x)
 	if (rq->method == HTTP_OPTIONS &&
 	    !str_is_null(request_header(rq, STR("access-control-request-method"))))
 		return reply_preflight(rq);
-	if (!host_is_valid(rq->host))
+	if (!host_is_valid(rq->host) || !http_policy_allows_host(s->options.policy, rq->host))
 		return reply_page(rq, 400);
+	if (http_policy_wants_https(s->options.policy, rq))
+		return redirect_to_https(rq);
 	if (!route_table_find(s->options.routes, rq->path, &match))
 		return reply_page(rq, 404);
 	if (match.wants_slash && (rq->method == HTTP_GET || rq->method == HTTP_HEAD))
@@ -501,13 +573,15 @@ static int take(struct exchange *x, h2o_socket_t *sock)
 	rq->scheme = x->req->input.scheme == &H2O_URL_SCHEME_HTTPS ? STR("https") : STR("http");
 	rq->method = method_of(rq->method_text);
 	read_target(rq, target);
+	http_policy_forwarded(x->server->options.policy, rq);
 	rq->peer = x->connection == NULL
 			   ? STR("127.0.0.1")
 			   : arena_str(&rq->arena, connection_peer(x->connection, sock));
 	give_id(x);
+	give_trace(x);
 	name_it(x);
 	if (sock != NULL)
-		fault = head_fault(str_make(sock->input->bytes, sock->input->size));
+		fault = head_fault(str_make(sock->input->bytes, sock->input->size), &x->ends);
 	if (fault == NULL && x->req->version >= 0x101 &&
 	    x->req->input.authority.base == x->req->hostconf->authority.hostport.base)
 		fault = "no Host"; /* h2o has put its own name there */
