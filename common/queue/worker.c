@@ -1,6 +1,7 @@
 #include "queue/worker.h"
 
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -82,6 +83,7 @@ int worker_main(int argc, char **argv, const struct worker_program *p)
 	(void) mallopt(M_TRIM_THRESHOLD, (int) HEAP_KEPT);
 	(void) mallopt(M_TOP_PAD, (int) HEAP_STEP);
 	crash_setup(p->name);
+	must(signal(SIGPIPE, SIG_IGN) != SIG_ERR); /* OpenSSL writes without MSG_NOSIGNAL */
 	health_settings();
 	r = settings_load();
 	if (r < 0) {
