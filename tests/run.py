@@ -23,6 +23,7 @@ PYTHON_SUITES = [
     ("tools", True, 120, False),
     ("e2e", False, 300, True),
     ("tutorial", False, 400, True),
+    ("deploy", False, 400, True),
     ("jobs", False, 600, True),
 ]
 # Suites of their own, which only their name runs: they need more than a Debian machine has.
