@@ -144,7 +144,8 @@ static bool send_begin(struct db_connection *c, struct db_call *call)
 	/* Behind a pooler the session is somebody else's afterwards: connection.c. */
 	if (!c->db->is_prepared) {
 		if (!db_pipeline_send_plain(
-			    c, STEP_BEGIN, "SET LOCAL idle_in_transaction_session_timeout TO '10s'"))
+			    c, STEP_BEGIN,
+			    "SET LOCAL idle_in_transaction_session_timeout TO '10s'"))
 			return false;
 		list_entry(c->steps.prev, struct db_step, link)->call = call;
 	}

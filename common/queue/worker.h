@@ -33,7 +33,7 @@ struct worker_host {
 };
 
 struct worker_program {
-	const char *name; /* "apium-worker" */
+	const char *name;               /* "apium-worker" */
 	const struct task_body *bodies; /* its tasks … */
 	size_t body_count;
 	/* … or, when they depend on settings, which are loaded by then: instead of `bodies`.  0 or

@@ -249,5 +249,6 @@ int redis_address_parse(struct arena *arena, const char *url, struct redis_addre
 		*ret = a;
 		return 0;
 	}
-	return fail(r, "redis url: it begins with redis://, rediss://, unix:// or redis+sentinel://");
+	return fail(r,
+		    "redis url: it begins with redis://, rediss://, unix:// or redis+sentinel://");
 }

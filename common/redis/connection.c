@@ -580,8 +580,7 @@ static void resolve(struct redis *r)
 	sm_move(&r->sm, STATE_RESOLVING);
 	snprintf(port, sizeof(port), "%d", r->port);
 	lookup->redis = r;
-	e = uv_getaddrinfo(loop_uv(r->loop), &lookup->req, on_lookup, r->host, port,
-			   &hints);
+	e = uv_getaddrinfo(loop_uv(r->loop), &lookup->req, on_lookup, r->host, port, &hints);
 	if (e < 0) {
 		free(lookup);
 		attempt_failed(r, uv_strerror(e));

@@ -82,7 +82,7 @@ struct redis {
 	enum redis_hop hop;
 	const char *host; /* of this hop; NULL: a unix socket */
 	int port;
-	size_t sentinel_at; /* the one that is asked, or is next */
+	size_t sentinel_at;    /* the one that is asked, or is next */
 	size_t sentinels_left; /* not tried yet in this round */
 	char master_host[256]; /* a Sentinel's answer; "" before it */
 	int master_port;

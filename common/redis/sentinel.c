@@ -64,8 +64,7 @@ static void on_master(void *arg, int error, const struct redis_reply *reply)
 		redis_connection_refuse(r, reply->text);
 		return;
 	}
-	if (reply->type != REDIS_ARRAY || reply->count != 2 ||
-	    reply->elements[0].text.len == 0 ||
+	if (reply->type != REDIS_ARRAY || reply->count != 2 || reply->elements[0].text.len == 0 ||
 	    reply->elements[0].text.len >= sizeof(r->master_host) ||
 	    str_to_u64(reply->elements[1].text, &port) < 0 || port == 0 || port > UINT16_MAX) {
 		snprintf(why, sizeof(why), "the Sentinel %s:%d knows no master called %s", r->host,
@@ -73,8 +72,7 @@ static void on_master(void *arg, int error, const struct redis_reply *reply)
 		redis_connection_refuse(r, str_c(why));
 		return;
 	}
-	snprintf(r->master_host, sizeof(r->master_host), "%.*s",
-		 STR_ARG(reply->elements[0].text));
+	snprintf(r->master_host, sizeof(r->master_host), "%.*s", STR_ARG(reply->elements[0].text));
 	r->master_port = (int) port;
 }
 
@@ -83,15 +81,16 @@ void redis_sentinel_ask(struct redis *r)
 	const struct redis_address *a = &r->address;
 
 	if (a->sentinel_password != NULL && a->sentinel_user != NULL)
-		redis_command_greet(r, REDIS_WORDS(STR("AUTH"), str_c(a->sentinel_user),
-						   str_c(a->sentinel_password)),
+		redis_command_greet(r,
+				    REDIS_WORDS(STR("AUTH"), str_c(a->sentinel_user),
+						str_c(a->sentinel_password)),
 				    on_allowed, r);
 	else if (a->sentinel_password != NULL)
 		redis_command_greet(r, REDIS_WORDS(STR("AUTH"), str_c(a->sentinel_password)),
 				    on_allowed, r);
-	redis_command_greet(r, REDIS_WORDS(STR("SENTINEL"), STR("GET-MASTER-ADDR-BY-NAME"),
-					   str_c(a->master)),
-			    on_master, r);
+	redis_command_greet(
+		r, REDIS_WORDS(STR("SENTINEL"), STR("GET-MASTER-ADDR-BY-NAME"), str_c(a->master)),
+		on_master, r);
 }
 
 void redis_sentinel_second_hop(struct redis *r)

@@ -190,7 +190,8 @@ ssize_t redis_session_read(struct redis_session *s, void *to, size_t len)
 	while (got < len) {
 		ERR_clear_error();
 		errno = 0;
-		n = outcome(s, SSL_read(s->ssl, (char *) to + got, (int) MIN(len - got, (size_t) MIB)));
+		n = outcome(
+			s, SSL_read(s->ssl, (char *) to + got, (int) MIN(len - got, (size_t) MIB)));
 		if (n <= 0)
 			break;
 		got += (size_t) n;

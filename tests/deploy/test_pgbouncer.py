@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 
+import page
 import psycopg
 import pytest
 
-from apium import PATIENCE, TOP, Stack, _as_postgres, free_port, wait_for
+from apium import PATIENCE, TOP, Stack, as_postgres, free_port, wait_for
 from shop import Shop
 
 
@@ -21,20 +22,9 @@ class Bouncer:
         self.folder.mkdir()
         self.configuration = self.folder / "pgbouncer.ini"
         (self.folder / "users").write_text('"postgres" ""\n')
-        self.configuration.write_text(f"""[databases]
-apium = host={stack.postgres.folder} dbname=apium
-
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {self.port}
-unix_socket_dir =
-auth_type = trust
-auth_file = {self.folder}/users
-pool_mode = transaction
-default_pool_size = 3
-max_client_conn = 200
-stats_users = postgres
-""")
+        text = page.file("pgbouncer.ini", apium=f"host={stack.postgres.folder} dbname=apium", listen_port=self.port,
+                         auth_type="trust", auth_file=self.folder / "users", default_pool_size=3)
+        self.configuration.write_text(f"{text}unix_socket_dir =\n")
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/apium"
         self.process = None
         self.start()
@@ -42,7 +32,7 @@ stats_users = postgres
     def start(self):
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(["pgbouncer", str(self.configuration)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            **_as_postgres())
+                                            **as_postgres())
         wait_for("PgBouncer", self.answers, 20)
 
     def answers(self):

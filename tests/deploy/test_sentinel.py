@@ -6,6 +6,7 @@ import signal
 import subprocess
 
 import pytest
+import page
 import redis
 
 from apium import Redis, Stack, free_port, wait_for
@@ -16,13 +17,8 @@ class Sentinel:
         self.folder, self.port = folder, free_port()
         folder.mkdir()
         self.configuration = folder / "sentinel.conf"
-        self.configuration.write_text(f"""bind 127.0.0.1
-port {self.port}
-dir {folder}
-sentinel monitor main 127.0.0.1 {master_port} 2
-sentinel down-after-milliseconds main 1000
-sentinel failover-timeout main 6000
-""")
+        text = page.file("sentinel.conf", port=self.port).replace("10.0.0.1 6379", f"127.0.0.1 {master_port}")
+        self.configuration.write_text(f"bind 127.0.0.1\ndir {folder}\n{text}")
         with open(folder / "log", "wb") as log:
             self.process = subprocess.Popen(["redis-server", self.configuration, "--sentinel"], stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log)
