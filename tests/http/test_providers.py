@@ -262,7 +262,7 @@ def test_keys_from_a_file(keys, tmp_path):
     ({"APIUM_JWKS_URL": "/nowhere.json", "APIUM_JWT_ISSUER": ISSUER}, "/nowhere.json cannot be opened"),
     ({"APIUM_JWKS_URL": "/dev/null", "APIUM_JWT_ISSUER": ISSUER}, "holds no JWKS"),
     ({"APIUM_JWKS_URL": "ftp://x/y", "APIUM_JWT_ISSUER": ISSUER}, "keys come by https:// or from a file"),
-    ({"APIUM_JWKS_URL": "http://x/y", "APIUM_JWT_ISSUER": ISSUER, "APIUM_ENV": "production",
+    ({"APIUM_JWKS_URL": "http://x/y", "APIUM_JWT_ISSUER": ISSUER, "APIUM_ENV": "production", "APIUM_ALLOWED_HOSTS": "x",
       "APIUM_SECRET_KEY": "only-for-me-0123456789-0123456789"}, "keys come by https:// or from a file"),
     ({"APIUM_LOGIN_COOLOFF": "0"}, "APIUM_LOGIN_COOLOFF"),
 ])
