@@ -20,6 +20,8 @@ from doors import Doors
 from shop import PASSWORD, multipart, unique
 from test_start import start
 
+pytestmark = pytest.mark.slow
+
 CORS = "https://shop.example.org"
 GOLDEN = TOP / "tests/golden"
 

@@ -14,6 +14,8 @@ from shop import PASSWORD, Shop, unique
 from test_accounts import pbkdf2, stored
 from test_start import start
 
+pytestmark = pytest.mark.slow
+
 ISSUER, AUDIENCE = "https://id.example.com/", "shop"
 COOLOFF = 300
 LOCKED = {"detail": "Account locked: too many login attempts. Please try again later."}
