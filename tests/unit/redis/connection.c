@@ -43,12 +43,22 @@ static int open_and_close(void *arg)
 
 Test(redis_connection, can_be_closed_in_every_state)
 {
-	static char nowhere[] = "redis://localhost:1", name[] = "redis://no..such..host";
+	static char nowhere[] = "redis://localhost:1", name[] = "redis://no..such..host",
+		    sentinels[] = "redis+sentinel://localhost:1,no..such..host/main";
+	char secure[128], asks[128];
+	int port;
 
+	/* A plain Redis answers neither a handshake nor a question for Sentinels. */
+	cr_assert_eq(sscanf(servers_redis_tcp(), "redis://127.0.0.1:%d", &port), 1);
+	snprintf(secure, sizeof(secure), "rediss://127.0.0.1:%d", port);
+	snprintf(asks, sizeof(asks), "redis+sentinel://127.0.0.1:%d,localhost:%d/main", port, port);
 	fibers_run(open_and_close, (void *) servers_redis());
 	fibers_run(open_and_close, (void *) servers_redis_tcp());
 	fibers_run(open_and_close, nowhere);
 	fibers_run(open_and_close, name);
+	fibers_run(open_and_close, sentinels);
+	fibers_run(open_and_close, secure);
+	fibers_run(open_and_close, asks);
 }
 
 static int over_tcp(void *arg)
