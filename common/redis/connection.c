@@ -453,8 +453,11 @@ static void wire_on_ready(uv_poll_t *poll, int status, int events)
 		wire_watch(w, false);
 		redis_connection_write(r);
 	}
-	if (events & UV_READABLE)
-		(void) wire_read(r); /* more: called again next turn, so that others get theirs */
+	if (!(events & UV_READABLE))
+		return;
+	/* More: called again next turn, so that others get theirs; but for what only TLS knows of. */
+	while (wire_read(r) && w->session != NULL && redis_session_has_more(w->session))
+		;
 }
 
 static int socket_setup(int fd, int family)

@@ -30,6 +30,8 @@ struct redis_session *redis_session_free(struct redis_session *); /* likewise */
 int redis_session_handshake(struct redis_session *, bool *ret_for_write) _must_check_;
 /* As read(2) and send(2): -1 with errno, EAGAIN when the socket has or takes no more. */
 ssize_t redis_session_read(struct redis_session *, void *to, size_t len);
+/* Has it bytes that were taken from the socket and not read yet?  The socket does not tell of them. */
+bool redis_session_has_more(const struct redis_session *);
 ssize_t redis_session_write(struct redis_session *, const void *from, size_t len);
 
 #endif

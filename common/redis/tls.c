@@ -199,6 +199,11 @@ ssize_t redis_session_read(struct redis_session *s, void *to, size_t len)
 	return got > 0 ? (ssize_t) got : n;
 }
 
+bool redis_session_has_more(const struct redis_session *s)
+{
+	return SSL_pending(s->ssl) > 0;
+}
+
 ssize_t redis_session_write(struct redis_session *s, const void *from, size_t len)
 {
 	size_t put = 0;
