@@ -23,11 +23,14 @@
 
 #include "http/request.h"
 
+struct operation;
+
 enum route_mount { ROUTE_API, ROUTE_ROOT };
 enum {
 	ROUTE_NO_AUTHENTICATION = 1, /* ignores Authorization, as simplejwt's views do */
 	ROUTE_NO_NEGOTIATION = 2, /* not a DRF view: health, media; no metadata, no Allow header */
 	ROUTE_NO_SUFFIX = 4,      /* not made by DRF's router: no "….json" */
+	ROUTE_OWN_TYPES = 64, /* the handler looks at Accept itself (http/negotiate.h) */
 };
 
 /* Yields allowed in all of them.  0 or a negative error; `permit` sees the caller but no object. */
@@ -47,6 +50,12 @@ struct route {
 	usec_t deadline;   /* 0: ROUTE_DEADLINE */
 	size_t max_body;   /* 0: ROUTE_MAX_BODY */
 	const void *about; /* what the handler is about: the resource's table; borrowed */
+	unsigned accepts;  /* kinds of body, as for request_body; 0: BODY_ANY */
+	/* What OPTIONS says of the view, by its first row; both may be NULL. */
+	const char *title;       /* NULL: made from the name */
+	const char *description; /* NULL: "" */
+	/* What the routes' documents know of it beyond (resource/operation.h). */
+	const struct operation *operation;
 };
 
 struct view {

@@ -123,7 +123,12 @@ struct resource {
 	const char *model; /* "Product": "No Product matches the given query." */
 	const char *path;  /* "products/" */
 	const char *table;
-	const char *help;
+	const char *help;        /* for whoever reads the table */
+	const char *description; /* for clients: OPTIONS and the document; NULL: nothing */
+	/* Names of components in the document.  `component`: of what is shown; NULL: the model.  `writes`: of
+	 * what creation reads, where that is another shape; `changes`: of what PUT and PATCH read, NULL: as
+	 * `writes`.  OPTIONS then tells of what is shown. */
+	const char *component, *writes, *changes;
 	enum resource_key key;
 	const struct field *fields;
 	size_t field_count;

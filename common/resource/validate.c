@@ -140,7 +140,7 @@ static enum presence json_presence(const struct field *f, const struct input *in
 
 static bool is_writable(const struct field *f, enum validate_mode mode)
 {
-	return !f->is_read_only && !f->is_hidden && f->type != FIELD_KEY &&
+	return !field_is_read_only(f) &&
 	       (!f->is_fixed || mode == VALIDATE_CREATE);
 }
 

@@ -5,6 +5,7 @@
 
 #include "auth/password.h"
 #include "auth/token.h"
+#include "operations.h"
 #include "proto/email_send.h"
 
 static const struct db_statement find_by_email = {
@@ -110,6 +111,8 @@ static const struct field verify_fields[] = {
 	FIELD("token",    UUID,  REQUIRED),
 };
 /* clang-format on */
+const struct form login_form = FORM("Login", login_fields);
+const struct form verify_email_form = FORM("VerifyEmail", verify_fields);
 
 /* 1 with the user's key, 0 when address, password or state do not fit; all three cost one hash. */
 static int check_credentials(struct request *rq, struct str email, struct str password,

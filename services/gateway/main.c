@@ -21,6 +21,7 @@
 #include "http/server.h"
 #include "queue/enqueue.h"
 #include "redis/redis.h"
+#include "resource/operation.h"
 #include "proto/tasks.h"
 #include "shop.h"
 #include "storage/storage.h"
@@ -125,6 +126,7 @@ static int open_server(struct door *d)
 		.thread = &d->thread,
 		.routes = routes,
 		.authenticate = identity_authenticate,
+		.describe = resource_describe,
 		.max_body = (size_t) settings.max_body,
 		.body_budget = (size_t) settings.body_budget,
 		.most_requests = (size_t) settings.requests,

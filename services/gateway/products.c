@@ -16,7 +16,7 @@ static const struct field fields[] = {
 	FIELD("id",                  KEY),
 	FIELD("owner",               REFERENCE, COLUMN("owner_id"), READ_ONLY, REFERS(&user_resource)),
 	FIELD("name",                TEXT,      REQUIRED, LENGTH(100)),
-	FIELD("slug",                TEXT,      READ_ONLY),
+	FIELD("slug",                TEXT,      READ_ONLY, SLUG),
 	FIELD("sku",                 TEXT,      NULLABLE, LENGTH(64), UNIQUE("unique_live_product_sku", NULL)),
 	FIELD("description",         TEXT,      BLANK),
 	FIELD("price",               DECIMAL,   REQUIRED, DIGITS(10, 2), AT_LEAST("0", NOT_NEGATIVE)),

@@ -1,0 +1,55 @@
+/*
+ * operations.c - one row per handler of routes.def that is written by hand.
+ */
+#include "operations.h"
+
+#include "shop.h"
+
+/* clang-format off */
+static const struct field status_fields[] = { FIELD("status", TEXT, REQUIRED) };
+static const struct form status_form = FORM("Status", status_fields);
+
+static const struct field token_pair_fields[] = {
+	FIELD("refresh", TEXT, REQUIRED),
+	FIELD("access",  TEXT, REQUIRED),
+};
+static const struct form token_pair_form = FORM("TokenPair", token_pair_fields);
+
+static const struct field signed_in_fields[] = {
+	FIELD("user",   EMBED, REQUIRED, REFERS(&user_resource)),
+	FIELD("tokens", EMBED, REQUIRED, OF_FORM(&token_pair_form)),
+};
+static const struct form signed_in_form = FORM("SignedIn", signed_in_fields);
+
+static const struct {
+	route_handler *handler;
+	struct operation operation;
+} rows[] = {
+	{ user_me, { .description = "Get current user's profile", .resource = &user_resource,
+		     .answered = ANSWERS_ROW, .rows = &user_resource } },
+
+	{ auth_register, { .reads_rows = &user_resource, .status = 201, .answers = &signed_in_form } },
+	{ auth_login,    { .reads = &login_form, .answers = &signed_in_form } },
+	{ auth_verify,   { .reads = &verify_email_form, .answers = &status_form } },
+
+	{ post_my_posts, { .description = "Get current user's posts.", .resource = &post_resource,
+			   .answered = ANSWERS_ARRAY, .rows = &post_resource } },
+	{ post_publish,  { .description = "Publish a post.", .resource = &post_resource, .answers = &status_form } },
+	{ post_comments, { .description = "List or add comments of a post.", .resource = &post_resource,
+			   .answered = ANSWERS_PAGE, .rows = &comment_resource } },
+	{ post_comment,  { .description = "List or add comments of a post.", .resource = &post_resource,
+			   .reads_rows = &comment_resource, .preset = "post", .status = 201,
+			   .answered = ANSWERS_ROW, .rows = &comment_resource } },
+
+	{ product_publish, { .resource = &product_resource, .answers = &status_form } },
+};
+/* clang-format on */
+
+const struct operation *operation_of(const struct route *route)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].handler == route->handle)
+			return &rows[i].operation;
+	}
+	return NULL;
+}
