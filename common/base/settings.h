@@ -19,7 +19,7 @@ struct settings {
 	int64_t db_shared, db_exclusive;
 	bool db_prepare;
 	const char *redis_url, *result_url;
-	const char *media_root, *mail_url, *mail_from;
+	const char *media_root, *static_root, *mail_url, *mail_from;
 	const char *queues, *shared_queues, *unknown_to;
 	int64_t hosts, concurrency, processes, sandboxes;
 	usec_t grace, time_limit, soft_time_limit;

@@ -30,6 +30,7 @@ enum {
 	ROUTE_NO_AUTHENTICATION = 1, /* ignores Authorization, as simplejwt's views do */
 	ROUTE_NO_NEGOTIATION = 2, /* not a DRF view: health, media; no metadata, no Allow header */
 	ROUTE_NO_SUFFIX = 4,      /* not made by DRF's router: no "….json" */
+	ROUTE_UNTOLD = 32, /* not in the API's document */
 	ROUTE_OWN_TYPES = 64, /* the handler looks at Accept itself (http/negotiate.h) */
 };
 

@@ -35,14 +35,17 @@ struct operation {
 	const struct form *reads; /* NULL: no body, unless `reads_rows` */
 	/* The body is as at creation, or as the change, of these rows. */
 	const struct resource *reads_rows;
-	const char *preset; /* with reads_rows: a field that the path gives and the body need not; NULL: none */
+	/* With reads_rows: a field that the path gives, not the body, and what that shape is called. */
+	const char *preset, *reads_as;
 	bool reads_array; /* of what is read: a list of them */
 	int status;       /* of success; 0: 200 */
 	enum answered answered;
 	const struct resource *rows; /* with ANSWERS_ROW and the like: whose */
 	const struct form *answers;  /* with ANSWERS_FORM; NULL: no body */
 	bool answers_array;          /* a list of the form */
-	const char *answer_type;     /* bytes of this type instead; NULL: JSON */
+	/* Instead: a document in any of these types, or bytes; NULL-terminated.  NULL: JSON. */
+	const char *const *answer_types;
+	bool answers_bytes;
 };
 
 /*

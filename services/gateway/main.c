@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "api.h"
 #include "auth/identity.h"
 #include "auth/identity_cache.h"
 #include "auth/password.h"
@@ -262,11 +263,12 @@ static int prepare(void)
 	token_setup(str_c(settings.secret_key));
 	storage.root = settings.media_root;
 	routes = route_table_new();
-	r = shop_routes(routes, settings.media_root);
+	r = shop_routes(routes, settings.media_root, settings.static_root);
 	if (r == 0)
 		r = route_table_seal(routes);
 	if (r < 0)
 		return r;
+	api_describe(routes, settings.static_root);
 	door_count = (size_t) settings.threads;
 	return bind_addresses();
 }

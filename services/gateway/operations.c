@@ -21,6 +21,9 @@ static const struct field signed_in_fields[] = {
 };
 static const struct form signed_in_form = FORM("SignedIn", signed_in_fields);
 
+static const char *const document_types[] = { "application/vnd.oai.openapi", "application/yaml",
+					       "application/vnd.oai.openapi+json", "application/json", NULL };
+
 static const struct {
 	route_handler *handler;
 	struct operation operation;
@@ -38,8 +41,14 @@ static const struct {
 	{ post_comments, { .description = "List or add comments of a post.", .resource = &post_resource,
 			   .answered = ANSWERS_PAGE, .rows = &comment_resource } },
 	{ post_comment,  { .description = "List or add comments of a post.", .resource = &post_resource,
-			   .reads_rows = &comment_resource, .preset = "post", .status = 201,
+			   .reads_rows = &comment_resource, .preset = "post", .reads_as = "PostComment", .status = 201,
 			   .answered = ANSWERS_ROW, .rows = &comment_resource } },
+
+	{ api_root,   { .title = "Api Root", .description = "The default basic root view for DefaultRouter" } },
+	{ api_schema, { .title = "Spectacular Api", .description =
+			"OpenApi3 schema for this API. Format can be selected via content negotiation.\n\n"
+			"- YAML: application/vnd.oai.openapi\n- JSON: application/vnd.oai.openapi+json",
+			.answer_types = document_types } },
 
 	{ product_publish, { .resource = &product_resource, .answers = &status_form } },
 };

@@ -44,7 +44,8 @@ static void add_by_hand(struct route_table *table)
 	route_table_add(table, told, ARRAY_SIZE(routes));
 }
 
-int shop_routes(struct route_table *table, const char *media_root)
+int shop_routes(struct route_table *table, const char *media_root,
+		const char *static_root)
 {
 	int r;
 
@@ -53,5 +54,6 @@ int shop_routes(struct route_table *table, const char *media_root)
 		return r;
 	add_by_hand(table);
 	route_table_add_media(table, "/media/", media_root);
+	route_table_add_assets(table, "/static/", static_root);
 	return 0;
 }

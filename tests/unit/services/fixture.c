@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api.h"
 #include "auth/identity_cache.h"
 #include "auth/password.h"
 #include "auth/token.h"
@@ -241,8 +242,9 @@ void fixture_start(void)
 	cr_assert_eq(password_setup(1), 0);
 	cr_assert_eq(tasks_register(), 0);
 	routes = route_table_new();
-	cr_assert_eq(shop_routes(routes, media), 0);
+	cr_assert_eq(shop_routes(routes, media, media), 0);
 	cr_assert_eq(route_table_seal(routes), 0);
+	api_describe(routes, media);
 	options.routes = routes;
 	cr_assert_eq(loop_new(&fx.thread.loop), 0);
 	open_stores();
