@@ -3,9 +3,11 @@
 Prints every offence with its place; exit status 1 if there is one.
 """
 
+import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
@@ -95,8 +97,45 @@ def check_text(path, text):
             yield number, "white space at the end"
 
 
+def check_documents():
+    """What `./dev docs` writes must be what stands in docs/."""
+    program = TOP / "build/apium"
+    if not program.exists():
+        yield TOP / "docs", 1, "cannot be compared with the tables: ./dev build comes first"
+        return
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("APIUM_")}
+    with tempfile.TemporaryDirectory(prefix="apium-docs-") as folder:
+        subprocess.run([program, "docs", folder], check=True, env=environment)
+        for written in sorted(Path(folder).rglob("*")):
+            path = TOP / "docs" / written.relative_to(folder)
+            if written.is_file() and (not path.exists() or path.read_bytes() != written.read_bytes()):
+                yield path, 1, "is not what the tables say: ./dev docs writes it"
+
+
+def check_operations():
+    """docs/operations.md speaks of every metric and every alert."""
+    text = (TOP / "docs/operations.md").read_text()
+    for number, line in enumerate((TOP / "common/base/metrics.def").read_text().splitlines(), 1):
+        match = re.match(r'METRIC\([^"]*"([a-z_]+)"', line)
+        if match and match[1] not in text:
+            yield TOP / "common/base/metrics.def", number, f"docs/operations.md does not speak of {match[1]}"
+    known = set(re.findall(r'METRIC\([^"]*"([a-z_]+)"', (TOP / "common/base/metrics.def").read_text()))
+    for path in (TOP / "deploy/prometheus/alerts.yml", TOP / "deploy/grafana/dashboard.json", TOP / "docs/operations.md"):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            for name in re.findall(r"\b(?:apium_(?:build|http|fiber|sql|redis|queue|task|host|outbox)|process)_[a-z_]+", line):
+                if name not in known and re.sub("_(bucket|sum|count)$", "", name) not in known:
+                    yield path, number, f"{name} is no metric"
+    for number, line in enumerate((TOP / "deploy/prometheus/alerts.yml").read_text().splitlines(), 1):
+        match = re.match(r"\s*- alert: (\w+)", line)
+        if match and match[1] not in text:
+            yield TOP / "deploy/prometheus/alerts.yml", number, f"docs/operations.md does not speak of {match[1]}"
+
+
 def main():
     offences = 0
+    for path, number, sentence in (*check_documents(), *check_operations()):
+        print(f"{path.relative_to(TOP)}:{number}: {sentence}")
+        offences += 1
     for path in files("*.c", "*.h", "*.def", "*.py", "*.sql", "*.md", "dev", "*.build"):
         text = path.read_text(errors="replace")
         checks = [check_text(path, text)]

@@ -14,15 +14,22 @@
 #include "loop/process.h"
 
 /* clang-format off */
-static const struct command commands[] = {
+const struct command commands[] = {
 	{ "migrate",         "up|down|status [COUNT]",               "Apply or undo the SQL files of migrations/.",      command_migrate },
 	{ "createsuperuser", "--email ADDRESS --password-stdin",     "Make a user who may do everything.",               command_createsuperuser },
+	{ "drf_create_token", "EMAIL [--reset]",                     "Make a key for `Authorization: Token …`.",         command_drf_create_token },
+	{ "flush_expired_tokens", "",                                "Forget tokens and attempts that are too old.",     command_flush_expired_tokens },
 	{ "settings",        "",                                     "Print every setting with its value and meaning.",  command_settings },
+	{ "check",           "[--folder FOLDER]",                    "Say what is missing, and what to do about it.",    command_check },
 	{ "enqueue",         "TASK [--args JSON] [--kwargs JSON] …", "Ask for a job.",                                   command_enqueue },
 	{ "queues",          "",                                     "Print how much lies in each queue.",               command_queues },
 	{ "dead",            "list|show|retry|purge [ID]",           "The dead letters of a queue.",                     command_dead },
+	{ "tasks",           "",                                     "Print what tasks there are and what they take.",   command_tasks },
+	{ "routes",          "",                                     "Print everything that the gateway answers.",       command_routes },
+	{ "docs",            "FOLDER",                               "Write the documents that follow from the tables.", command_docs },
 };
 /* clang-format on */
+const size_t command_count = ARRAY_SIZE(commands);
 
 static const char *const programs[] = { "worker", "gateway", "beat" };
 
@@ -30,9 +37,26 @@ static void print_help(void)
 {
 	printf("apium %s\n\n", APIUM_VERSION);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		printf("  apium %-16s %-38s %s\n", commands[i].name, commands[i].words,
+		printf("  apium %-20s %-38s %s\n", commands[i].name, commands[i].words,
 		       commands[i].help);
-	printf("  apium %-16s %-38s %s\n", "worker|gateway", "…", "Become that program.");
+	printf("  apium %-20s %-38s %s\n", "worker|gateway", "…", "Become that program.");
+}
+
+void command_options(const struct command *c)
+{
+	char help[] = "--help";
+	char *argv[] = { help, NULL };
+
+	/* One without options does not know the word, and says so to nobody. */
+	(void) c->run(1, argv);
+	fail_clear();
+}
+
+static int print_command(const struct command *c)
+{
+	printf("apium %s %s\n%s\n", c->name, c->words, c->help);
+	command_options(c);
+	return 0;
 }
 
 /* Does not return when the program is there. */
@@ -62,6 +86,8 @@ static int run(int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
 		if (strcmp(name, commands[i].name) != 0)
 			continue;
+		if (argc == 3 && strcmp(argv[2], "--help") == 0)
+			return print_command(&commands[i]);
 		r = settings_load();
 		return r < 0 ? r : commands[i].run(argc - 2, argv + 2);
 	}

@@ -22,11 +22,14 @@ struct option {
 
 /*
  * Reads options wherever they stand; what is left are the words, in argv[0 … *ret_count).  0, or
- * -EINVAL with the sentence as the reason.
+ * -EINVAL with the sentence as the reason.  For "--help" alone: prints the table, -ECANCELED.  So a
+ * command does nothing before it has called this.
  */
 int options_parse(const struct option *, size_t count, int argc, char **argv, int *ret_count)
 	_must_check_;
 void options_print(const struct option *, size_t count);
+/* From now on a table is not printed but visited, row by row; NULL: printed again. */
+void options_visit(void (*visit)(void *arg, const struct option *), void *arg);
 
 struct command {
 	const char *name;
@@ -36,11 +39,23 @@ struct command {
 					      its reason */
 };
 
+/* The table in apium.c. */
+extern const struct command commands[];
+extern const size_t command_count;
+/* Has its options printed or visited. */
+void command_options(const struct command *);
+
+int command_docs(int argc, char **argv);
+int command_tasks(int argc, char **argv);
+int command_routes(int argc, char **argv);
 int command_migrate(int argc, char **argv);
 int command_createsuperuser(int argc, char **argv);
 int command_settings(int argc, char **argv);
+int command_check(int argc, char **argv);
 int command_enqueue(int argc, char **argv);
 int command_queues(int argc, char **argv);
+int command_flush_expired_tokens(int argc, char **argv);
+int command_drf_create_token(int argc, char **argv);
 int command_dead(int argc, char **argv);
 
 #endif

@@ -27,7 +27,7 @@ static void print(struct str text)
 
 struct enqueue_call {
 	const struct task *task;
-	const char *args, *kwargs, *eta;
+	const char *args, *kwargs, *eta, *durability;
 	struct enqueue_options options;
 	bool waits;
 };
@@ -94,10 +94,30 @@ static int wait_for_result(struct session *s, const char *id)
 	}
 }
 
+/* The declaration, but for what --durability says. */
+static int read_durability(const struct enqueue_call *c, struct task *ret)
+{
+	struct task task = *c->task;
+
+	if (c->durability == NULL) {
+		*ret = task;
+		return 0;
+	}
+	for (int i = 0; i < TASK_DURABILITIES; i++) {
+		if (strcmp(c->durability, task_durability_names[i]) != 0)
+			continue;
+		task.durability = (enum task_durability) i;
+		*ret = task;
+		return 0;
+	}
+	return fail(-EINVAL, "--durability takes outbox, waited or fast, not %s", c->durability);
+}
+
 static int do_enqueue(struct session *s, void *arg)
 {
 	struct enqueue_call *c = arg;
 	struct enqueued *job;
+	struct task task;
 	void *arguments = NULL;
 	int r;
 
@@ -107,9 +127,13 @@ static int do_enqueue(struct session *s, void *arg)
 	if (c->eta != NULL && datetime_parse(str_c(c->eta), &c->options.eta) < 0)
 		return fail(-EINVAL, "--eta takes a time such as 2026-01-31T12:00:00Z, not %s",
 			    c->eta);
-	r = enqueue_args(s->producer, NULL, &s->arena, c->task, arguments, &c->options, &job);
+	r = read_durability(c, &task);
+	if (r == 0)
+		r = enqueue_args(s->producer, NULL, &s->arena, &task, arguments, &c->options, &job);
 	if (r < 0)
 		return r;
+	/* Not into what scripts read: the id, or the result. */
+	fprintf(stderr, "kept: %s\n", task_durability_names[job->durability]);
 	if (c->waits)
 		return wait_for_result(s, job->id);
 	printf("%s\n", job->id);
@@ -145,14 +169,16 @@ int command_enqueue(int argc, char **argv)
 		{ "--queue", OPTION_TEXT, &c.options.queue, "NAME",
 		  "Instead of the task's own queue." },
 		{ "--key", OPTION_TEXT, &key, "TEXT", "Idempotency key." },
+		{ "--durability", OPTION_TEXT, &c.durability, "WORD",
+		  "outbox, waited or fast, instead of the task's own." },
 		{ "--eta", OPTION_TEXT, &c.eta, "TIME", "Not before." },
 		{ "--wait", OPTION_FLAG, &c.waits, NULL, "Wait for the result and print it." },
 	};
 	int words, r;
 
-	r = tasks_register();
+	r = options_parse(options, ARRAY_SIZE(options), argc, argv, &words);
 	if (r == 0)
-		r = options_parse(options, ARRAY_SIZE(options), argc, argv, &words);
+		r = tasks_register();
 	if (r < 0)
 		return r;
 	if (words != 1)

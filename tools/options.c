@@ -1,4 +1,6 @@
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "command.h"
@@ -59,6 +61,11 @@ int options_parse(const struct option *options, size_t count, int argc, char **a
 {
 	int words = 0;
 
+	if (argc == 1 && strcmp(argv[0], "--help") == 0) {
+		options_print(options, count);
+		return -ECANCELED;
+	}
+
 	for (int at = 0; at < argc; at++) {
 		if (argv[at][0] != '-' || argv[at][1] == '\0') {
 			argv[words++] = argv[at];
@@ -73,10 +80,28 @@ int options_parse(const struct option *options, size_t count, int argc, char **a
 	return 0;
 }
 
+static void (*visitor)(void *arg, const struct option *);
+static void *visitor_arg;
+
+void options_visit(void (*visit)(void *arg, const struct option *), void *arg)
+{
+	visitor = visit;
+	visitor_arg = arg;
+}
+
 void options_print(const struct option *options, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		printf("  %s%s%-16s %s\n", options[i].name,
-		       options[i].kind == OPTION_FLAG ? "" : " ",
-		       options[i].kind == OPTION_FLAG ? "" : options[i].value, options[i].help);
+	for (size_t i = 0; i < count; i++) {
+		const struct option *o = &options[i];
+		char name[48];
+
+		if (visitor != NULL) {
+			visitor(visitor_arg, o);
+			continue;
+		}
+		(void) snprintf(name, sizeof(name), "%s%s%s", o->name,
+				o->kind == OPTION_FLAG ? "" : " ",
+				o->kind == OPTION_FLAG ? "" : o->value);
+		printf("  %-22s %s\n", name, o->help);
+	}
 }

@@ -1,15 +1,24 @@
 #include "auth/identity.h"
 
 #include "auth/identity_cache.h"
+#include "auth/outside_token.h"
 #include "auth/token.h"
+#include "base/codec.h"
+#include "base/settings.h"
 #include "base/uuid.h"
 #include "db/db.h"
 #include "http/route.h"
 
+#define IDENTITY                                                                                   \
+	"SELECT u.id, email, username, first_name, last_name, is_active, is_staff, is_superuser "
 static const struct db_statement find_user = {
-	.sql = STR_INIT(
-		"SELECT id, email, username, first_name, last_name, is_active, is_staff, is_superuser "
-		"FROM users WHERE id = $1"),
+	.sql = STR_INIT(IDENTITY "FROM users u WHERE u.id = $1"),
+	.lane = DB_SHARED,
+};
+
+static const struct db_statement find_by_token = {
+	.sql = STR_INIT(IDENTITY
+			"FROM authtoken_token t JOIN users u ON u.id = t.user_id WHERE t.key = $1"),
 	.lane = DB_SHARED,
 };
 
@@ -100,16 +109,16 @@ static int find_caller(struct request *rq, struct str user_id)
 	const struct identity *kept = identity_cache_find(cache, user_id);
 	uint64_t changes = identity_cache_changes(cache);
 	struct db_rows rows;
-	struct uuid id;
+	struct str id;
 	int r;
 
 	if (kept != NULL) {
 		rq->caller = copy_identity(&rq->arena, kept);
 		return 0;
 	}
-	if (uuid_parse(user_id, &id) < 0)
+	if (uuid_normalise(&rq->arena, user_id, &id) < 0)
 		return refuse(rq, "User not found", "user_not_found", NULL);
-	r = db_query(rq->thread->db, &rq->arena, &find_user, DB_VALUES(user_id), &rows);
+	r = db_query(rq->thread->db, &rq->arena, &find_user, DB_VALUES(id), &rows);
 	if (r < 0)
 		return r;
 	if (rows.count == 0)
@@ -121,25 +130,64 @@ static int find_caller(struct request *rq, struct str user_id)
 	return 0;
 }
 
-int identity_authenticate(struct request *rq)
+static int authenticate_bearer(struct request *rq, const struct str *words, size_t count)
 {
-	struct str words[3];
 	struct token_claims claims;
 	int r;
 
-	size_t count = split_words(request_header(rq, STR("authorization")), words);
-	if (count == 0 || !str_eq(words[0], STR("Bearer")))
-		return 0;
 	if (count != 2)
 		return refuse(rq, "Authorization header must contain two space-delimited values",
 			      "bad_authorization_header", NULL);
-	r = token_verify(&rq->arena, words[1], TOKEN_ACCESS, &claims);
-	if (r < 0)
+	if (outside_token_is(&rq->arena, words[1]))
+		r = outside_token_verify(&rq->arena, words[1], &claims);
+	else
+		r = token_verify(&rq->arena, words[1], TOKEN_ACCESS, &claims);
+	if (r == -E_BAD_TOKEN)
 		return refuse(rq, error_sentence(-E_BAD_TOKEN), "token_not_valid", fail_reason(r));
+	if (r < 0)
+		return r;
 	if (str_is_null(claims.user_id))
 		return refuse(rq, "Token contained no recognizable user identification",
 			      "token_not_valid", NULL);
 	return find_caller(rq, claims.user_id);
+}
+
+/* DRF's TokenAuthentication (drf-wire §11); its key is looked up at each request. */
+static int authenticate_token(struct request *rq, const struct str *words, size_t count)
+{
+	struct db_rows rows;
+	int r;
+
+	if (count == 1)
+		return fail(-E_UNAUTHENTICATED, "Invalid token header. No credentials provided.");
+	if (count > 2)
+		return fail(-E_UNAUTHENTICATED,
+			    "Invalid token header. Token string should not contain spaces.");
+	if (utf8_find_invalid(words[1]) >= 0)
+		return fail(
+			-E_UNAUTHENTICATED,
+			"Invalid token header. Token string should not contain invalid characters.");
+	r = db_query(rq->thread->db, &rq->arena, &find_by_token, DB_VALUES(words[1]), &rows);
+	if (r < 0)
+		return r;
+	if (rows.count == 0)
+		return fail(-E_UNAUTHENTICATED, "Invalid token.");
+	if (!db_get_bool(&rows, 0, 5))
+		return fail(-E_UNAUTHENTICATED, "User inactive or deleted.");
+	rq->caller = read_identity(&rq->arena, &rows);
+	return 0;
+}
+
+int identity_authenticate(struct request *rq)
+{
+	struct str words[3];
+	size_t count = split_words(request_header(rq, STR("authorization")), words);
+
+	if (count > 0 && str_eq(words[0], STR("Bearer")))
+		return authenticate_bearer(rq, words, count);
+	if (count > 0 && settings.token_authentication && str_eq_nocase(words[0], STR("Token")))
+		return authenticate_token(rq, words, count);
+	return 0;
 }
 
 bool request_is_safe(const struct request *rq)
@@ -169,4 +217,9 @@ int permit_signed_in_staff_writes(struct request *rq)
 	if (rq->caller == NULL)
 		return -E_UNAUTHENTICATED;
 	return request_is_safe(rq) || rq->caller->is_staff ? 0 : -E_FORBIDDEN;
+}
+
+struct str identity_key(const struct request *rq)
+{
+	return rq->caller == NULL ? STR_NULL : rq->caller->id;
 }

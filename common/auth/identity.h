@@ -1,6 +1,8 @@
 /*
  * identity.h - who is asking: the row of `users` behind an access token, as simplejwt's
- * JWTAuthentication finds it (drf-wire §10.2).
+ * JWTAuthentication finds it (drf-wire §10.2); or behind a token of an outside provider
+ * (auth/outside_token.h); or, with APIUM_TOKEN_AUTHENTICATION, behind a key of the table
+ * authtoken_token, as DRF's TokenAuthentication.
  *
  * The row is read once and then kept until it changes (auth/identity_cache.h), so that a user who
  * was deactivated or deleted is refused at once and everybody else costs no statement.  An identity
@@ -20,9 +22,12 @@ struct identity {
 /*
  * For struct http_options: sets rq->caller.  0 also when nobody is named (no Authorization, another
  * scheme); -E_BAD_TOKEN after the 401 of simplejwt was set as the reply (body with `code` and
- * `messages`).  Yields.
+ * `messages`); -E_UNAUTHENTICATED with TokenAuthentication's sentence.  Yields.
  */
 int identity_authenticate(struct request *) may_yield _must_check_;
+
+/* For struct http_options: the caller's `id`; absent: anonymous. */
+struct str identity_key(const struct request *);
 
 /* Permissions for route rows.  None yields. */
 int permit_signed_in(struct request *);              /* IsAuthenticated */

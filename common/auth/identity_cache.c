@@ -17,9 +17,17 @@ struct identity_cache {
 	uint32_t magic;
 	bool is_listening;
 	uint64_t changes;
+	uint64_t revocations; /* how many of the process's it has followed */
 	struct map by_id;
 	struct list by_age;
 };
+
+static uint64_t revocations;
+
+void identity_cache_forget_everywhere(void)
+{
+	__atomic_add_fetch(&revocations, 1, __ATOMIC_SEQ_CST);
+}
 
 struct identity_cache *identity_cache_new(void)
 {
@@ -79,15 +87,28 @@ void identity_cache_on_notice(void *arg, struct str payload)
 		forget(cache, e);
 }
 
+static void follow_revocations(struct identity_cache *cache)
+{
+	uint64_t now = __atomic_load_n(&revocations, __ATOMIC_SEQ_CST);
+
+	if (cache->revocations == now)
+		return;
+	cache->revocations = now;
+	cache->changes++;
+	forget_all(cache);
+}
+
 const struct identity *identity_cache_find(struct identity_cache *cache, struct str id)
 {
+	follow_revocations(cache);
 	const struct entry *e = map_find(&cache->by_id, id);
 
 	return e == NULL ? NULL : &e->identity;
 }
 
-uint64_t identity_cache_changes(const struct identity_cache *cache)
+uint64_t identity_cache_changes(struct identity_cache *cache)
 {
+	follow_revocations(cache);
 	return cache->changes;
 }
 
@@ -101,6 +122,7 @@ static struct str copy_text(char **at, struct str text)
 
 void identity_cache_keep(struct identity_cache *cache, const struct identity *who, uint64_t changes)
 {
+	follow_revocations(cache);
 	if (!cache->is_listening || changes != cache->changes ||
 	    identity_cache_find(cache, who->id) != NULL)
 		return;

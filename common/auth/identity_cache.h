@@ -11,7 +11,8 @@
  * takes the cache's `changes` before reading and gives it back with the row.
  *
  * What remains is the time a notice takes from one process to another, well under a millisecond
- * here: a request that overtakes it still meets the old row.  At most 10,000 entries; the oldest go
+ * here: a request that overtakes it still meets the old row.  So a handler that takes somebody's
+ * access away says so itself before it answers, to all loops of its process.  At most 10,000 entries; the oldest go
  * first.
  */
 #ifndef AUTH_IDENTITY_CACHE_H
@@ -32,8 +33,12 @@ void identity_cache_on_notice(void *cache, struct str payload);
 
 /* Borrowed until the next turn of the loop; NULL: not kept. */
 const struct identity *identity_cache_find(struct identity_cache *, struct str id);
-uint64_t identity_cache_changes(const struct identity_cache *);
+uint64_t identity_cache_changes(struct identity_cache *);
 /* Copies. */
 void identity_cache_keep(struct identity_cache *, const struct identity *, uint64_t changes);
+
+/* From any thread: every cache of this process forgets all before it is next asked.  For what is
+ * rare and must hold at once: a user was deactivated or deleted, and the COMMIT came back. */
+void identity_cache_forget_everywhere(void);
 
 #endif

@@ -5,6 +5,7 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 
+#include "auth/token-internal.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/uuid.h"
@@ -53,7 +54,10 @@ static int sign(struct arena *arena, enum token_type type, const struct token_cl
 
 	if (jwt_new(&jwt) != 0)
 		return fail(-E_INTERNAL, "libjwt cannot make a token");
-	int bad = jwt_add_grant(jwt, "token_type", type_names[type]);
+	int bad = 0;
+	if (!str_is_null(claims->others))
+		bad = jwt_add_grants_json(jwt, arena_c(arena, claims->others));
+	bad |= jwt_add_grant(jwt, "token_type", type_names[type]);
 	bad |= jwt_add_grant_int(jwt, "exp", (long) claims->expires);
 	bad |= jwt_add_grant_int(jwt, "iat", (long) claims->issued);
 	bad |= jwt_add_grant(jwt, "jti", arena_c(arena, claims->jti));
@@ -69,15 +73,24 @@ static int sign(struct arena *arena, enum token_type type, const struct token_cl
 
 int token_issue(struct arena *arena, struct str user_id, struct token_pair *ret)
 {
+	const struct token_claims claims = { .user_id = user_id };
+
+	return token_rotate(arena, &claims, ret);
+}
+
+int token_rotate(struct arena *arena, const struct token_claims *claims, struct token_pair *ret)
+{
 	int64_t now = now_realtime() / SEC;
-	struct token_claims refresh = { .user_id = user_id,
+	struct token_claims refresh = { .user_id = claims->user_id,
 					.jti = new_jti(arena),
 					.issued = now,
-					.expires = now + TOKEN_REFRESH_LIFETIME / SEC };
-	struct token_claims access = { .user_id = user_id,
+					.expires = now + TOKEN_REFRESH_LIFETIME / SEC,
+					.others = claims->others };
+	struct token_claims access = { .user_id = claims->user_id,
 				       .jti = new_jti(arena),
 				       .issued = now,
-				       .expires = now + TOKEN_ACCESS_LIFETIME / SEC };
+				       .expires = now + TOKEN_ACCESS_LIFETIME / SEC,
+				       .others = claims->others };
 	struct token_pair pair = { .refresh_jti = refresh.jti,
 				   .refresh_issued = now,
 				   .refresh_expires = refresh.expires };
@@ -93,8 +106,7 @@ int token_issue(struct arena *arena, struct str user_id, struct token_pair *ret)
 	return 0;
 }
 
-/* Present and a number: 0 with it in seconds.  A float is taken, as PyJWT does. */
-static int get_time(const json_t *payload, const char *name, int64_t *ret)
+int token_get_time(const json_t *payload, const char *name, int64_t *ret)
 {
 	const json_t *value = json_object_get(payload, name);
 
@@ -107,8 +119,7 @@ static int get_time(const json_t *payload, const char *name, int64_t *ret)
 	return 0;
 }
 
-/* What PyJWT refuses before simplejwt looks: times out of bounds, claims of the wrong type. */
-static const char *registered_claims_complaint(const json_t *payload, int64_t now)
+const char *token_registered_complaint(const json_t *payload, int64_t now)
 {
 	static const char *const not_later_than_now[] = { "nbf", "iat" };
 	static const char *const texts[] = { "sub", "jti" };
@@ -117,11 +128,11 @@ static const char *registered_claims_complaint(const json_t *payload, int64_t no
 	for (size_t i = 0; i < ARRAY_SIZE(not_later_than_now); i++) {
 		if (json_object_get(payload, not_later_than_now[i]) == NULL)
 			continue;
-		if (get_time(payload, not_later_than_now[i], &at) < 0 || at > now)
+		if (token_get_time(payload, not_later_than_now[i], &at) < 0 || at > now)
 			return "Token is invalid";
 	}
 	if (json_object_get(payload, "exp") != NULL) {
-		if (get_time(payload, "exp", &at) < 0)
+		if (token_get_time(payload, "exp", &at) < 0)
 			return "Token is invalid";
 		if (at <= now)
 			return "Token is expired";
@@ -143,6 +154,10 @@ static const char *simplejwt_complaint(const json_t *payload, enum token_type ty
 		return "Token has no 'exp' claim";
 	if (json_object_get(payload, "jti") == NULL)
 		return "Token has no id";
+	if (json_string_length(json_object_get(payload, "jti")) > TOKEN_JTI_MOST)
+		return "Token is invalid";
+	if (type == TOKEN_ANY)
+		return NULL;
 	if (token_type == NULL)
 		return "Token has no type";
 	if (!json_is_string(token_type) ||
@@ -151,8 +166,7 @@ static const char *simplejwt_complaint(const json_t *payload, enum token_type ty
 	return NULL;
 }
 
-/* Absent if the claim is; empty, which names nobody, if it is no text. */
-static struct str get_text(struct arena *arena, const json_t *payload, const char *name)
+struct str token_get_text(struct arena *arena, const json_t *payload, const char *name)
 {
 	const json_t *value = json_object_get(payload, name);
 
@@ -164,14 +178,29 @@ static struct str get_text(struct arena *arena, const json_t *payload, const cha
 	return value == NULL ? STR_NULL : STR("");
 }
 
-/* --- tokens whose signature and form are known to be right --- */
+/* Sorted, so that it does not depend on the place in memory. */
+static struct str other_claims(struct arena *arena, json_t *payload)
+{
+	static const char *const ours[] = { "token_type", "exp", "iat", "jti", "user_id" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+		(void) json_object_del(payload, ours[i]); /* absent is fine */
+	if (json_object_size(payload) == 0)
+		return STR_NULL;
+	char *text = json_dumps(payload, JSON_COMPACT | JSON_SORT_KEYS);
+	must(text != NULL);
+	struct str others = arena_str(arena, str_c(text));
+	free(text);
+	return others;
+}
+
+/* --- access tokens whose signature and form are known to be right --- */
 
 #define KNOWN_TOKENS 1024
 #define KNOWN_MOST   512 /* bytes of a token that is worth remembering */
 
 struct known_token {
 	uint16_t len; /* 0: empty */
-	enum token_type type;
 	int64_t issued, not_before, expires;
 	struct str user_id, jti; /* of `texts` */
 	bool has_user_id;
@@ -201,21 +230,18 @@ void token_thread_fini(void)
 }
 
 /* Compared in constant time: how much of a guess is right must not show. */
-static bool is_known(const struct known_token *k, struct str text, enum token_type type)
+static bool is_known(const struct known_token *k, struct str text)
 {
-	return k->len > 0 && k->len == text.len && k->type == type &&
-	       CRYPTO_memcmp(k->token, text.at, text.len) == 0;
+	return k->len > 0 && k->len == text.len && CRYPTO_memcmp(k->token, text.at, text.len) == 0;
 }
 
-static void remember(struct str text, enum token_type type, const struct token_claims *claims,
-		     int64_t not_before)
+static void remember(struct str text, const struct token_claims *claims, int64_t not_before)
 {
 	struct known_token *k = known_place(text);
 
 	if (text.len > KNOWN_MOST || claims->user_id.len + claims->jti.len > sizeof(k->texts))
 		return;
 	*k = (struct known_token){ .len = (uint16_t) text.len,
-				   .type = type,
 				   .issued = claims->issued,
 				   .not_before = not_before,
 				   .expires = claims->expires,
@@ -254,13 +280,16 @@ int token_verify(struct arena *arena, struct str text, enum token_type type,
 	_cleanup_(payload_freep) json_t *payload = NULL;
 
 	const struct known_token *known = known_place(text);
-	if (is_known(known, text, type))
+	if (type == TOKEN_ACCESS && is_known(known, text))
 		return claims_of_known(arena, known, ret);
 	if (text.len > TOKEN_MOST || memchr(text.at, '\0', text.len) != NULL)
 		return fail(-E_BAD_TOKEN, "Token is invalid");
 	int bad = jwt_decode(&jwt, arena_c(arena, text), (const unsigned char *) secret.at,
 			     (int) secret.len);
-	if (bad != 0 || jwt_get_alg(jwt) != JWT_ALG_HS256)
+	/* libjwt takes the name in any case, PyJWT does not. */
+	const char *algorithm = bad == 0 ? jwt_get_header(jwt, "alg") : NULL;
+	if (algorithm == NULL || strcmp(algorithm, "HS256") != 0 ||
+	    jwt_get_alg(jwt) != JWT_ALG_HS256)
 		return fail(-E_BAD_TOKEN, "Token is invalid");
 	char *grants = jwt_get_grants_json(jwt, NULL);
 	if (grants == NULL)
@@ -268,20 +297,23 @@ int token_verify(struct arena *arena, struct str text, enum token_type type,
 	payload = json_loads(grants, 0, NULL);
 	free(grants);
 
-	const char *complaint = registered_claims_complaint(payload, now_realtime() / SEC);
+	const char *complaint = token_registered_complaint(payload, now_realtime() / SEC);
 	if (complaint == NULL)
 		complaint = simplejwt_complaint(payload, type);
 	if (complaint != NULL)
 		return fail(-E_BAD_TOKEN, "%s", complaint);
-	struct token_claims claims = { .user_id = get_text(arena, payload, "user_id"),
-				       .jti = get_text(arena, payload, "jti") };
-	(void) get_time(payload, "exp", &claims.expires); /* present: checked above */
-	if (get_time(payload, "iat", &claims.issued) < 0)
+	struct token_claims claims = { .user_id = token_get_text(arena, payload, "user_id"),
+				       .jti = token_get_text(arena, payload, "jti") };
+	(void) token_get_time(payload, "exp", &claims.expires); /* present: checked above */
+	if (token_get_time(payload, "iat", &claims.issued) < 0)
 		claims.issued = 0; /* not required by simplejwt */
 	int64_t not_before;
-	if (get_time(payload, "nbf", &not_before) < 0)
+	if (token_get_time(payload, "nbf", &not_before) < 0)
 		not_before = 0; /* absent: its type was checked above */
-	remember(text, type, &claims, not_before);
+	if (type == TOKEN_ACCESS)
+		remember(text, &claims, not_before);
+	if (type == TOKEN_REFRESH)
+		claims.others = other_claims(arena, payload);
 	*ret = claims;
 	return 0;
 }

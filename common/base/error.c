@@ -44,6 +44,16 @@ void error_register(const struct error_row *rows, size_t count)
 	table_count++;
 }
 
+const struct error_row *error_row(size_t number)
+{
+	for (size_t t = 0; t < table_count; t++) {
+		if (number < tables[t].count)
+			return &tables[t].rows[number];
+		number -= tables[t].count;
+	}
+	return NULL;
+}
+
 const struct error_row *error_find(int code)
 {
 	int number = abs(code);

@@ -50,6 +50,8 @@ void error_register(const struct error_row *rows, size_t count);
 const struct error_row *error_find(int code);
 /* The HTTP status, task policy and sentence of any code; errno values: 500 or 503, RETRY,
  * strerror. */
+/* All rows in order, for documents: NULL behind the last. */
+const struct error_row *error_row(size_t number);
 int error_http(int code);
 enum error_task error_task(int code);
 const char *error_sentence(int code);

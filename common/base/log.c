@@ -46,9 +46,14 @@ enum log_level log_level_from_name(const char *name)
 	return LOG_INFO;
 }
 
+void log_set_level(enum log_level most)
+{
+	__atomic_store_n(&level_most, most, __ATOMIC_RELAXED);
+}
+
 bool log_is_on(enum log_level level)
 {
-	return level <= level_most;
+	return level <= __atomic_load_n(&level_most, __ATOMIC_RELAXED);
 }
 
 void log_divert(void (*line)(void *arg, enum log_level, struct str), void *arg)
@@ -165,8 +170,13 @@ static void log_line(enum log_level level, struct str sentence, const struct log
 		if (context->id[0] != '\0')
 			add_value(&b, context->what, str_c(context->id), LINE_MOST - 4);
 		if (context->name[0] != '\0')
-			add_value(&b, context->id[0] != '\0' ? "name" : context->what,
+			add_value(&b,
+				  context->id[0] == '\0'     ? context->what
+				  : context->name_as != NULL ? context->name_as
+							     : "name",
 				  str_c(context->name), LINE_MOST - 4);
+		if (context->trace.id[0] != '\0')
+			add_value(&b, "trace", str_c(context->trace.id), LINE_MOST - 4);
 	}
 	if (is_json)
 		buf_add_byte(&b, '}');

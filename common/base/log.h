@@ -11,14 +11,16 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
-#include "base/str.h"
+#include "base/trace.h"
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 struct log_context {
-	const char *what; /* "request", "job", "fiber"; NULL: nothing attached */
-	char id[64];      /* request id, job id */
-	char name[64];    /* "GET /api/v1/products/", "task email.send" */
+	const char *what;    /* "request", "job", "fiber"; NULL: nothing attached */
+	char id[64];         /* request id, job id */
+	char name[64];       /* "GET /api/v1/products/", "email.send" */
+	const char *name_as; /* its key: "task"; NULL: "name" */
+	struct trace trace;
 };
 
 extern _Thread_local const struct log_context *log_context; /* NULL: none */
@@ -26,6 +28,8 @@ extern _Thread_local const struct log_context *log_context; /* NULL: none */
 void log_setup(enum log_level most, bool as_json, const char *program);
 /* "error", "warn", "info" or "debug", as APIUM_LOG_LEVEL allows; LOG_INFO for anything else. */
 enum log_level log_level_from_name(const char *);
+/* Another level, from any thread. */
+void log_set_level(enum log_level most);
 bool log_is_on(enum log_level);
 /* Tests read what was logged: a function that gets every finished line instead of fd 2, or NULL. */
 void log_divert(void (*line)(void *arg, enum log_level, struct str), void *arg);

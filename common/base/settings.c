@@ -1,11 +1,13 @@
 #include "base/settings.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/map.h"
 
 struct settings settings;
@@ -234,6 +236,18 @@ static int set(const struct setting *row, const char *text)
 	must_not_reach("a setting of no known type");
 }
 
+const struct setting *settings_row(size_t number)
+{
+	const struct setting *row = NULL;
+
+	for (size_t t = 0, i = 0, n = 0; n <= number; n++) {
+		row = next_row(&t, &i);
+		if (row == NULL)
+			break;
+	}
+	return row;
+}
+
 static const struct setting *find(struct str name)
 {
 	const struct setting *row;
@@ -280,8 +294,126 @@ static int check_unknown(const char *entry)
 	return fail(-E_BAD_SETTING, "%s is no setting; did you mean %s?", text, meant);
 }
 
+/* The file. */
+
+#define FILE_MOST (256 * KIB)
+
+/* What the file says, by name; texts that live for ever, as the settings made of them do. */
+struct said {
+	struct map by_name;
+};
+
+static void said_fini(struct said *s)
+{
+	map_fini(&s->by_name);
+}
+
+static char *keep(struct str s)
+{
+	char *copy = strndup(s.at == NULL ? "" : s.at, s.len);
+
+	must(copy != NULL);
+	return copy;
+}
+
+static int take_line(struct said *s, const char *path, int number, struct str line)
+{
+	const struct setting *row;
+	struct str name;
+	char text[128];
+
+	line = str_trim(line);
+	if (line.len == 0 || line.at[0] == '#')
+		return 0;
+	if (!str_cut(&line, '=', &name) || str_is_null(line))
+		return fail(-E_BAD_SETTING, "%s:%d: there is no \"=\"", path, number);
+	name = str_trim(name);
+	line = str_trim(line);
+	if (line.len >= 2 && line.at[0] == '"' && line.at[line.len - 1] == '"')
+		line = str_slice(line, 1, line.len - 1);
+	row = find(name);
+	if (row == NULL) {
+		const char *meant;
+
+		(void) snprintf(text, sizeof(text), "%.*s", STR_ARG(name));
+		meant = nearest(text);
+		return meant == NULL
+			       ? fail(-E_BAD_SETTING, "%s:%d: %s is no setting", path, number, text)
+			       : fail(-E_BAD_SETTING, "%s:%d: %s is no setting; did you mean %s?",
+				      path, number, text, meant);
+	}
+	(void) map_put(&s->by_name, str_c(row->name), keep(line));
+	return 0;
+}
+
+static int read_file(struct said *s)
+{
+	const char *path = getenv("APIUM_SETTINGS_FILE");
+	_cleanup_(buf_fini) struct buf text = BUF_INIT;
+	struct str rest, line;
+	char piece[1024];
+	size_t n;
+	FILE *file;
+	int r = 0;
+
+	if (path == NULL || path[0] == '\0')
+		return 0;
+	file = fopen(path, "re");
+	if (file == NULL)
+		return fail(-E_BAD_SETTING, "APIUM_SETTINGS_FILE=%s cannot be read: %s", path,
+			    error_sentence(-errno));
+	while (text.len <= FILE_MOST && (n = fread(piece, 1, sizeof(piece), file)) > 0)
+		buf_add(&text, piece, n);
+	if (ferror(file) || text.len > FILE_MOST)
+		r = fail(-E_BAD_SETTING, "APIUM_SETTINGS_FILE=%s cannot be read, or is too long",
+			 path);
+	fclose(file);
+	rest = buf_str(&text);
+	for (int number = 1; r == 0 && str_cut(&rest, '\n', &line); number++)
+		r = take_line(s, path, number, line);
+	return r;
+}
+
+/* Contradictions. */
+
+static bool share_an_item(const char *one, const char *other)
+{
+	struct str a = str_c(one), item;
+
+	while (settings_next_item(&a, &item)) {
+		struct str b = str_c(other), its;
+
+		while (settings_next_item(&b, &its))
+			if (str_eq(item, its))
+				return true;
+	}
+	return false;
+}
+
+static int check_rules(void)
+{
+#define RULE(first, second, holds, sentence)                                                       \
+	if (!(holds))                                                                              \
+		return fail(-E_BAD_SETTING, "%s and %s contradict each other: %s", (first),        \
+			    (second), (sentence));
+#include "base/settings_rules.def"
+#undef RULE
+	return 0;
+}
+
+/* `text` of a row: the file's word, else the environment's, else the default. */
+static const char *text_of(const struct setting *row, const struct said *said)
+{
+	const char *text = map_find(&said->by_name, str_c(row->name));
+
+	if (text == NULL)
+		text = getenv(row->name);
+	return text == NULL ? row->usual : text;
+}
+
 int settings_load(void)
 {
+	_cleanup_(said_fini) struct said said = { 0 };
 	const struct setting *row;
 	int r;
 
@@ -291,25 +423,94 @@ int settings_load(void)
 		if (r < 0)
 			return r;
 	}
+	r = read_file(&said);
+	if (r < 0)
+		return r;
 	for (size_t t = 0, i = 0; (row = next_row(&t, &i)) != NULL;) {
-		const char *text = getenv(row->name);
+		const char *text = text_of(row, &said);
 		char *copy = NULL;
 
 		/* The environment may be changed under us (setenv in a test); settings live for
 		 * ever. */
-		if (text != NULL && (row->type == SETTING_TEXT || row->type == SETTING_CHOICE)) {
-			copy = strdup(text);
-			must(copy != NULL);
-		}
-		r = hide_secret(row, set(row, copy != NULL   ? copy
-					      : text != NULL ? text
-							     : row->usual));
+		if (row->type == SETTING_TEXT || row->type == SETTING_CHOICE)
+			text = copy = keep(str_c(text));
+		r = hide_secret(row, set(row, text));
 		if (r < 0) {
 			free(copy);
 			return r;
 		}
 	}
+	return check_rules();
+}
+
+union setting_value {
+	const char *text;
+	int64_t number;
+	bool is_on;
+};
+
+static void print_value(struct buf *out, const struct setting *row);
+
+static bool is_same(const struct setting *one, const struct setting *other)
+{
+	_cleanup_(buf_fini) struct buf a = BUF_INIT, b = BUF_INIT;
+
+	print_value(&a, one);
+	print_value(&b, other);
+	return str_eq(buf_str(&a), buf_str(&b));
+}
+
+/* All rows once: with `applies` those that may change do, and the others are spoken of. */
+static int reload_rows(const struct said *said, bool applies)
+{
+	const struct setting *row;
+
+	for (size_t t = 0, i = 0; (row = next_row(&t, &i)) != NULL;) {
+		struct setting probe = *row;
+		union setting_value value;
+		int r;
+
+		probe.at = &value;
+		r = hide_secret(row, set(&probe, text_of(row, said)));
+		if (r < 0)
+			return r;
+		if (!applies || is_same(row, &probe))
+			continue;
+		if ((row->flags & SETTING_RELOADABLE) == 0) {
+			log_warn("%s has another value now, which a start would take; ignoring",
+				 row->name);
+			continue;
+		}
+		log_info("%s has a new value", row->name);
+		r = set(row, row->type == SETTING_TEXT || row->type == SETTING_CHOICE
+				     ? keep(str_c(value.text))
+				     : text_of(row, said));
+		must(r == 0); /* it was, a moment ago */
+	}
 	return 0;
+}
+
+int settings_reload(void)
+{
+	_cleanup_(said_fini) struct said said = { 0 };
+	int r = read_file(&said);
+
+	if (r == 0)
+		r = reload_rows(&said, false);
+	return r < 0 ? r : reload_rows(&said, true);
+}
+
+void settings_on_hangup(void)
+{
+	int r = settings_reload();
+
+	if (r < 0) {
+		log_warn("settings stay as they are: %s", fail_reason(r));
+		fail_clear();
+		return;
+	}
+	log_set_level(log_level_from_name(settings.log_level));
+	log_info("settings were read again");
 }
 
 static int check_row(const struct setting *row, struct map *seen)
@@ -338,11 +539,7 @@ int settings_check(void)
 	int r;
 
 	for (size_t t = 0, i = 0; (row = next_row(&t, &i)) != NULL;) {
-		union {
-			const char *text;
-			int64_t number;
-			bool is_on;
-		} nowhere;
+		union setting_value nowhere;
 		struct setting probe = *row;
 
 		r = check_row(row, &seen);

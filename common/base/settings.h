@@ -1,11 +1,16 @@
 /*
  * settings.h - twelve-factor settings from one table (settings.def).
  *
- * Sources, later wins: the default, the environment.  A variable that begins with APIUM_ but is no
+ * Sources, later wins: the default, the environment, the file that APIUM_SETTINGS_FILE names (lines
+ * NAME=value; '#' begins a comment line; a value may stand in double quotes).  A variable that begins with APIUM_ but is no
  * row is an error that names the nearest right one (except APIUM_TEST_*, left to test harnesses);
  * so is a value out of its bounds.  An application adds rows with settings_register.
  *
- * `settings` is read-only after settings_load, which runs once at start, before threads.
+ * Settings that contradict each other (settings_rules.def) are refused with both names.
+ *
+ * `settings` is read-only after settings_load, which runs once at start, before threads; but for
+ * RELOADABLE rows, which settings_reload sets anew (at SIGHUP): whoever reads one of those reads it
+ * each time, and a text stays valid for ever.
  */
 #ifndef BASE_SETTINGS_H
 #define BASE_SETTINGS_H
@@ -13,12 +18,14 @@
 #include "base/buf.h"
 
 struct settings {
-	const char *env, *secret_key, *listen;
+	const char *env, *settings_file, *secret_key, *listen;
 	int64_t threads;
 	const char *database_url, *database_direct_url;
 	int64_t db_shared, db_exclusive;
 	bool db_prepare;
 	const char *redis_url, *result_url;
+	int64_t wait_replicas;
+	usec_t wait_timeout;
 	const char *media_root, *static_root, *mail_url, *mail_from;
 	const char *queues, *shared_queues, *unknown_to;
 	int64_t hosts, concurrency, processes, sandboxes;
@@ -26,10 +33,22 @@ struct settings {
 	int64_t max_body, body_budget, requests;
 	usec_t header_timeout, upload_timeout, idle_timeout;
 	int64_t upload_rate;
+	bool throttle;
+	const char *throttle_anon, *throttle_user, *throttle_login;
+	int64_t num_proxies;
+	usec_t idempotency_ttl;
+	bool cache;
+	const char *cache_prefix;
+	int64_t cache_l1;
 	int64_t password_threads;
 	const char *password_write;
 	bool password_upgrade;
+	int64_t login_failures, login_history;
+	usec_t login_cooloff;
+	bool token_authentication;
+	const char *jwks_url, *jwt_issuer, *jwt_audience, *jwt_user_claim;
 	const char *log_format, *log_level;
+	const char *metrics_listen;
 	bool diag;
 };
 
@@ -60,12 +79,23 @@ void settings_register(const struct setting *rows, size_t count);
 
 /* Reads the environment.  0, or -E_BAD_SETTING with the reason (error.h) naming the variable. */
 int settings_load(void) _must_check_;
+/*
+ * The file once more: RELOADABLE rows take their values from it; another row whose value would be
+ * another is named in a warning and stays.  0 or -E_BAD_SETTING, and then nothing has changed.  From
+ * one thread at a time.
+ */
+int settings_reload(void) _must_check_;
+/* What a program does at SIGHUP: settings_reload, the log's level, and a line that says how it went. */
+void settings_on_hangup(void);
 /* Bugs in the tables themselves, as a sentence in the reason: duplicates, missing help, bad
  * default. */
 int settings_check(void) _must_check_;
 /* A production start with the default secret is refused.  0 or -E_BAD_SETTING. */
 int settings_check_secret(void) _must_check_;
 bool settings_is_development(void); /* APIUM_ENV is development or test */
+
+/* All rows in order, for documents: NULL behind the last. */
+const struct setting *settings_row(size_t number);
 
 /* The table as text: NAME=value, then default and help; secrets as "***". */
 void settings_print(struct buf *);

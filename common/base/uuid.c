@@ -83,3 +83,15 @@ int uuid_parse(struct str text, struct uuid *ret)
 	*ret = u;
 	return 0;
 }
+
+int uuid_normalise(struct arena *arena, struct str text, struct str *ret)
+{
+	char canonical[UUID_TEXT + 1];
+	struct uuid id;
+
+	if (uuid_parse(text, &id) < 0)
+		return -EINVAL;
+	uuid_format(&id, canonical);
+	*ret = arena_str(arena, str_make(canonical, UUID_TEXT));
+	return 0;
+}

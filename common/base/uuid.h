@@ -9,7 +9,7 @@
 #ifndef BASE_UUID_H
 #define BASE_UUID_H
 
-#include "base/str.h"
+#include "base/arena.h"
 
 #define UUID_TEXT 36
 
@@ -23,5 +23,7 @@ struct uuid uuid_v7(void);
 void uuid_format(const struct uuid *, char text[UUID_TEXT + 1]);
 /* 0 or -EINVAL. */
 int uuid_parse(struct str text, struct uuid *ret) _must_check_;
+/* The 36 characters of whatever uuid_parse reads: PostgreSQL reads fewer forms.  0 or -EINVAL. */
+int uuid_normalise(struct arena *, struct str text, struct str *ret) _must_check_;
 
 #endif

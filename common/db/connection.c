@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/world.h"
 #include "db/db-internal.h"
 
@@ -315,8 +316,10 @@ void db_connection_greeted(struct db_connection *c)
 
 	timer_stop(&c->timer);
 	c->ready_since = loop_now(db->loop);
-	if (c->has_been_ready)
+	if (c->has_been_ready) {
 		db->stats.reconnects++;
+		metric_add(METRIC_sql_reconnects, 1);
+	}
 	c->has_been_ready = true;
 	if (db->is_loss_told)
 		log_info("database: connected again");

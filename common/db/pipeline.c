@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/metric.h"
 #include "db/db-internal.h"
 
 /*
@@ -141,6 +142,7 @@ static bool send_begin(struct db_connection *c, struct db_call *call)
 		return false;
 	list_entry(c->steps.prev, struct db_step, link)->call = call;
 	c->db->stats.transactions++;
+	metric_add(METRIC_sql_transactions, 1);
 	return true;
 }
 
@@ -154,6 +156,7 @@ bool db_pipeline_send(struct db_connection *c, struct db_call *call)
 	call->error = 0;
 	call->has_failure = false;
 	db->stats.statements++;
+	metric_add(METRIC_sql_statements, 1);
 	if (c->pool->kind == DB_SHARED)
 		db->stats.shared_statements++;
 	is_sent = !call->has_begin || send_begin(c, call);

@@ -1,4 +1,5 @@
 #include "base/live.h"
+#include "base/metric.h"
 #include "db/db-internal.h"
 
 void db_call_finish(struct db_call *call, int error)
@@ -149,8 +150,10 @@ void db_pool_close(struct db_pool *pool)
 
 void db_pool_submit(struct db_pool *pool, struct db_call *call)
 {
-	if (list_is_empty(&pool->idle) && pool->kind == DB_EXCLUSIVE)
+	if (list_is_empty(&pool->idle) && pool->kind == DB_EXCLUSIVE) {
 		pool->db->stats.waits++;
+		metric_add(METRIC_sql_waits, 1);
+	}
 	list_append(&pool->waiting, &call->link);
 	flush_later(pool->db->loop, &pool->flush);
 }

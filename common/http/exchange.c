@@ -11,6 +11,7 @@
 #include "base/codec.h"
 #include "base/error.h"
 #include "base/live.h"
+#include "base/metric.h"
 #include "base/uuid.h"
 #include "base/world.h"
 #include "http/multipart.h"
@@ -279,6 +280,18 @@ static void give_id(struct exchange *x)
 	uuid_format(&u, x->rq.id);
 }
 
+/* The client's trace, or a new one; this hop is a span of its own. */
+static void give_trace(struct exchange *x)
+{
+	struct str sent = request_header(&x->rq, STR("traceparent"));
+	struct trace parent;
+
+	if (!str_is_null(sent) && trace_parse(sent, &parent) == 0)
+		trace_child(&parent, &x->context.trace);
+	else
+		trace_new(&x->context.trace);
+}
+
 /* Context of every log line of this request: its id and "GET /api/v1/products/". */
 static void name_it(struct exchange *x)
 {
@@ -336,17 +349,52 @@ static void log_access(const struct exchange *x)
 {
 	const struct request *rq = &x->rq;
 	bool is_gone = x->req == NULL || x->is_reset;
+	enum log_level level = x->server->options.is_internal ? LOG_DEBUG : LOG_INFO;
 
-	if (!log_is_on(LOG_INFO))
+	if (!log_is_on(level))
 		return;
-	log_event(LOG_INFO, "request", LOG_STR("method", rq->method_text),
-		  LOG_STR("path", rq->path),
+	log_event(level, "request", LOG_STR("method", rq->method_text), LOG_STR("path", rq->path),
 		  /* 499 is how others write down that nobody was there to take the answer */
 		  LOG_INT("status", is_gone ? 499 : x->reply.status),
 		  LOG_INT("bytes", (int64_t) (x->reply.kind == REPLY_FILE ? x->reply.length
 									  : x->reply.body.len)),
 		  LOG_INT("us", now_monotonic() - rq->started), LOG_STR("peer", rq->peer),
-		  LOG_STR("request", str_c(rq->id)));
+		  LOG_STR("request", str_c(rq->id)), LOG_STR("trace", str_c(x->context.trace.id)));
+}
+
+/* The view's series are made when they are first needed; two threads that make one get the same. */
+static void count_request(const struct exchange *x)
+{
+	static const char *const classes[VIEW_CLASSES] = {
+		"gone", "1xx", "2xx", "3xx", "4xx", "5xx"
+	};
+	static struct view_metrics nowhere; /* of paths that no row matches */
+	const struct request *rq = &x->rq;
+	bool is_gone = x->req == NULL || x->is_reset;
+	size_t class = is_gone ? 0 : (size_t) x->reply.status / 100;
+	struct view_metrics *m = rq->view == NULL ? &nowhere : rq->view->metrics;
+	struct metric_series **count = &m->requests[rq->method][class];
+	struct metric_series **duration = &m->durations[rq->method];
+	struct metric_series *series[2] = { __atomic_load_n(count, __ATOMIC_ACQUIRE),
+					    __atomic_load_n(duration, __ATOMIC_ACQUIRE) };
+
+	if (series[0] == NULL || series[1] == NULL) {
+		const struct route *rule = rq->route;
+		const char *method = rq->method == HTTP_METHODS ? "other"
+								: http_method_names[rq->method];
+		const char *name;
+
+		if (rule == NULL && rq->view != NULL)
+			rule = rq->view->first;
+		name = rule == NULL ? "none" : rule->name;
+		series[0] = metric_series(METRIC_http_requests,
+					  METRIC_VALUES(name, method, classes[class]));
+		series[1] = metric_series(METRIC_http_duration, METRIC_VALUES(name, method));
+		__atomic_store_n(count, series[0], __ATOMIC_RELEASE);
+		__atomic_store_n(duration, series[1], __ATOMIC_RELEASE);
+	}
+	series_add(series[0], 1);
+	series_observe(series[1], now_monotonic() - rq->started);
 }
 
 /* The answer stands: send it if anybody is there. */
@@ -360,6 +408,8 @@ static void finish(struct exchange *x)
 		counter_add(&counters->by_class[x->reply.status / 100], 1);
 	if (x->req != NULL)
 		exchange_send(x);
+	if (!x->server->options.is_internal)
+		count_request(x);
 	log_access(x);
 }
 
@@ -505,6 +555,7 @@ static int take(struct exchange *x, h2o_socket_t *sock)
 			   ? STR("127.0.0.1")
 			   : arena_str(&rq->arena, connection_peer(x->connection, sock));
 	give_id(x);
+	give_trace(x);
 	name_it(x);
 	if (sock != NULL)
 		fault = head_fault(str_make(sock->input->bytes, sock->input->size));

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "http/throttles.h"
 
 /*
  * A tree of path segments.  A view stands at the node of its last segment, as `slash` when its
@@ -128,6 +129,7 @@ void route_table_add_prefix(struct route_table *t, const char *prefix, const str
 	v->mount = ROUTE_ROOT;
 	v->routes[row->method] = row;
 	v->first = row;
+	v->metrics = arena_new(&t->arena, struct view_metrics);
 	allow_fill(t, v);
 	p->path = str_c(prefix);
 	p->view = v;
@@ -181,6 +183,9 @@ static int row_check(const struct route *r)
 	if (r->deadline < 0)
 		return fail(-EINVAL, "route \"%s\" (%s): the deadline is negative", r->pattern,
 			    r->name);
+	if (r->throttle_scope != NULL && !throttles_has_scope(r->throttle_scope))
+		return fail(-EINVAL, "route \"%s\" (%s): there is no throttle scope \"%s\"",
+			    r->pattern, r->name, r->throttle_scope);
 	return pattern_check(r);
 }
 
@@ -239,6 +244,7 @@ static struct view *view_of(struct route_table *t, const struct route *r)
 	v->pattern = r->pattern;
 	v->mount = r->mount;
 	v->first = r;
+	v->metrics = arena_new(&t->arena, struct view_metrics);
 	t->views[t->view_count++] = v;
 	return v;
 }

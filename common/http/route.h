@@ -30,8 +30,10 @@ enum {
 	ROUTE_NO_AUTHENTICATION = 1, /* ignores Authorization, as simplejwt's views do */
 	ROUTE_NO_NEGOTIATION = 2, /* not a DRF view: health, media; no metadata, no Allow header */
 	ROUTE_NO_SUFFIX = 4,      /* not made by DRF's router: no "….json" */
-	ROUTE_UNTOLD = 32, /* not in the API's document */
-	ROUTE_OWN_TYPES = 64, /* the handler looks at Accept itself (http/negotiate.h) */
+	ROUTE_NOT_STORED =
+		8, /* answers with tokens: never kept for an Idempotency-Key (http/once.h) */
+	ROUTE_UNTOLD = 16,    /* not in the API's document */
+	ROUTE_OWN_TYPES = 32, /* the handler looks at Accept itself (http/negotiate.h) */
 };
 
 /* Yields allowed in all of them.  0 or a negative error; `permit` sees the caller but no object. */
@@ -48,9 +50,10 @@ struct route {
 	route_handler *permit;
 	const char *name; /* "product-list", for logs and metrics */
 	unsigned flags;
-	usec_t deadline;   /* 0: ROUTE_DEADLINE */
-	size_t max_body;   /* 0: ROUTE_MAX_BODY */
-	const void *about; /* what the handler is about: the resource's table; borrowed */
+	usec_t deadline;            /* 0: ROUTE_DEADLINE */
+	size_t max_body;            /* 0: ROUTE_MAX_BODY */
+	const char *throttle_scope; /* "login"; NULL: none of its own (http/throttles.h) */
+	const void *about;          /* what the handler is about: the resource's table; borrowed */
 	unsigned accepts;  /* kinds of body, as for request_body; 0: BODY_ANY */
 	/* What OPTIONS says of the view, by its first row; both may be NULL. */
 	const char *title;       /* NULL: made from the name */
@@ -59,12 +62,23 @@ struct route {
 	const struct operation *operation;
 };
 
+struct metric_series; /* base/metric.h */
+
+/* What is counted of a view, made as it is needed: requests by method (the last one stands for all
+ * others) and class of the status (0: nobody was there to take the answer). */
+#define VIEW_CLASSES 6
+struct view_metrics {
+	struct metric_series *requests[HTTP_METHODS + 1][VIEW_CLASSES];
+	struct metric_series *durations[HTTP_METHODS + 1];
+};
+
 struct view {
 	const char *pattern;
 	enum route_mount mount;
 	const struct route *routes[HTTP_METHODS]; /* HEAD falls back to GET */
 	const struct route *first;
 	struct str allow; /* "GET, POST, HEAD, OPTIONS" */
+	struct view_metrics *metrics;
 };
 
 struct route_table;

@@ -315,9 +315,11 @@ int http_server_new(const struct http_options *o, struct http_server **ret)
 	configure_h2o(s);
 	s->accept.ssl_ctx = tls;
 	list_init(&s->link);
-	pthread_mutex_lock(&servers_lock);
-	list_append(&servers, &s->link);
-	pthread_mutex_unlock(&servers_lock);
+	if (!o->is_internal) {
+		pthread_mutex_lock(&servers_lock);
+		list_append(&servers, &s->link);
+		pthread_mutex_unlock(&servers_lock);
+	}
 	door_start(s);
 	*ret = s;
 	return 0;
@@ -361,7 +363,8 @@ void http_server_free(struct http_server *s, void (*on_freed)(void *arg), void *
 	s->on_freed_arg = arg;
 	pthread_mutex_lock(&servers_lock);
 	list_remove(&s->link);
-	fold_counters(&s->counters);
+	if (!s->options.is_internal)
+		fold_counters(&s->counters);
 	pthread_mutex_unlock(&servers_lock);
 	/* h2o ends by running the loop it is given, to see its handles closed.  Ours may be
 	 * running, and a loop must not be run from within itself; so it is given an empty one, and
@@ -375,14 +378,14 @@ void http_server_free(struct http_server *s, void (*on_freed)(void *arg), void *
 	uv_close((uv_handle_t *) &s->last, on_first_closed);
 }
 
-static int bind_one(const struct addrinfo *a, int *ret_fd)
+static int bind_one(const struct addrinfo *a, bool is_shared, int *ret_fd)
 {
 	int on = 1, fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
+	    (is_shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0) ||
 	    bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, SOMAXCONN) < 0) {
 		int r = -errno;
 
@@ -403,7 +406,7 @@ static int port_of(int fd)
 						   : ((struct sockaddr_in *) &address)->sin_port);
 }
 
-int http_bind(const char *address, int *ret_port)
+static int bind_address(const char *address, bool is_shared, int *ret_port)
 {
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
 	const char *colon = strrchr(address, ':');
@@ -420,11 +423,21 @@ int http_bind(const char *address, int *ret_port)
 	r = getaddrinfo(host[0] == '\0' ? NULL : host, colon + 1, &hints, &found);
 	if (r != 0)
 		return fail(-E_BAD_SETTING, "\"%s\": %s", address, gai_strerror(r));
-	r = bind_one(found, &fd);
+	r = bind_one(found, is_shared, &fd);
 	freeaddrinfo(found);
 	if (r < 0)
 		return fail(r, "binding %s: %s", address, strerror(-r));
 	if (ret_port != NULL)
 		*ret_port = port_of(fd);
 	return fd;
+}
+
+int http_bind(const char *address, int *ret_port)
+{
+	return bind_address(address, true, ret_port);
+}
+
+int http_bind_alone(const char *address)
+{
+	return bind_address(address, false, NULL);
 }

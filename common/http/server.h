@@ -35,6 +35,12 @@ struct http_options {
 	/* Sets rq->caller from the headers.  0 (also for anonymous) or an error (401), to which it
 	 * may have given its own body.  May be NULL.  Yields. */
 	int (*authenticate)(struct request *);
+	/* The key of rq->caller, as long as the request; absent: anonymous.  NULL with no
+	 * `authenticate`. */
+	struct str (*caller_key)(const struct request *);
+	/* After the permission: 0, or an error with its answer set (http/throttles.h).  May be NULL.
+	 * Yields. */
+	int (*throttle)(struct request *);
 	/* Anything else the application wants in every answer (headers).  May be NULL; must not
 	 * yield. */
 	void (*decorate)(struct request *);
@@ -51,6 +57,7 @@ struct http_options {
 	usec_t idle_timeout; /* between two requests */
 	size_t upload_rate;  /* least bytes per second of a body, after the header time; 0: none */
 	const char *tls_certificate, *tls_key; /* NULL: plain */
+	bool is_internal;                      /* not counted; access lines at level debug */
 };
 
 int http_server_new(const struct http_options *, struct http_server **ret) _must_check_;
@@ -64,6 +71,8 @@ void http_server_free(struct http_server *, void (*on_freed)(void *arg), void *a
 /* Binds "host:port" or "[v6]:port" with SO_REUSEPORT and listens; port 0 picks one (ret_port may be
  * NULL). Looks names up, so it may block: at start only.  The descriptor, or negative. */
 int http_bind(const char *address, int *ret_port) _must_check_;
+/* The same, but nobody else may listen there. */
+int http_bind_alone(const char *address) _must_check_;
 
 /* Counters of the process, all threads. */
 struct http_stats {

@@ -284,6 +284,8 @@ static void arrive_scanned(struct supervisor *s, struct lane *lane, struct fligh
 	f->wants_result = !m->ignores_result && (task == NULL || !task->ignores_result);
 	f->is_outbox = m->is_outbox;
 	f->is_counted = m->is_redelivered;
+	f->asked_at = m->at;
+	f->is_first = m->retries == 0 && !m->is_redelivered && str_is_null(m->text[MESSAGE_ETA]);
 	if (!is_good_name(arena, m, MESSAGE_ID)) {
 		undecodable(s, f, NULL, "the id is missing, too long or no text");
 		return;

@@ -6,10 +6,12 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/world.h"
 #include "loop/process.h"
 #include "loop/sm.h"
 #include "queue/crashpage.h"
+#include "queue/tally.h"
 
 #define CREDIT_MOST    256
 #define SHORT_JOB      (1 * MSEC)
@@ -153,6 +155,8 @@ static void bury_jobs(struct host *h)
 	if (out > 0 || h->killed_for != KILL_CLOSE)
 		log_warn("host %u ended (%s): %u jobs were out, %u had started", h->number, how,
 			 out, started);
+	if (h->killed_for != KILL_CLOSE)
+		metric_add(METRIC_host_deaths, 1);
 	for (uint32_t i = 0; i < f->fresh && h->out > 0; i++) {
 		enum crew_end end;
 
@@ -268,6 +272,7 @@ static int take_outcomes(struct host *h, struct str payload)
 			return fail(-EPROTO, "an outcome of a job that is not there");
 		note_done(h);
 		f->host = FLIGHT_NOWHERE;
+		tally_outcome(f, &o);
 		c->o.callbacks->on_outcome(c->o.arg, f, (enum link_state) o.state, rest);
 	}
 	return 0;
@@ -469,6 +474,7 @@ static void note_sent(struct host *h, struct flight *f, const struct task *task)
 	}
 	f->state = FLIGHT_OUT;
 	f->host = (uint16_t) h->number;
+	tally_started(f);
 	h->out++;
 	h->window_out = MAX(h->window_out, h->out);
 	if (h->is_alone) {
@@ -594,6 +600,13 @@ void crew_flush(struct crew *c)
 	for (unsigned i = 0; i < c->count; i++)
 		if (c->hosts[i].sm.state == HOST_READY)
 			channel_flush(c->hosts[i].channel);
+}
+
+void crew_signal(struct crew *c, int number)
+{
+	for (unsigned i = 0; i < c->count; i++)
+		if (c->hosts[i].sm.state == HOST_READY)
+			process_kill(&c->hosts[i].process, number);
 }
 
 void crew_pushed(struct crew *c, unsigned host, const struct link_pushed *answer)

@@ -70,6 +70,8 @@ bool crew_is_short_of_alone(const struct crew *); /* more of them wait than is g
 unsigned crew_most(const struct crew_options *); /* room at its largest: for the size of the pool */
 
 void crew_flush(struct crew *); /* writes frames now */
+/* To every host that is ready. */
+void crew_signal(struct crew *, int number);
 void crew_pushed(struct crew *, unsigned host, const struct link_pushed *);
 
 /* No job is out any more, or all are to be cut off: hosts end (killed when `is_forced`), none is

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/settings.h"
 #include "base/uuid.h"
 #include "queue/host-internal.h"
 #include "queue/outbox.h"
@@ -20,8 +21,9 @@ struct producer {
 	const struct producer_way *way;
 	struct loop *loop;
 	struct db *db;
-	struct redis *redis; /* a gateway's */
-	struct host *host;   /* a host's */
+	struct redis *redis;  /* a gateway's */
+	struct redis *waited; /* its connection for WAIT; made when it is first needed */
+	struct host *host;    /* a host's */
 	struct relay *relay;
 	struct queue_book book;
 };
@@ -41,7 +43,12 @@ static void on_pushed(void *arg, int error, const struct redis_reply *reply)
 
 static void send_to_redis(struct producer *p, const struct push *push)
 {
-	int r = push_send(p->redis, push, on_pushed, NULL);
+	struct push now = *push;
+	int r;
+
+	if (now.durability == TASK_WAITED)
+		now.durability = TASK_FAST; /* there is nobody to tell what WAIT said */
+	r = push_send(p->redis, &now, on_pushed, NULL);
 
 	if (r < 0)
 		on_pushed(NULL, r, NULL);
@@ -49,7 +56,14 @@ static void send_to_redis(struct producer *p, const struct push *push)
 
 static int call_redis(struct producer *p, struct arena *arena, const struct push *push)
 {
-	return push_call(p->redis, arena, push);
+	const struct redis_options options = { .url = settings.redis_url, .name = "apium-waited" };
+	int r = 0;
+
+	if (push->durability != TASK_WAITED)
+		return push_call(p->redis, arena, push);
+	if (p->waited == NULL)
+		r = redis_open(p->loop, &options, &p->waited);
+	return r < 0 ? r : push_call(p->waited, arena, push);
 }
 
 static const struct producer_way to_redis = { send_to_redis, call_redis };
@@ -93,6 +107,19 @@ static int make_id(const struct enqueue_options *o, char id[ENQUEUE_ID])
 	return 0;
 }
 
+/* The caller's own, else a child of the trace that the running fiber's work belongs to. */
+static struct str traceparent_of(struct arena *arena, const struct enqueue_options *o)
+{
+	char text[TRACE_TEXT + 1];
+	struct trace child;
+
+	if (!str_is_null(o->traceparent) || log_context == NULL || log_context->trace.id[0] == '\0')
+		return o->traceparent;
+	trace_child(&log_context->trace, &child);
+	trace_format(&child, text);
+	return arena_str(arena, str_c(text));
+}
+
 int enqueue(struct producer *p, struct db_tx *tx, struct arena *arena, const struct task *task,
 	    struct str kwargs, const struct enqueue_options *options,
 	    struct enqueued **ret_enqueued)
@@ -108,7 +135,7 @@ int enqueue(struct producer *p, struct db_tx *tx, struct arena *arena, const str
 		.key = o->key,
 		.root_id = o->root_id,
 		.parent_id = o->parent_id,
-		.traceparent = o->traceparent,
+		.traceparent = traceparent_of(arena, o),
 		.eta = o->eta,
 		.priority = o->priority,
 	};
@@ -123,6 +150,7 @@ int enqueue(struct producer *p, struct db_tx *tx, struct arena *arena, const str
 	if (r < 0)
 		return r;
 	e->_push = push;
+	e->durability = task->durability;
 	if (tx == NULL && task->durability == TASK_OUTBOX)
 		enqueue_push(p, e);
 	else if (tx == NULL)
@@ -206,7 +234,7 @@ struct closing {
 	void *arg;
 };
 
-static void on_relay_closed(void *arg)
+static void on_waited_closed(void *arg)
 {
 	struct closing c = *(struct closing *) arg;
 
@@ -214,6 +242,16 @@ static void on_relay_closed(void *arg)
 	producer_free(c.producer);
 	if (c.on_closed != NULL)
 		c.on_closed(c.arg);
+}
+
+static void on_relay_closed(void *arg)
+{
+	struct closing *c = arg;
+
+	if (c->producer->waited == NULL)
+		on_waited_closed(c);
+	else
+		redis_close(c->producer->waited, on_waited_closed, c);
 }
 
 void producer_close(struct producer *p, void (*on_closed)(void *), void *arg)

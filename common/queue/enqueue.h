@@ -16,11 +16,11 @@
 struct producer;
 
 struct enqueue_options {
-	const char *queue;             /* NULL: the task's */
-	struct str key;                /* idempotency key; absent: none */
-	usec_t eta;                    /* real time; 0: now */
-	struct str traceparent;        /* absent: none */
-	struct str id;                 /* absent: a new one; a UUID */
+	const char *queue;      /* NULL: the task's */
+	struct str key;         /* idempotency key; absent: none */
+	usec_t eta;             /* real time; 0: now */
+	struct str traceparent; /* absent: a child of the caller's trace (base/log.h), if any */
+	struct str id;          /* absent: a new one; a UUID */
 	struct str root_id, parent_id; /* absent: a job of its own; a body gives its job's */
 	int priority;                  /* 0, the most urgent, to 9 */
 };
@@ -31,6 +31,7 @@ struct enqueue_options {
  * arena.  Several may be hung together by `next`: enqueue_push takes the whole chain. */
 struct enqueued {
 	char id[ENQUEUE_ID];
+	enum task_durability durability; /* to be told to whoever asked (task_durability_names) */
 	struct enqueued *next;
 	void *_push;
 };

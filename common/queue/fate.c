@@ -22,6 +22,7 @@
 #include "queue/result.h"
 #include "queue/retry.h"
 #include "queue/schedule.h"
+#include "queue/tally.h"
 
 #define CRASHES_MOST    3
 #define CRASH_TTL       "604800" /* a week: entries of jobs that never come back */
@@ -234,17 +235,20 @@ void fate_bury(struct supervisor *s, struct flight *f, const struct message *m, 
 		.worker = str_c(s->worker),
 		.attempts = attempts,
 	};
+	struct str letter_trace = STR("");
 
 	arena_init(&arena);
 	if (m != NULL) {
 		letter.id = message_text(&arena, m, MESSAGE_ID);
 		letter.task = message_text(&arena, m, MESSAGE_TASK);
+		letter_trace = trace_id_of(m->text[MESSAGE_TRACEPARENT]);
 	}
 	dead_letter_name(&letter);
 	dead_letter_record(&record, &letter);
+	tally_ended(task_find(letter.task), TALLY_DEAD, f);
 	log_event(LOG_WARN, "job is dead", LOG_STR("reason", letter.reason),
-		  LOG_STR("task", letter.task), LOG_STR("id", letter.id),
-		  LOG_STR("letter", str_c(letter.name)));
+		  LOG_STR("task", letter.task), LOG_STR("job", letter.id),
+		  LOG_STR("letter", str_c(letter.name)), LOG_STR("trace", letter_trace));
 	/* NotRegistered carries the name of the task and nothing else, as Celery's does. */
 	end_badly(s, f, m, RESULT_FAILURE, exception,
 		  exception == &result_not_registered ? letter.task : letter.reason, &letter,
@@ -253,6 +257,10 @@ void fate_bury(struct supervisor *s, struct flight *f, const struct message *m, 
 
 void fate_expire(struct supervisor *s, struct flight *f, const struct message *m)
 {
+	_cleanup_(arena_fini) struct arena arena;
+
+	arena_init(&arena);
+	tally_ended(task_find(message_text(&arena, m, MESSAGE_TASK)), TALLY_REVOKED, f);
 	end_badly(s, f, m, RESULT_REVOKED, &result_revoked, STR("expired"), NULL, STR(""));
 }
 
@@ -410,9 +418,11 @@ static void retry(struct fate *w, struct flight *f, const struct message *m,
 		result_add_exception(&document, &about, RESULT_RETRY, exception_of(&w->failure),
 				     utf8_repair(&w->arena, str_c(w->reason)));
 	}
+	tally_ended(task_at(f->task), TALLY_RETRY, f);
 	log_event(LOG_INFO, "job failed, trying again", LOG_STR("reason", str_c(w->reason)),
-		  LOG_STR("task", message_text(&w->arena, m, MESSAGE_TASK)), LOG_STR("id", id),
-		  LOG_INT("attempt", w->failure.attempt), LOG_INT("wait_ms", wait / MSEC));
+		  LOG_STR("task", message_text(&w->arena, m, MESSAGE_TASK)), LOG_STR("job", id),
+		  LOG_INT("attempt", w->failure.attempt), LOG_INT("wait_ms", wait / MSEC),
+		  LOG_STR("trace", trace_id_of(m->text[MESSAGE_TRACEPARENT])));
 	/* With results elsewhere the state of a retry is news only: it is told, and not waited
 	 * for. */
 	if (w->s->results != NULL && document.len > 0)
@@ -437,7 +447,9 @@ static void decide(struct fate *w, struct flight *f, const struct message *m)
 		id = message_text(&w->arena, m, MESSAGE_ID);
 		log_event(LOG_INFO, "job dropped", LOG_STR("reason", str_c(w->reason)),
 			  LOG_STR("task", message_text(&w->arena, m, MESSAGE_TASK)),
-			  LOG_STR("id", id));
+			  LOG_STR("job", id),
+			  LOG_STR("trace", trace_id_of(m->text[MESSAGE_TRACEPARENT])));
+		tally_ended(task_at(f->task), TALLY_DROPPED, f);
 		end_badly(w->s, f, m, RESULT_FAILURE, &result_rejected, str_c(w->reason), NULL,
 			  STR(""));
 	} else if (x->verdict == ERROR_RETRY && retry_is_left(&policy, m->retries)) {
@@ -598,6 +610,7 @@ void fate_death(struct supervisor *s, struct flight *f, enum crew_end end, const
 		fate_release(s, f);
 		return;
 	}
+	tally_crashed(f);
 	w = fate_new(s, str_c(how));
 	if (end == CREW_TIMED_OUT) {
 		w->reason = arena_printf(&w->arena, "The hard time limit of %g s was exceeded.",

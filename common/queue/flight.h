@@ -40,10 +40,12 @@ struct flight {
 	bool is_outbox;  /* came through job_outbox */
 	bool is_counted; /* has entries in the hash of crashes */
 	bool wants_result;
+	bool is_first; /* delivered for the first time, without eta: its wait is counted */
 	uint16_t lane, host, task;
 	uint64_t place;    /* in the lane's ring */
 	uint64_t identity; /* hash of its id */
 	uint32_t next;     /* the pool's and a resync's chains */
+	usec_t asked_at;   /* real time of the enqueue; 0: its client does not tell */
 	usec_t hard_limit; /* duration; 0: none */
 	struct list link;  /* WAITING: the line; DONE and not acked: the lane's list of late ones */
 	char *frame;       /* malloc'ed */

@@ -48,6 +48,7 @@ struct host {
 	struct timer beat;
 	struct list pushes; /* waiters of pushes that want an answer, by number */
 	uint32_t pushed;
+	uv_signal_t hangup;
 };
 
 struct host_job {
@@ -59,6 +60,7 @@ struct host_job {
 	struct fiber *fiber;
 	struct timer soft, hard;
 	bool has_passed_hard;
+	usec_t started;
 	struct log_context log;
 };
 
@@ -89,12 +91,15 @@ static void on_flush(struct flush *f)
 static size_t begin_outcome(struct host_job *hj, enum link_state state)
 {
 	struct host *h = hj->host;
+	usec_t now = now_monotonic();
 	struct link_outcome head = { .number = hj->head.number,
 				     .generation = hj->head.generation,
-				     .state = state };
+				     .took = now - hj->started,
+				     .state = state,
+				     .is_dropped = hj->job.has_dropped };
 
 	if (h->outcomes.len == 0)
-		h->outcomes_since = now_monotonic();
+		h->outcomes_since = now;
 	buf_add(&h->outcomes, &head, sizeof(head));
 	return h->outcomes.len;
 }
@@ -255,13 +260,18 @@ static int run(void *arg)
 	struct host_job *hj = arg;
 	struct host *h = hj->host;
 	struct job *job = &hj->job;
+	struct trace parent;
 	struct body body;
 	void *arguments;
 	int r;
 
 	crashpage_start(&h->page, hj->head.number);
+	hj->started = now_monotonic();
 	open_job(hj);
 	hj->log.what = "job";
+	hj->log.name_as = "task";
+	if (!str_is_null(job->traceparent) && trace_parse(job->traceparent, &parent) == 0)
+		trace_child(&parent, &hj->log.trace);
 	memcpy(hj->log.id, job->id.at, MIN(job->id.len, sizeof(hj->log.id) - 1));
 	memcpy(hj->log.name, job->task->name, strnlen(job->task->name, sizeof(hj->log.name) - 1));
 	fiber_set_log_context(fiber_current(), &hj->log);
@@ -276,6 +286,10 @@ static int run(void *arg)
 	r = task_bind(&job->arena, job->task, body.args, body.kwargs, arguments);
 	if (r == 0)
 		r = h->bodies[hj->head.task].body(job, arguments);
+	if (log_is_on(LOG_DEBUG))
+		log_event(LOG_DEBUG, "job ended", LOG_INT("attempt", job->attempt),
+			  LOG_INT("us", now_monotonic() - hj->started),
+			  LOG_STR("error", r < 0 ? str_c(error_name(r)) : STR("none")));
 	report(hj, r);
 	return 0;
 }
@@ -466,6 +480,21 @@ static int open_pools(struct host *h)
 	return r < 0 ? r : redis_open(h->loop, &redis, &h->redis);
 }
 
+static void on_hangup(uv_signal_t *signal, int number)
+{
+	(void) signal;
+	(void) number;
+	settings_on_hangup();
+}
+
+/* The supervisor sends it when it was told itself; not before READY. */
+static int watch_hangup(struct host *h)
+{
+	int r = uv_signal_init(loop_uv(h->loop), &h->hangup);
+
+	return r < 0 ? r : uv_signal_start(&h->hangup, on_hangup, SIGHUP);
+}
+
 static int host_start(struct host *h)
 {
 	int r;
@@ -499,6 +528,9 @@ static int host_start(struct host *h)
 			return r;
 	}
 	flush_init(&h->flush, on_flush);
+	r = watch_hangup(h);
+	if (r < 0)
+		return fail(r, "SIGHUP cannot be watched: %s", error_sentence(r));
 	fiber_count_switches(h->loop, crashpage_beat(&h->page));
 	on_beat(&h->beat);
 	channel_send(h->channel, LINK_READY, STR_NULL, STR_NULL);

@@ -54,8 +54,10 @@ enum link_state {
 
 struct link_outcome {
 	uint32_t number, generation;
-	uint32_t state;
-	uint32_t len; /* of what follows */
+	int64_t took; /* the body, in usec */
+	uint16_t state;
+	uint16_t is_dropped; /* DONE, ENDED: the body has dropped the job and given a result */
+	uint32_t len;        /* of what follows */
 };
 
 enum link_failure_kind {

@@ -22,6 +22,7 @@ enum kind {
 	IGNORES_RESULT,
 	OUTBOX,
 	REDELIVERED,
+	AT,
 	TIMELIMIT,
 	HISTORY
 };
@@ -44,6 +45,7 @@ static const struct wanted wanted[] = {
 	ROW(HEADERS,    RETRIES,        0,                     "retries"),
 	ROW(HEADERS,    LOOSE,          MESSAGE_ROOT,          "root_id"),
 	ROW(PROPERTIES, PRIORITY,       0,                     "priority"),
+	ROW(HEADERS,    AT,             0,                     "apium_at"),
 	ROW(HEADERS,    LOOSE,          MESSAGE_PARENT,        "parent_id"),
 	ROW(HEADERS,    TIMELIMIT,      0,                     "timelimit"),
 	ROW(HEADERS,    TEXT,           MESSAGE_KEY,           "apium_key"),
@@ -59,7 +61,7 @@ static const struct wanted wanted[] = {
 /* Rows are sorted by the length of the name: where each length begins. */
 enum { NAME_MOST = 13 };
 static const uint8_t first_of_length[NAME_MOST + 2] = {
-	0, 0, 0, 1, 2, 4, 5, 5, 8, 9, 12, 12, 15, 17, 20,
+	0, 0, 0, 1, 2, 4, 5, 5, 8, 10, 13, 13, 16, 18, 21,
 };
 /* clang-format on */
 
@@ -197,6 +199,9 @@ static int take(struct message *m, const struct wanted *w, const struct value *v
 		break;
 	case PRIORITY:
 		m->priority = value_count(v);
+		break;
+	case AT:
+		m->at = MIN(value_count(v), INT64_MAX / MSEC) * MSEC;
 		break;
 	case IGNORES_RESULT:
 		m->ignores_result = *v->at == 't';

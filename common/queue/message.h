@@ -14,7 +14,7 @@
  * Protocol 1 (everything inside the body) has no "task" header; message_from_v1 turns it into
  * protocol 2.
  *
- * Headers of ours: apium_key (idempotency key), apium_outbox (true: came through job_outbox),
+ * Headers of ours: apium_at (when the job was asked for, ms since 1970), apium_key (idempotency key), apium_outbox (true: came through job_outbox),
  * apium_history (array of failed attempts), traceparent (W3C).  `redelivered` is kombu's own word
  * for a message that was delivered before.
  *
@@ -51,6 +51,7 @@ struct message {
 	struct str history;   /* raw JSON array; absent if there is none */
 	int64_t retries;      /* at least 0 */
 	int64_t priority;
+	usec_t at; /* real time of the enqueue; 0: not told */
 	bool ignores_result, is_outbox, is_redelivered;
 };
 
@@ -95,6 +96,7 @@ struct message_new {
 	struct str root_id;     /* absent: the id */
 	struct str parent_id;   /* absent: none */
 	struct str traceparent; /* absent: none */
+	usec_t at;              /* real time of the enqueue; 0: now */
 	usec_t eta;             /* real time; 0: none */
 	int priority;
 	bool ignores_result, is_outbox;

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/uuid.h"
+#include "base/world.h"
 #include "queue/body.h"
 
 #define DEPTH_MOST   200
@@ -159,6 +160,7 @@ static void put_headers(struct json_writer *w, const struct message_new *n)
 	PUT(w, "replaced_task_nesting", i64, 0);
 	PUT(w, "stamped_headers", null);
 	PUT(w, "stamps", raw, STR("{}"));
+	PUT(w, "apium_at", i64, (n->at != 0 ? n->at : now_realtime()) / MSEC);
 	if (!str_is_null(n->key))
 		PUT(w, "apium_key", str, n->key);
 	if (n->is_outbox)

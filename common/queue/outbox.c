@@ -80,6 +80,7 @@ int outbox_to_push(struct arena *arena, struct queue_book *book, const struct ou
 					.root_id = row->root_id,
 					.parent_id = row->parent_id,
 					.traceparent = row->traceparent,
+					.at = row->at,
 					.eta = row->eta,
 					.priority = row->priority,
 					.ignores_result = task != NULL && task->ignores_result,
@@ -151,7 +152,7 @@ int outbox_lock(struct db_tx *tx, struct arena *arena, const struct str *ids, si
 	static const struct db_statement lock = {
 		.sql = STR_INIT(
 			"SELECT id, task, kwargs, queue, key, eta, priority, root_id, parent_id, "
-			"traceparent FROM job_outbox WHERE id = ANY($1::uuid[]) "
+			"traceparent, created_at FROM job_outbox WHERE id = ANY($1::uuid[]) "
 			"FOR UPDATE SKIP LOCKED")
 	};
 	struct db_rows rows;
@@ -173,9 +174,10 @@ int outbox_lock(struct db_tx *tx, struct arena *arena, const struct str *ids, si
 			.parent_id = db_get(&rows, i, 8),
 			.traceparent = db_get(&rows, i, 9),
 		};
-		if (!db_is_null(&rows, i, 5) &&
-		    datetime_parse_pg(db_get(&rows, i, 5), &all[i].eta) < 0)
-			return fail(-E_SQL, "job_outbox: an eta that is no time");
+		if ((!db_is_null(&rows, i, 5) &&
+		     datetime_parse_pg(db_get(&rows, i, 5), &all[i].eta) < 0) ||
+		    datetime_parse_pg(db_get(&rows, i, 10), &all[i].at) < 0)
+			return fail(-E_SQL, "job_outbox: an eta or created_at that is no time");
 	}
 	*ret = all;
 	*ret_count = (size_t) rows.count;

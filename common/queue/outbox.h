@@ -16,6 +16,7 @@
 struct outbox_row {
 	struct str id, task, kwargs, queue, key;
 	struct str root_id, parent_id, traceparent;
+	usec_t at;  /* when the row was written; 0: now */
 	usec_t eta; /* 0: none */
 	int priority;
 };

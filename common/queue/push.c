@@ -2,14 +2,13 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/error.h"
+#include "base/settings.h"
 #include "base/world.h"
 #include "queue/schedule.h"
 #include "queue/scripts.h"
-
-#define REPLICAS     "1"
-#define REPLICA_WAIT "500" /* ms */
 
 /* The words of a push: a script's keys and arguments, or a plain command. */
 struct words {
@@ -60,6 +59,86 @@ static void words_fini(struct words *w)
 	buf_fini(&w->receipt);
 }
 
+/* WAIT: how many replicas, and how many ms; 0 ms would be for ever. */
+struct wait {
+	char replicas[24], ms[24];
+};
+
+static void wait_init(struct wait *w)
+{
+	(void) snprintf(w->replicas, sizeof(w->replicas), "%" PRId64, settings.wait_replicas);
+	(void) snprintf(w->ms, sizeof(w->ms), "%" PRId64,
+			MAX(settings.wait_timeout / MSEC, INT64_C(1)));
+}
+
+static int judge_wait(const struct redis_reply *reply)
+{
+	if (reply->type == REDIS_INTEGER && reply->integer >= settings.wait_replicas)
+		return 0;
+	return fail(-E_UNAVAILABLE, "pushed, but no replica has said that it has it");
+}
+
+/* A push and the WAIT behind it, on one connection. */
+struct waited {
+	redis_on_reply *on_reply;
+	void *arg;
+	int error;          /* the push's */
+	bool has_wait_left; /* WAIT was sent: its answer is the last word */
+};
+
+static void end_waited(struct waited *w, int error, const struct redis_reply *reply)
+{
+	struct waited last = *w;
+
+	free(w);
+	if (last.on_reply != NULL)
+		last.on_reply(last.arg, error, error < 0 ? NULL : reply);
+}
+
+static void on_waited_push(void *arg, int error, const struct redis_reply *reply)
+{
+	struct waited *w = arg;
+
+	w->error = error;
+	if (error == 0 && reply->type == REDIS_ERROR)
+		w->error = fail(-E_REDIS, "%.*s", STR_ARG(reply->text));
+	if (!w->has_wait_left)
+		end_waited(w, w->error < 0 ? w->error : -E_UNAVAILABLE, NULL);
+}
+
+static void on_waited(void *arg, int error, const struct redis_reply *reply)
+{
+	struct waited *w = arg;
+
+	if (w->error < 0)
+		error = w->error;
+	else if (error == 0)
+		error = judge_wait(reply);
+	end_waited(w, error, reply);
+}
+
+static int send_waited(struct redis *redis, const struct words *words, redis_on_reply *on_reply,
+		       void *arg)
+{
+	struct waited *w = calloc(1, sizeof(*w));
+	struct wait wait;
+	int r;
+
+	must(w != NULL);
+	*w = (struct waited){ .on_reply = on_reply, .arg = arg };
+	r = redis_send(redis, words->at, words->count, on_waited_push, w);
+	if (r < 0) {
+		free(w);
+		return r;
+	}
+	wait_init(&wait);
+	w->has_wait_left = redis_send(
+				   redis,
+				   REDIS_WORDS(STR("WAIT"), str_c(wait.replicas), str_c(wait.ms)),
+				   on_waited, w) == 0;
+	return 0;
+}
+
 int push_send(struct redis *redis, const struct push *p, redis_on_reply *on_reply, void *arg)
 {
 	_cleanup_(words_fini) struct words w;
@@ -67,6 +146,8 @@ int push_send(struct redis *redis, const struct push *p, redis_on_reply *on_repl
 	words_init(&w, p);
 	if (w.keys > 0)
 		return redis_send_script(redis, &script_push, w.keys, w.at, w.count, on_reply, arg);
+	if (p->durability == TASK_WAITED)
+		return send_waited(redis, &w, on_reply, arg);
 	return redis_send(redis, w.at, w.count, on_reply, arg);
 }
 
@@ -74,6 +155,7 @@ int push_call(struct redis *redis, struct arena *arena, const struct push *p)
 {
 	_cleanup_(words_fini) struct words w;
 	struct redis_reply *reply;
+	struct wait wait;
 	int r;
 
 	words_init(&w, p);
@@ -84,11 +166,10 @@ int push_call(struct redis *redis, struct arena *arena, const struct push *p)
 	r = redis_call(redis, arena, w.at, w.count, &reply);
 	if (r < 0 || p->durability != TASK_WAITED)
 		return r < 0 ? r : PUSH_DONE;
-	r = redis_call(redis, arena, REDIS_WORDS(STR("WAIT"), STR(REPLICAS), STR(REPLICA_WAIT)),
+	wait_init(&wait);
+	r = redis_call(redis, arena, REDIS_WORDS(STR("WAIT"), str_c(wait.replicas), str_c(wait.ms)),
 		       &reply);
-	if (r < 0)
-		return r;
-	if (reply->integer < 1)
-		return fail(-E_UNAVAILABLE, "pushed, but no replica has said that it has it");
-	return PUSH_DONE;
+	if (r == 0)
+		r = judge_wait(reply);
+	return r < 0 ? r : PUSH_DONE;
 }

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/settings.h"
 #include "base/uuid.h"
 #include "base/world.h"
@@ -15,18 +16,19 @@
 #include "queue/outbox.h"
 #include "queue/result.h"
 
-#define PERIOD       (1 * SEC)
-#define AGE          (1 * SEC)
+#define PERIOD        (1 * SEC)
+#define AGE           (1 * SEC)
+#define OLDEST_PERIOD (5 * SEC)
 /* How late a transaction may commit and its rows still count as fresh. */
-#define OVERLAP_SQL  "10 seconds"
-#define ENDED_WAIT   (100 * MSEC)
-#define ENDED_BATCH  500
+#define OVERLAP_SQL   "10 seconds"
+#define ENDED_WAIT    (100 * MSEC)
+#define ENDED_BATCH   500
 /* Beyond this the slow look finds them by their receipts. */
-#define ENDED_MOST   20000
-#define CLOSE_SHIELD (2 * SEC)
-#define NO_LIMIT     (3650 * DAY)
-#define NO_ID        "00000000-0000-0000-0000-000000000000"
-#define LONG_AGO     "1970-01-01 00:00:00+00"
+#define ENDED_MOST    20000
+#define CLOSE_SHIELD  (2 * SEC)
+#define NO_LIMIT      (3650 * DAY)
+#define NO_ID         "00000000-0000-0000-0000-000000000000"
+#define LONG_AGO      "1970-01-01 00:00:00+00"
 
 struct relay_note {
 	struct relay *relay;
@@ -48,6 +50,8 @@ struct relay {
 	char server[128];   /* run id and replication id; "": not asked yet */
 	struct map epochs;  /* queue's name -> struct epoch */
 	struct relay_stats stats;
+	struct metric_collector collector;
+	usec_t oldest_at; /* when the oldest row was last asked for */
 
 	struct relay_note **ended;
 	size_t ended_count;
@@ -405,7 +409,7 @@ static int refuse(struct relay *r, struct arena *arena, const struct outbox_row 
 	(void) snprintf(now, sizeof(now), "%" PRId64, now_realtime() / MSEC);
 	(void) snprintf(ttl, sizeof(ttl), "%d", RESULT_TTL_SECONDS);
 	log_event(LOG_WARN, "job is dead", LOG_STR("reason", letter.reason),
-		  LOG_STR("task", row->task), LOG_STR("id", row->id));
+		  LOG_STR("task", row->task), LOG_STR("job", row->id));
 	e = redis_call(r->o.redis, arena,
 		       REDIS_WORDS(STR("HSET"), keys->letters, row->id, buf_str(&record),
 				   arena_printf(arena, "%.*s:raw", STR_ARG(row->id)),
@@ -437,10 +441,12 @@ static int push_row(struct relay *r, struct arena *arena, const struct outbox_ro
 
 		e = refuse(r, arena, row, reason);
 		r->stats.refused += e == 0;
+		metric_add(METRIC_outbox_refused, e == 0);
 		return e < 0 ? e : 1;
 	}
 	e = push_call(r->o.redis, arena, &push);
 	r->stats.pushed += e == PUSH_DONE;
+	metric_add(METRIC_outbox_pushed, e == PUSH_DONE);
 	return e < 0 ? e : e == PUSH_HAS_ENDED;
 }
 
@@ -582,6 +588,38 @@ static int round_of_looks(struct relay *r)
 	return MIN(found, 0);
 }
 
+/* The oldest accepted job that has not ended; the index answers it. */
+static int look_for_oldest(struct relay *r)
+{
+	static const struct db_statement oldest = {
+		.sql = STR_INIT("SELECT coalesce((extract(epoch FROM clock_timestamp() - "
+				"min(created_at)) * 1000000)::bigint, 0) FROM job_outbox"),
+		.lane = DB_SHARED,
+	};
+	_cleanup_(arena_fini) struct arena arena;
+	usec_t now = loop_now(r->o.loop);
+	struct db_rows rows;
+	int e;
+
+	arena_init(&arena);
+	if (r->oldest_at != 0 && now - r->oldest_at < OLDEST_PERIOD)
+		return 0;
+	e = db_query(r->o.db, &arena, &oldest, DB_NO_VALUES, &rows);
+	if (e < 0)
+		return e;
+	r->oldest_at = now;
+	metric_set(METRIC_outbox_oldest, MAX(db_get_i64(&rows, 0, 0), INT64_C(0)));
+	return 0;
+}
+
+static void collect(struct metric_collector *c)
+{
+	const struct relay *r = container_of(c, struct relay, collector);
+
+	metric_set(METRIC_outbox_worked,
+		   r->stats.worked_at == 0 ? -SEC : loop_now(r->o.loop) - r->stats.worked_at);
+}
+
 static int keep_looking(void *arg)
 {
 	struct relay *r = arg;
@@ -592,6 +630,8 @@ static int keep_looking(void *arg)
 	r->is_suspicious = true; /* who knows for how long nobody looked */
 	do {
 		e = round_of_looks(r);
+		if (e == 0)
+			e = look_for_oldest(r);
 		if (e < 0)
 			r->is_suspicious = true;
 		if (e < 0 && e != -ECANCELED && was_well)
@@ -624,6 +664,7 @@ static void on_fiber_end(void *arg, int result)
 	for (size_t i = 0; i < r->ended_count; i++)
 		free(r->ended[i]);
 	free(r->ended);
+	metric_collector_remove(&r->collector);
 	queue_book_fini(&r->book);
 	free(r);
 	if (on_closed != NULL)
@@ -641,6 +682,8 @@ int relay_open(const struct relay_options *o, struct relay **ret)
 	map_init(&r->epochs);
 	r->ended = calloc(ENDED_MOST, sizeof(struct relay_note *));
 	must(r->ended != NULL);
+	r->collector.run = collect;
+	metric_collector_add(&r->collector);
 	r->looks = fiber_start(o->loop, "relay", never, keep_looking, r);
 	r->deletes = fiber_start(o->loop, "relay deletes", never, keep_deleting, r);
 	must(r->looks != NULL && r->deletes != NULL); /* the first fibers of a process */

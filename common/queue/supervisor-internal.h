@@ -4,6 +4,7 @@
 #ifndef QUEUE_SUPERVISOR_INTERNAL_H
 #define QUEUE_SUPERVISOR_INTERNAL_H
 
+#include "base/metric.h"
 #include "loop/sm.h"
 #include "queue/crew.h"
 #include "queue/lane.h"
@@ -31,6 +32,7 @@ struct supervisor {
 
 	struct redis *acks;    /* lanes only */
 	struct redis *general; /* everything else: scripts that may be repeated, pushes, progress */
+	struct redis *waited;  /* pushes with WAIT; NULL: no task needs it */
 	struct redis *results; /* NULL: results lie beside the queues */
 	struct db *db;
 
@@ -58,7 +60,10 @@ struct supervisor {
 	struct waiter *schedule_waiter; /* of schedule.c's fiber */
 	usec_t schedule_due;
 	struct relay *relay;
-	uv_signal_t terminate, interrupt;
+	struct exporter *exporter; /* NULL: nothing listens */
+	struct gauges *gauges;
+	struct metric_series **losses; /* by queue */
+	uv_signal_t terminate, interrupt, hangup;
 };
 
 /* supervisor.c */

@@ -1,6 +1,7 @@
 #include "queue/supervisor-internal.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -8,11 +9,14 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "http/exporter.h"
+#include "queue/gauges.h"
 #include "queue/health.h"
 #include "queue/push.h"
 #include "queue/relay.h"
 #include "queue/schedule.h"
 #include "queue/sweep.h"
+#include "queue/tally.h"
 #include "queue/whoami.h"
 
 #define TICK       (100 * MSEC)
@@ -132,6 +136,7 @@ static void on_lost(void *arg, struct lane *lane, struct flight *f)
 	struct supervisor *s = arg;
 
 	(void) lane;
+	series_add_own(s->losses[f->lane / QUEUE_STEPS], 1);
 	if (!s->is_crew_gone)
 		crew_forget(s->crew, f);
 }
@@ -221,6 +226,14 @@ static void on_pushed(void *arg, int error, const struct redis_reply *reply)
 	free(p);
 }
 
+/* WAIT is for those who want an answer. */
+static enum task_durability how_to_push(const struct supervisor *s, const struct link_push *head)
+{
+	if (head->durability == TASK_WAITED && (head->request == 0 || s->waited == NULL))
+		return TASK_FAST;
+	return (enum task_durability) head->durability;
+}
+
 static void on_push(void *arg, unsigned host, struct str payload)
 {
 	struct supervisor *s = arg;
@@ -240,13 +253,14 @@ static void on_push(void *arg, unsigned host, struct str payload)
 		p->answer.request = head.request;
 		push = (struct push){ .id = texts[1],
 				      .message = texts[2],
-				      .durability = (enum task_durability) head.durability,
+				      .durability = how_to_push(s, &head),
 				      .priority = head.priority,
 				      .eta = head.eta };
 		r = queue_book_find(&s->book, texts[0], &push.keys);
 	}
 	if (r == 0)
-		r = push_send(s->general, &push, on_pushed, p);
+		r = push_send(push.durability == TASK_WAITED ? s->waited : s->general, &push,
+			      on_pushed, p);
 	if (r < 0)
 		on_pushed(p, r, NULL);
 }
@@ -292,12 +306,21 @@ static void on_acks_state(void *arg, uint64_t generation)
 		log_debug("the connection was lost again");
 }
 
+static bool has_waited_task(void)
+{
+	for (size_t i = 0; i < task_count(); i++)
+		if (task_at(i)->durability == TASK_WAITED)
+			return true;
+	return false;
+}
+
 static int open_connections(struct supervisor *s)
 {
 	struct redis_options acks = {
 		.url = settings.redis_url, .name = "apium-acks", .on_state = on_acks_state, .arg = s
 	};
 	struct redis_options general = { .url = settings.redis_url, .name = "apium-supervisor" };
+	struct redis_options waited = { .url = settings.redis_url, .name = "apium-waited" };
 	struct redis_options results = { .url = settings.result_url, .name = "apium-results" };
 	struct db_options db = {
 		.url = settings.database_url,
@@ -310,6 +333,8 @@ static int open_connections(struct supervisor *s)
 
 	if (r == 0)
 		r = redis_open(s->loop, &general, &s->general);
+	if (r == 0 && has_waited_task())
+		r = redis_open(s->loop, &waited, &s->waited);
 	if (r == 0 && settings.result_url[0] != '\0')
 		r = redis_open(s->loop, &results, &s->results);
 	if (r == 0)
@@ -420,7 +445,12 @@ static void close_all(struct supervisor *s)
 		s->closings++;
 		redis_close(s->results, on_part_closed, s);
 	}
-	s->closings += 3;
+	if (s->waited != NULL) {
+		s->closings++;
+		redis_close(s->waited, on_part_closed, s);
+	}
+	s->closings += 4;
+	exporter_close(s->exporter, on_part_closed, s);
 	redis_close(s->general, on_part_closed, s);
 	redis_close(s->acks, on_part_closed, s);
 	close_lanes(s);
@@ -443,6 +473,7 @@ static void begin_closing(struct supervisor *s)
 	relay_close(s->relay, on_relay_closed, s);
 	uv_close((uv_handle_t *) &s->terminate, NULL);
 	uv_close((uv_handle_t *) &s->interrupt, NULL);
+	uv_close((uv_handle_t *) &s->hangup, NULL);
 }
 
 static void on_lane_left(void *arg)
@@ -557,6 +588,16 @@ static void on_signal(uv_signal_t *signal, int number)
 	step_down(s);
 }
 
+static void on_hangup(uv_signal_t *signal, int number)
+{
+	struct supervisor *s = signal->data;
+
+	(void) number;
+	settings_on_hangup();
+	if (!s->is_crew_gone)
+		crew_signal(s->crew, SIGHUP);
+}
+
 /* Life. */
 
 static void on_tick(struct timer *t)
@@ -572,16 +613,18 @@ static void on_tick(struct timer *t)
 			lane_renew(s->lanes[i]);
 	}
 	health_write(s);
+	tally_tick();
 	supervisor_pump(s);
 	step_down(s);
 }
 
-static int watch_signal(struct supervisor *s, uv_signal_t *signal, int number)
+static int watch_signal(struct supervisor *s, uv_signal_t *signal, int number,
+			void (*on)(uv_signal_t *, int))
 {
 	int r = uv_signal_init(loop_uv(s->loop), signal);
 
 	signal->data = s;
-	return r < 0 ? r : uv_signal_start(signal, on_signal, number);
+	return r < 0 ? r : uv_signal_start(signal, on, number);
 }
 
 static void say_connections(struct supervisor *s)
@@ -617,7 +660,11 @@ static int start(struct supervisor *s)
 	if (r < 0)
 		return r;
 	crew.loop = s->loop;
-	r = open_connections(s);
+	tally_open(s->loop);
+	gauges_open(s);
+	r = exporter_open(s->loop, settings.metrics_listen, s->program->name, &s->exporter);
+	if (r == 0)
+		r = open_connections(s);
 	if (r == 0)
 		r = crew_open(&crew, &s->crew);
 	if (r == 0)
@@ -631,10 +678,14 @@ static int start(struct supervisor *s)
 		r = keep(s, "schedule", schedule_keep);
 	if (r == 0)
 		r = keep(s, "sweep", sweep_keep);
+	if (r == 0 && s->exporter != NULL)
+		r = keep(s, "gauges", gauges_keep);
 	if (r == 0)
-		r = watch_signal(s, &s->terminate, SIGTERM);
+		r = watch_signal(s, &s->terminate, SIGTERM, on_signal);
 	if (r == 0)
-		r = watch_signal(s, &s->interrupt, SIGINT);
+		r = watch_signal(s, &s->interrupt, SIGINT, on_signal);
+	if (r == 0)
+		r = watch_signal(s, &s->hangup, SIGHUP, on_hangup);
 	if (r == 0)
 		r = fiber_report_on_signal(s->loop);
 	if (r < 0)
@@ -674,6 +725,8 @@ int supervisor_main(const struct worker_program *program)
 		log_error("the loop broke: %s", error_sentence(r));
 		return EXIT_FAILURE;
 	}
+	gauges_close(&s);
+	tally_close();
 	free_flights(&s);
 	free(s.lanes);
 	free(s.is_fed_alone);

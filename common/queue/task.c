@@ -13,6 +13,8 @@ static const struct task **tasks;
 static size_t count;
 static struct map by_name;
 
+const char *const task_durability_names[TASK_DURABILITIES] = { "outbox", "waited", "fast" };
+
 static int check_argument(const struct task *t, size_t i)
 {
 	const struct task_argument *a = &t->arguments[i];

@@ -53,7 +53,9 @@ enum task_durability {
 	TASK_OUTBOX, /* a row in PostgreSQL with the caller's transaction */
 	TASK_WAITED, /* pushed, then WAIT for a replica */
 	TASK_FAST,   /* pushed */
+	TASK_DURABILITIES,
 };
+extern const char *const task_durability_names[TASK_DURABILITIES]; /* "outbox", … */
 
 struct task_retry {
 	int times;    /* after the first attempt; -1: no bound */

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/world.h"
 
 /* Waits between attempts: random in [0, min(MOST, FIRST * 2^failures)). */
@@ -199,8 +200,10 @@ static void on_greeted(void *arg, int error, const struct redis_reply *reply)
 	sm_move(&r->sm, STATE_READY);
 	r->ready_since = loop_now(r->loop);
 	r->generation++;
-	if (r->generation > 1)
+	if (r->generation > 1) {
 		r->stats.reconnects++;
+		metric_add(METRIC_redis_reconnects, 1);
+	}
 	if (r->is_loss_told)
 		log_info("redis %s: ready again", r->label);
 	r->is_loss_told = false;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/metric.h"
 
 #define MOST_PENDING (64 * MIB)
 #define MOST_SPARE   256
@@ -193,6 +194,7 @@ struct redis_pending *redis_command_end(struct redis *r, size_t commands, redis_
 	list_append(&r->pending, &p->link);
 	if (commands != REDIS_ENDLESS) {
 		r->stats.commands += commands;
+		metric_add(METRIC_redis_commands, (int64_t) commands);
 		r->stats.pending_commands += commands;
 	}
 	flush_later(r->loop, &r->flush);

@@ -8,6 +8,7 @@
 #include "auth/identity.h"
 #include "base/error.h"
 #include "base/uuid.h"
+#include "resource/cached.h"
 #include "resource/resource-internal.h"
 
 /* Bytes that most rows fit into as JSON: room for them is made once, not by doubling. */
@@ -38,6 +39,9 @@ static int permit(struct request *rq, unsigned may)
 	/* All rows of a path are the resource's; a method without a row has none of its own. */
 	const struct resource *res = rq->view->first->about;
 
+	/* DRF then asks the view's permission as for a change of some row. */
+	if (rq->route == NULL && !request_is_safe(rq))
+		may = MAY_UPDATE | MAY_DELETE;
 	for (size_t i = 0; i < res->permission_count; i++) {
 		if ((res->permissions[i].may & may) && is_met(&res->permissions[i], rq->caller))
 			return 0;
@@ -90,8 +94,6 @@ static int permit_delete(struct request *rq)
 int resource_read_key(struct request *rq, const struct resource *res, struct str *ret)
 {
 	struct str text = rq->parameters[0];
-	char canonical[UUID_TEXT + 1];
-	struct uuid id;
 	int64_t number;
 
 	if (res->key == RESOURCE_BIGINT) {
@@ -104,10 +106,8 @@ int resource_read_key(struct request *rq, const struct resource *res, struct str
 		*ret = text;
 		return 0;
 	}
-	if (uuid_parse(text, &id) < 0)
+	if (uuid_normalise(&rq->arena, text, ret) < 0)
 		return fail(-E_NOT_FOUND, "Not found.");
-	uuid_format(&id, canonical);
-	*ret = arena_str(&rq->arena, str_c(canonical));
 	return 0;
 }
 
@@ -160,15 +160,15 @@ int resource_object(struct request *rq, struct db_tx *tx, const struct resource 
 	else
 		find = tx != NULL ? p->find_for_update : p->retrieve;
 	r = row_find(rq, at, p, &find, key, view, &row);
-	if (r == 0)
+	if (r == 0 && may != 0)
 		r = resource_allow(rq, res, &row, may);
 	if (r == 0)
 		*ret = row;
 	return r;
 }
 
-int resource_reply(struct request *rq, int status, const struct resource *res,
-		   const struct row *row, enum row_view view)
+int row_reply(struct request *rq, struct db_at at, int status, const struct resource *res,
+	      const struct row *row, enum row_view view)
 {
 	_cleanup_(buf_fini) struct buf body = BUF_INIT;
 	struct json_writer w;
@@ -176,13 +176,19 @@ int resource_reply(struct request *rq, int status, const struct resource *res,
 
 	buf_reserve(&body, USUAL_ROW);
 	json_writer_init(&w, &body, JSON_ESCAPE_DRF, false);
-	r = resource_render(rq, (struct db_at){ .db = rq->thread->db }, res, row, view, &w);
+	r = resource_render(rq, at, res, row, view, &w);
 	return r < 0 ? r : reply_json_take(rq, status, &body);
+}
+
+int resource_reply(struct request *rq, int status, const struct resource *res,
+		   const struct row *row, enum row_view view)
+{
+	return row_reply(rq, (struct db_at){ .db = rq->thread->db }, status, res, row, view);
 }
 
 /* --- the routes --- */
 
-static int list(struct request *rq)
+static int make_page(struct request *rq)
 {
 	const struct resource *res = rq->route->about;
 	const struct listing listing = { .is_bare = res->is_bare };
@@ -190,7 +196,14 @@ static int list(struct request *rq)
 	return resource_list(rq, res, &listing);
 }
 
-static int retrieve(struct request *rq)
+static int list(struct request *rq)
+{
+	const struct resource *res = rq->route->about;
+
+	return cached_reply(rq, res->list_ttl, make_page);
+}
+
+static int make_detail(struct request *rq)
 {
 	const struct resource *res = rq->route->about;
 	struct row row;
@@ -200,24 +213,21 @@ static int retrieve(struct request *rq)
 	return r < 0 ? r : resource_reply(rq, 200, res, &row, VIEW_RETRIEVAL);
 }
 
-static int create(struct request *rq)
+static int retrieve(struct request *rq)
 {
 	const struct resource *res = rq->route->about;
-	struct row row;
-	int r;
 
-	r = resource_save(rq, res, VALIDATE_CREATE, &row);
-	return r < 0 ? r : resource_reply(rq, 201, res, &row, VIEW_DETAIL);
+	return cached_reply(rq, res->detail_ttl, make_detail);
+}
+
+static int create(struct request *rq)
+{
+	return resource_save_reply(rq, rq->route->about, VALIDATE_CREATE, 201);
 }
 
 static int save(struct request *rq, enum validate_mode mode)
 {
-	const struct resource *res = rq->route->about;
-	struct row row;
-	int r;
-
-	r = resource_save(rq, res, mode, &row);
-	return r < 0 ? r : resource_reply(rq, 200, res, &row, VIEW_DETAIL);
+	return resource_save_reply(rq, rq->route->about, mode, 200);
 }
 
 static int replace(struct request *rq)
@@ -311,5 +321,7 @@ int resource_routes(struct route_table *table, const struct resource *const *res
 
 	for (size_t i = 0; r == 0 && i < count; i++)
 		add_routes(table, resources[i]);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		cached_register(resources[i]);
 	return r;
 }

@@ -90,6 +90,8 @@ struct change {
 	struct db_tx *tx;
 	struct enqueued *enqueued; /* jobs of this transaction; see change_enqueue */
 	void *notes;               /* the hooks' own */
+	int _status;               /* of the engine's answer; 0: somebody else answers */
+	struct str key;            /* of the row to change; absent: the one that the path names */
 };
 
 /* Writes a job with the change's transaction; it is pushed after the commit.  Yields. */
@@ -154,6 +156,9 @@ struct resource {
 	size_t max_body;
 	usec_t deadline;
 	unsigned actions; /* which of MAY_* have routes; 0: all */
+	/* How long answers of lists and of single rows may be kept (resource/cached.h); 0: never.  All
+	 * that they show must lie in this table or come through its fields. */
+	usec_t list_ttl, detail_ttl;
 	struct hooks hooks;
 };
 
@@ -165,7 +170,8 @@ int resource_routes(struct route_table *, const struct resource *const *, size_t
  * For handlers that no table can express.
  * resource_find: one visible row by key, as retrieve reads it; -E_NOT_FOUND with DRF's words.  Yields.
  * resource_object: DRF's get_object: the row that the path names ({id} is its first parameter), if it
- * passes the query's filters and the caller may do that to it; locked if there is a transaction.  Yields.
+ * passes the query's filters and the caller may do that to it (`may` 0: whoever the route lets in);
+ * locked if there is a transaction.  Yields.
  * resource_allow: 0, -E_UNAUTHENTICATED or -E_FORBIDDEN for this caller and row.
  * resource_render: the row as JSON as that view shows it; read anew if the row came with less (from a
  * write).  Yields.
@@ -197,11 +203,18 @@ int resource_list(struct request *, const struct resource *, const struct listin
  * resource_save: creates a row from the request's body, or changes the one that the path names, with all
  * of locking, object permission, validation, hooks and transaction; leaves the written row in *ret
  * instead of replying; -E_INVALID after the 400 was set as the reply.  Yields.
+ * resource_change: the same change of the row with this key, whatever the query asks for.  Yields.
  * resource_remove: the removal of the row that the path names.  Yields.
  */
 int resource_save(struct request *, const struct resource *, enum validate_mode, struct row *ret)
 	may_yield _must_check_;
+int resource_change(struct request *, const struct resource *, enum validate_mode, struct str key,
+		    struct row *ret) may_yield _must_check_;
 int resource_remove(struct request *, const struct resource *) may_yield _must_check_;
+/* The same with the answer: the row in VIEW_DETAIL.  To a request with an Idempotency-Key it is set within the
+ * transaction and kept with it (http/once.h).  Yields. */
+int resource_save_reply(struct request *, const struct resource *, enum validate_mode, int status)
+	may_yield _must_check_;
 /* A creation in which these fields have values already and are not read from the body.  A field of NULL ends
  * them; they stay valid until the reply.  Yields. */
 struct preset {
@@ -210,6 +223,10 @@ struct preset {
 };
 int resource_create(struct request *, const struct resource *, const struct preset *,
 		    struct row *ret) may_yield _must_check_;
+int resource_create_reply(struct request *, const struct resource *, const struct preset *,
+			  int status) may_yield _must_check_;
+/* After the COMMIT of a hand-written change of its rows: what the cache keeps of them ends.  Yields. */
+void resource_forget(struct request *, const struct resource *) may_yield;
 
 /* " AND (…)" for the conditions of rows that exist, and of those that the caller may know of. */
 void resource_add_exists(struct sql *, const struct resource *, const char *alias);

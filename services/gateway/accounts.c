@@ -3,18 +3,21 @@
  */
 #include "accounts.h"
 
+#include "auth/lockout.h"
+#include "auth/login_history.h"
 #include "auth/password.h"
-#include "auth/token.h"
+#include "auth/token_store.h"
+#include "base/error.h"
 #include "operations.h"
-#include "proto/email_send.h"
 
 static const struct db_statement find_by_email = {
 	.sql = STR_INIT("SELECT id, password, is_active FROM users WHERE email = $1"),
 	.lane = DB_SHARED,
 };
 
-static const struct db_statement note_login = {
-	.sql = STR_INIT("UPDATE users SET last_login = now() WHERE id = $1"),
+/* Unless it was changed meanwhile. */
+static const struct db_statement rewrite_password = {
+	.sql = STR_INIT("UPDATE users SET password = $2 WHERE id = $1 AND password = $3"),
 };
 
 /* Repeating it is harmless, so an address that is verified already is found too. */
@@ -23,47 +26,80 @@ static const struct db_statement verify_address = {
 			"WHERE email_verification_token = $1 AND is_active RETURNING id"),
 };
 
-static struct str greeting(struct arena *arena, const struct row *row)
-{
-	struct str name = str_trim(arena_printf(arena, "%.*s %.*s",
-						STR_ARG(row_get(row, "first_name")),
-						STR_ARG(row_get(row, "last_name"))));
+static const struct db_statement find_unverified = {
+	.sql = STR_INIT("SELECT email, username, first_name, last_name, email_verification_token "
+			"FROM users WHERE email = $1 AND is_active AND NOT email_verified"),
+	.lane = DB_SHARED,
+};
 
-	return name.len > 0 ? name : row_get(row, "username");
+int account_read_form(struct request *rq, const struct field *fields, size_t count,
+		      struct values *ret)
+{
+	struct errors errors;
+	int r;
+
+	errors_init(&errors, rq);
+	r = validate_body(rq, fields, count, VALIDATE_CREATE, BODY_ANY, &errors, ret);
+	if (r < 0)
+		return r;
+	if (!errors_any(&errors))
+		return 0;
+	r = reply_errors(rq, &errors);
+	return r < 0 ? r : -E_INVALID;
 }
 
-int account_mail_verification(struct change *c)
+/* --- mails --- */
+
+struct email_send_arguments account_mail(struct arena *arena, const struct addressee *to,
+					 struct str subject, struct str text)
 {
 	_cleanup_(buf_fini) struct buf recipients = BUF_INIT;
-	struct arena *arena = &c->rq->arena;
 	struct json_writer w;
 
 	json_writer_init(&w, &recipients, JSON_ESCAPE_DRF, false);
 	json_begin_array(&w);
-	json_put_str(&w, row_get(c->row, "email"));
+	json_put_str(&w, to->email);
 	json_end_array(&w);
-	const struct email_send_arguments arguments = {
-		.subject = STR("Verify your email address"),
-		.message = arena_printf(arena, "Hello %.*s,\n\nyour verification token is %.*s\n",
-					STR_ARG(greeting(arena, c->row)),
-					STR_ARG(row_get(c->row, "email_verification_token"))),
-		.recipient_list = buf_str(&recipients),
+	struct str name = str_trim(
+		arena_printf(arena, "%.*s %.*s", STR_ARG(to->first_name), STR_ARG(to->last_name)));
+	if (name.len == 0)
+		name = to->username;
+	return (struct email_send_arguments){
+		.subject = subject,
+		.message = arena_printf(arena, "Hello %.*s,\n\n%.*s\n", STR_ARG(name),
+					STR_ARG(text)),
+		.recipient_list = arena_str(arena, buf_str(&recipients)),
 	};
+}
+
+static struct email_send_arguments verification(struct arena *arena, const struct addressee *to,
+						struct str token)
+{
+	return account_mail(arena, to, STR("Verify your email address"),
+			    arena_printf(arena, "your verification token is %.*s", STR_ARG(token)));
+}
+
+int account_mail_verification(struct change *c)
+{
+	const struct addressee to = { .email = row_get(c->row, "email"),
+				      .username = row_get(c->row, "username"),
+				      .first_name = row_get(c->row, "first_name"),
+				      .last_name = row_get(c->row, "last_name") };
+	const struct email_send_arguments arguments = verification(
+		&c->rq->arena, &to, row_get(c->row, "email_verification_token"));
+
 	return change_enqueue(c, &email_send_task, &arguments);
 }
 
 /* {"user": …, "tokens": {"refresh": …, "access": …}} */
-static int reply_signed_in(struct request *rq, int status, const struct row *user)
+static int reply_signed_in(struct request *rq, int status, const struct row *user,
+			   const struct token_pair *tokens)
 {
 	_cleanup_(buf_fini) struct buf body = BUF_INIT;
 	const struct db_at at = { .db = rq->thread->db };
-	struct token_pair tokens;
 	struct json_writer w;
 	int r;
 
-	r = token_issue(&rq->arena, row_get(user, "id"), &tokens);
-	if (r < 0)
-		return r;
 	json_writer_init(&w, &body, JSON_ESCAPE_DRF, false);
 	json_begin_object(&w);
 	json_put_key(&w, STR("user"));
@@ -73,34 +109,30 @@ static int reply_signed_in(struct request *rq, int status, const struct row *use
 	json_put_key(&w, STR("tokens"));
 	json_begin_object(&w);
 	json_put_key(&w, STR("refresh"));
-	json_put_str(&w, tokens.refresh);
+	json_put_str(&w, tokens->refresh);
 	json_put_key(&w, STR("access"));
-	json_put_str(&w, tokens.access);
+	json_put_str(&w, tokens->access);
 	json_end_object(&w);
 	json_end_object(&w);
 	return reply_json(rq, status, buf_str(&body));
 }
 
-static int note_last_login(struct request *rq, struct str id)
-{
-	struct db_rows rows;
-
-	return db_query(rq->thread->db, &rq->arena, &note_login, DB_VALUES(id), &rows);
-}
-
 int auth_register(struct request *rq)
 {
+	struct token_pair tokens;
 	struct row user;
 	int r;
 
 	r = resource_save(rq, &user_resource, VALIDATE_CREATE, &user);
 	if (r < 0)
 		return r;
-	r = note_last_login(rq, row_get(&user, "id"));
+	r = token_store_sign_in(rq->thread->db, &rq->arena, row_get(&user, "id"), &tokens);
 	if (r < 0)
 		return r;
-	return reply_signed_in(rq, 201, &user);
+	return reply_signed_in(rq, 201, &user, &tokens);
 }
+
+/* --- log in --- */
 
 /* clang-format off */
 static const struct field login_fields[] = {
@@ -110,65 +142,123 @@ static const struct field login_fields[] = {
 static const struct field verify_fields[] = {
 	FIELD("token",    UUID,  REQUIRED),
 };
+static const struct field resend_fields[] = {
+	FIELD("email",    EMAIL, REQUIRED, LENGTH(320)),
+};
 /* clang-format on */
 const struct form login_form = FORM("Login", login_fields);
 const struct form verify_email_form = FORM("VerifyEmail", verify_fields);
 
-/* 1 with the user's key, 0 when address, password or state do not fit; all three cost one hash. */
-static int check_credentials(struct request *rq, struct str email, struct str password,
-			     struct str *ret_id)
+static int upgrade_password(struct request *rq, struct str id, struct str password,
+			    struct str stored)
 {
-	struct str encoded = STR_NULL;
+	struct str encoded;
 	struct db_rows rows;
 	int r;
 
+	if (!password_is_outdated(stored))
+		return 0;
+	r = password_hash(&rq->arena, password, &encoded);
+	if (r < 0)
+		return r;
+	return db_query(rq->thread->db, &rq->arena, &rewrite_password,
+			DB_VALUES(id, encoded, stored), &rows);
+}
+
+/* 1 with the key and the stored text; 0 when something does not fit, with the key if there is one. */
+static int compare(struct request *rq, struct str email, struct str password, struct str *ret_id,
+		   struct str *ret_stored)
+{
+	struct db_rows rows;
+	int r;
+
+	*ret_id = *ret_stored = STR_NULL;
 	r = db_query(rq->thread->db, &rq->arena, &find_by_email, DB_VALUES(email), &rows);
 	if (r < 0)
 		return r;
-	if (rows.count == 1)
-		encoded = db_get(&rows, 0, 1);
-	r = password_verify(&rq->arena, password, encoded);
+	if (rows.count == 1) {
+		*ret_id = db_get(&rows, 0, 0);
+		*ret_stored = db_get(&rows, 0, 1);
+	}
+	r = password_verify(&rq->arena, password, *ret_stored);
 	if (r == -E_INVALID)
 		return 0; /* longer than any password that could have been set */
-	if (r <= 0)
+	return r <= 0 ? r : db_get_bool(&rows, 0, 2);
+}
+
+static int refuse_for(struct request *rq, usec_t wait)
+{
+	int r;
+
+	reply_header(rq, STR("Retry-After"),
+		     arena_printf(&rq->arena, "%ld", (long) ((wait + SEC - 1) / SEC)));
+	r = reply_error(rq, -E_THROTTLED);
+	return r < 0 ? r : -E_THROTTLED;
+}
+
+int account_check_credentials(struct request *rq, struct str email, struct str password,
+			      struct str *ret_id)
+{
+	struct str id, stored;
+	bool is_right;
+	usec_t wait;
+	int r;
+
+	r = lockout_attempt(rq->thread->redis, &rq->arena, email, rq->peer, &wait);
+	if (r == -E_THROTTLED)
+		return refuse_for(rq, wait);
+	if (r < 0)
 		return r;
-	if (!db_get_bool(&rows, 0, 2))
-		return 0;
-	*ret_id = db_get(&rows, 0, 0);
-	return 1;
+	r = compare(rq, email, password, &id, &stored);
+	if (r < 0)
+		return r;
+	is_right = r > 0;
+	r = login_history_add(rq->thread->db, &rq->arena, id, rq->peer,
+			      request_header(rq, STR("user-agent")), is_right);
+	if (r < 0)
+		return r;
+	if (!is_right)
+		return -E_UNAUTHENTICATED;
+	r = lockout_forgive(rq->thread->redis, &rq->arena, email, rq->peer);
+	if (r == 0)
+		r = upgrade_password(rq, id, password, stored);
+	if (r == 0)
+		*ret_id = id;
+	return r;
+}
+
+static int refuse_credentials(struct request *rq)
+{
+	struct errors errors;
+
+	errors_init(&errors, rq);
+	errors_add(&errors, NULL, "Unable to log in with provided credentials.");
+	return reply_errors(rq, &errors);
 }
 
 int auth_login(struct request *rq)
 {
-	struct errors errors;
+	const struct db_at at = { .db = rq->thread->db };
+	struct token_pair tokens;
 	struct values values;
-	struct str id;
 	struct row user;
+	struct str id;
 	int r;
 
-	errors_init(&errors, rq);
-	r = validate_body(rq, login_fields, ARRAY_SIZE(login_fields), VALIDATE_CREATE, BODY_ANY,
-			  &errors, &values);
-	if (r < 0)
-		return r;
-	if (errors_any(&errors))
-		return reply_errors(rq, &errors);
-	r = check_credentials(rq, values_get(&values, "email"), values_get(&values, "password"),
-			      &id);
-	if (r < 0)
-		return r;
-	if (r == 0) {
-		errors_add(&errors, NULL, "Unable to log in with provided credentials.");
-		return reply_errors(rq, &errors);
-	}
-	r = note_last_login(rq, id);
-	if (r < 0)
-		return r;
-	r = resource_find(rq, (struct db_at){ .db = rq->thread->db }, &user_resource, id, &user);
-	if (r < 0)
-		return r;
-	return reply_signed_in(rq, 200, &user);
+	r = account_read_form(rq, login_fields, ARRAY_SIZE(login_fields), &values);
+	if (r == 0)
+		r = account_check_credentials(rq, values_get(&values, "email"),
+					      values_get(&values, "password"), &id);
+	if (r == 0)
+		r = token_store_sign_in(rq->thread->db, &rq->arena, id, &tokens);
+	if (r == 0)
+		r = resource_find(rq, at, &user_resource, id, &user);
+	if (r == -E_UNAUTHENTICATED || r == -E_NOT_FOUND)
+		return refuse_credentials(rq);
+	return r < 0 ? r : reply_signed_in(rq, 200, &user, &tokens);
 }
+
+/* --- the address --- */
 
 int auth_verify(struct request *rq)
 {
@@ -177,20 +267,47 @@ int auth_verify(struct request *rq)
 	struct db_rows rows;
 	int r;
 
-	errors_init(&errors, rq);
-	r = validate_body(rq, verify_fields, ARRAY_SIZE(verify_fields), VALIDATE_CREATE, BODY_ANY,
-			  &errors, &values);
-	if (r < 0)
-		return r;
-	if (!errors_any(&errors)) {
+	r = account_read_form(rq, verify_fields, ARRAY_SIZE(verify_fields), &values);
+	if (r == 0)
 		r = db_query(rq->thread->db, &rq->arena, &verify_address,
 			     DB_VALUES(values_get(&values, "token")), &rows);
-		if (r < 0)
-			return r;
-		if (rows.affected == 0)
-			errors_add(&errors, "token", "Invalid verification token.");
-	}
-	if (errors_any(&errors))
-		return reply_errors(rq, &errors);
-	return reply_json(rq, 200, STR("{\"status\":\"email verified\"}"));
+	if (r < 0)
+		return r;
+	if (rows.affected > 0)
+		return reply_json(rq, 200, STR("{\"status\":\"email verified\"}"));
+	errors_init(&errors, rq);
+	errors_add(&errors, "token", "Invalid verification token.");
+	return reply_errors(rq, &errors);
+}
+
+static int resend(struct request *rq, const struct db_rows *rows)
+{
+	const struct addressee to = { .email = db_get(rows, 0, 0),
+				      .username = db_get(rows, 0, 1),
+				      .first_name = db_get(rows, 0, 2),
+				      .last_name = db_get(rows, 0, 3) };
+	const struct email_send_arguments arguments = verification(&rq->arena, &to,
+								   db_get(rows, 0, 4));
+	struct enqueued *job;
+
+	return enqueue_args(rq->thread->producer, NULL, &rq->arena, &email_send_task, &arguments,
+			    NULL, &job);
+}
+
+/* The same answer whoever has the address, or nobody. */
+int auth_resend_verification(struct request *rq)
+{
+	struct values values;
+	struct db_rows rows;
+	int r;
+
+	r = account_read_form(rq, resend_fields, ARRAY_SIZE(resend_fields), &values);
+	if (r == 0)
+		r = db_query(rq->thread->db, &rq->arena, &find_unverified,
+			     DB_VALUES(values_get(&values, "email")), &rows);
+	if (r == 0 && rows.count == 1)
+		r = resend(rq, &rows);
+	if (r < 0)
+		return r;
+	return reply_json(rq, 200, STR("{\"status\":\"verification email sent\"}"));
 }

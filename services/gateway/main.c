@@ -1,7 +1,7 @@
 /*
  * main.c - apium-gateway: N threads, each with an event loop, a server and stores of its own;
  * nothing shared but counters.  The first thread only waits for signals: SIGTERM or SIGINT drains
- * all, a second one ends at once.
+ * all, a second one ends at once; SIGHUP reads reloadable settings again.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -11,15 +11,21 @@
 #include "api.h"
 #include "auth/identity.h"
 #include "auth/identity_cache.h"
+#include "auth/jwks.h"
+#include "auth/lockout.h"
 #include "auth/password.h"
 #include "auth/token.h"
 #include "base/crash.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "coord/cache.h"
+#include "coord/idempotency.h"
 #include "db/conninfo.h"
 #include "db/db.h"
+#include "http/exporter.h"
 #include "http/server.h"
+#include "http/throttles.h"
 #include "queue/enqueue.h"
 #include "redis/redis.h"
 #include "resource/operation.h"
@@ -34,11 +40,12 @@
 struct door {
 	struct gateway_thread thread;
 	struct http_server *server;
+	struct exporter *exporter; /* of the first one, if any */
 	uv_thread_t id;
 	int fds[LISTEN_MOST];
 	size_t fd_count;
 	struct post drain;
-	unsigned closing; /* stores that are not closed yet */
+	unsigned closing; /* stores and exporter that are not closed yet */
 };
 
 static struct door doors[THREADS_MOST];
@@ -64,6 +71,9 @@ static void on_producer_closed(void *arg)
 
 	db_close(d->thread.db, on_store_closed, d);
 	redis_close(d->thread.redis, on_store_closed, d);
+	exporter_close(d->exporter, on_store_closed, d);
+	if (d->thread.cache != NULL)
+		cache_close(d->thread.cache, on_store_closed, d);
 }
 
 static void on_server_freed(void *arg)
@@ -88,6 +98,15 @@ static void start_drain(struct post *post)
 }
 
 /* --- the start --- */
+
+static int open_cache(struct door *d)
+{
+	const struct cache_options options = { .redis_url = settings.redis_url,
+					       .prefix = settings.cache_prefix,
+					       .most_bytes = (size_t) settings.cache_l1 };
+
+	return cache_open(d->thread.loop, &options, &d->thread.cache);
+}
 
 static int open_stores(struct door *d)
 {
@@ -118,7 +137,7 @@ static int open_stores(struct door *d)
 	if (r < 0)
 		return r;
 	d->thread.storage = &storage;
-	return 0;
+	return settings.cache ? open_cache(d) : 0;
 }
 
 static int open_server(struct door *d)
@@ -128,6 +147,8 @@ static int open_server(struct door *d)
 		.routes = routes,
 		.authenticate = identity_authenticate,
 		.describe = resource_describe,
+		.caller_key = identity_key,
+		.throttle = throttles_check,
 		.max_body = (size_t) settings.max_body,
 		.body_budget = (size_t) settings.body_budget,
 		.most_requests = (size_t) settings.requests,
@@ -174,6 +195,9 @@ static void run_door(void *arg)
 		r = open_stores(d);
 	if (r == 0)
 		r = open_server(d);
+	if (r == 0 && d == &doors[0])
+		r = exporter_open(d->thread.loop, settings.metrics_listen, "apium-gateway",
+				  &d->exporter);
 	if (r == 0)
 		r = fiber_report_on_signal(d->thread.loop);
 	if (r < 0) {
@@ -189,7 +213,7 @@ static void run_door(void *arg)
 		must(f != NULL);
 		fiber_detach(f, NULL, NULL);
 	}
-	d->closing = 2;
+	d->closing = d->thread.cache != NULL ? 4 : 3;
 	uv_sem_post(&door_is_open);
 	r = loop_run(d->thread.loop);
 	must(r == 0 && d->closing == 0);
@@ -255,12 +279,18 @@ static int prepare(void)
 	if (r == 0)
 		r = check_urls();
 	if (r == 0)
+		r = throttles_setup();
+	if (r == 0)
 		r = password_setup((unsigned) settings.password_threads);
+	if (r == 0)
+		r = jwks_setup(settings.jwks_url);
 	if (r == 0)
 		r = tasks_register();
 	if (r < 0)
 		return r;
 	token_setup(str_c(settings.secret_key));
+	idempotency_setup(str_c(settings.secret_key));
+	lockout_setup((unsigned) settings.login_failures, settings.login_cooloff);
 	storage.root = settings.media_root;
 	routes = route_table_new();
 	r = shop_routes(routes, settings.media_root, settings.static_root);
@@ -278,7 +308,12 @@ static void wait_for_signal(const sigset_t *set)
 {
 	int number;
 
-	must(sigwait(set, &number) == 0);
+	for (;;) {
+		must(sigwait(set, &number) == 0);
+		if (number != SIGHUP)
+			break;
+		settings_on_hangup();
+	}
 	log_info("%s: draining, %d s at most", strsignal(number), (int) (settings.grace / SEC));
 	for (size_t i = 0; i < door_count; i++)
 		loop_post(doors[i].thread.loop, &doors[i].drain);
@@ -288,8 +323,9 @@ static void *end_at_second_signal(void *set)
 {
 	int number;
 
-	if (sigwait(set, &number) == 0)
-		_exit(128 + number);
+	while (sigwait(set, &number) == 0)
+		if (number != SIGHUP) /* nothing is worth being reloaded now */
+			_exit(128 + number);
 	return NULL;
 }
 
@@ -318,6 +354,7 @@ int main(int argc, char **argv)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	must(uv_sem_init(&door_is_open, 0) == 0);
 	for (size_t i = 0; i < door_count; i++) {
@@ -332,6 +369,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < door_count; i++)
 		uv_thread_join(&doors[i].id);
 	password_shutdown();
+	jwks_shutdown();
 	routes = route_table_free(routes);
 	log_info("drained");
 	return 0;

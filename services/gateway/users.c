@@ -3,9 +3,12 @@
  */
 #include "accounts.h"
 #include "auth/identity.h"
+#include "auth/identity_cache.h"
 #include "auth/password.h"
 #include "auth/password_rules.h"
+#include "auth/token_store.h"
 #include "base/codec.h"
+#include "base/error.h"
 #include "base/uuid.h"
 
 #define USERNAME_MOST      150
@@ -195,6 +198,13 @@ static int saved(struct change *c)
 	return has_new_address(c) ? account_mail_verification(c) : 0;
 }
 
+static int deleted(struct change *c)
+{
+	(void) c;
+	identity_cache_forget_everywhere();
+	return 0;
+}
+
 const struct resource user_resource = {
 	.name = "user",
 	.model = "User",
@@ -209,7 +219,7 @@ const struct resource user_resource = {
 	.permission_count = ARRAY_SIZE(permissions),
 	.order = "t.date_joined DESC, t.id DESC",
 	.select = { FILTERS(filters), SEARCHES(searches), ORDERS(orders) },
-	.hooks = { .check = check, .saving = saving, .saved = saved },
+	.hooks = { .check = check, .saving = saving, .saved = saved, .deleted = deleted },
 };
 
 int user_me(struct request *rq)
@@ -220,4 +230,100 @@ int user_me(struct request *rq)
 
 	r = resource_find(rq, at, &user_resource, rq->caller->id, &row);
 	return r < 0 ? r : resource_reply(rq, 200, &user_resource, &row, VIEW_RETRIEVAL);
+}
+
+int user_update_profile(struct request *rq)
+{
+	struct row row;
+	int r;
+
+	r = resource_change(rq, &user_resource,
+			    rq->method == HTTP_PATCH ? VALIDATE_CHANGE : VALIDATE_REPLACE,
+			    rq->caller->id, &row);
+	return r < 0 ? r : resource_reply(rq, 200, &user_resource, &row, VIEW_DETAIL);
+}
+
+/* --- following: repeating it is harmless --- */
+
+static const struct db_statement add_following = {
+	.sql = STR_INIT("INSERT INTO users_following (from_user_id, to_user_id) VALUES ($1, $2) "
+			"ON CONFLICT DO NOTHING"),
+};
+
+static const struct db_statement remove_following = {
+	.sql = STR_INIT("DELETE FROM users_following WHERE from_user_id = $1 AND to_user_id = $2"),
+};
+
+static int set_following(struct request *rq, const struct db_statement *statement,
+			 const struct row *user)
+{
+	struct db_rows rows;
+	int r;
+
+	r = db_query(rq->thread->db, &rq->arena, statement,
+		     DB_VALUES(rq->caller->id, row_get(user, "id")), &rows);
+	if (r == -E_FOREIGN_KEY) /* deleted since it was found */
+		return fail(-E_NOT_FOUND, "No User matches the given query.");
+	return r;
+}
+
+int user_follow(struct request *rq)
+{
+	struct errors errors;
+	struct row user;
+	int r;
+
+	r = resource_object(rq, NULL, &user_resource, 0, &user);
+	if (r < 0)
+		return r;
+	if (str_eq(row_get(&user, "id"), rq->caller->id)) {
+		errors_init(&errors, rq);
+		errors_add(&errors, NULL, "You cannot follow yourself.");
+		return reply_errors(rq, &errors);
+	}
+	r = set_following(rq, &add_following, &user);
+	return r < 0 ? r : reply_json(rq, 200, STR("{\"status\":\"followed\"}"));
+}
+
+int user_unfollow(struct request *rq)
+{
+	struct row user;
+	int r;
+
+	r = resource_object(rq, NULL, &user_resource, 0, &user);
+	if (r == 0)
+		r = set_following(rq, &remove_following, &user);
+	return r < 0 ? r : reply_json(rq, 200, STR("{\"status\":\"unfollowed\"}"));
+}
+
+/* --- deactivation --- */
+
+static const struct db_statement deactivate = {
+	.sql = STR_INIT("UPDATE users SET is_active = false, updated_at = now() WHERE id = $1"),
+};
+
+/* Access tokens end too: here at once, in other processes by the row's trigger. */
+int user_deactivate(struct request *rq)
+{
+	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
+	struct db_rows rows;
+	struct row user;
+	struct str id;
+	int r;
+
+	r = db_begin(rq->thread->db, &tx);
+	if (r == 0)
+		r = resource_object(rq, &tx, &user_resource, MAY_UPDATE, &user);
+	if (r < 0)
+		return r;
+	id = row_get(&user, "id");
+	r = db_tx_query(&tx, &rq->arena, &deactivate, DB_VALUES(id), &rows);
+	if (r == 0)
+		r = token_store_spend_all(&tx, &rq->arena, id);
+	if (r == 0)
+		r = db_commit(&tx);
+	if (r < 0)
+		return r;
+	identity_cache_forget_everywhere();
+	return reply_json(rq, 200, STR("{\"status\":\"user deactivated\"}"));
 }

@@ -32,6 +32,9 @@ def refused(stack, status, *words, text=""):
     (["settings", "all"], "settings takes no words, not all"),
     (["queues", "all"], "queues takes no words, not all"),
     (["enqueue"], "enqueue takes the name of one task"),
+    (["drf_create_token"], "drf_create_token takes one address of a user"),
+    (["flush_expired_tokens", "all"], "flush_expired_tokens takes no words, not all"),
+    (["flush_expired_token"], "there is no command flush_expired_token; did you mean flush_expired_tokens?"),
     (["dead", "sing"], "dead takes list, show, retry or purge, not sing"),
     (["dead", "show"], "dead show needs a letter; `apium dead list` names them"),
 ])
@@ -42,7 +45,8 @@ def test_a_slip_is_told_in_one_sentence(stack, words, sentence):
 def test_help_names_every_command(stack):
     said = stack.apium("help")
     assert stack.apium() == said == stack.apium("--help")
-    for name in ("migrate", "createsuperuser", "settings", "enqueue", "queues", "dead", "worker|gateway"):
+    for name in ("migrate", "createsuperuser", "settings", "enqueue", "queues", "dead", "drf_create_token",
+                 "flush_expired_tokens", "worker|gateway"):
         assert f"apium {name} " in said
     assert stack.apium("--version").startswith("apium 0.")
 

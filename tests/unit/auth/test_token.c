@@ -148,3 +148,85 @@ Test(token, tells_an_absent_user_from_a_null_one)
 	cr_assert_eq(token_verify(&arena, null, TOKEN_ACCESS, &claims), 0);
 	cr_expect(!str_is_null(claims.user_id) && claims.user_id.len == 0);
 }
+
+Test(token, of_any_kind_serves_whoever_only_verifies)
+{
+	struct token_claims claims;
+	struct token_pair pair;
+
+	cr_assert_eq(token_issue(&arena, STR(USER), &pair), 0);
+	cr_expect_eq(token_verify(&arena, pair.access, TOKEN_ANY, &claims), 0);
+	cr_expect_eq(token_verify(&arena, pair.refresh, TOKEN_ANY, &claims), 0);
+	cr_expect_eq(token_verify(&arena,
+				  forge(HS256, "{\"exp\":1700003600,\"jti\":\"x\"}", SECRET),
+				  TOKEN_ANY, &claims),
+		     0);
+	/* What was seen as another kind is not remembered as an access token. */
+	expect_refused(pair.refresh, "Token has wrong type");
+}
+
+Test(token, rotation_keeps_the_other_claims)
+{
+	struct token_claims old, renewed;
+	struct token_pair pair;
+	struct str text = forge(HS256,
+				"{\"token_type\":\"refresh\",\"exp\":1700003600,\"iat\":1699990000,"
+				"\"jti\":\"old\",\"user_id\":\"" USER
+				"\",\"role\":\"admin\",\"n\":[1,{\"a\":null}]}",
+				SECRET);
+
+	cr_assert_eq(token_verify(&arena, text, TOKEN_REFRESH, &old), 0);
+	cr_expect_str_eq(old.others.at, "{\"n\":[1,{\"a\":null}],\"role\":\"admin\"}");
+	cr_assert_eq(token_rotate(&arena, &old, &pair), 0);
+	cr_assert_eq(token_verify(&arena, pair.refresh, TOKEN_REFRESH, &renewed), 0);
+	cr_expect(str_eq(renewed.others, old.others));
+	cr_expect(str_eq_c(renewed.user_id, USER) && !str_eq_c(renewed.jti, "old"));
+	cr_expect_eq(renewed.issued, NOW / SEC);
+	cr_expect_eq(renewed.expires, (NOW + TOKEN_REFRESH_LIFETIME) / SEC);
+	cr_assert_eq(token_verify(&arena, pair.access, TOKEN_ACCESS, &renewed), 0);
+	cr_expect(str_eq_c(renewed.user_id, USER));
+}
+
+Test(token, of_a_pair_has_no_other_claims)
+{
+	struct token_claims claims;
+	struct token_pair pair;
+
+	cr_assert_eq(token_issue(&arena, STR(USER), &pair), 0);
+	cr_assert_eq(token_verify(&arena, pair.refresh, TOKEN_REFRESH, &claims), 0);
+	cr_expect(str_is_null(claims.others));
+}
+
+Test(token, whatever_is_cut_or_blown_up_is_refused)
+{
+	struct token_claims claims;
+	struct token_pair pair;
+
+	cr_assert_eq(token_issue(&arena, STR(USER), &pair), 0);
+	for (size_t len = 0; len < pair.access.len; len++)
+		cr_expect_eq(
+			token_verify(&arena, str_slice(pair.access, 0, len), TOKEN_ACCESS, &claims),
+			-E_BAD_TOKEN, "%zu bytes", len);
+	for (size_t at = 0; at < pair.access.len; at++) {
+		char *text = arena_c(&arena, pair.access);
+
+		text[at] = text[at] == 'A' ? 'B' : 'A';
+		if (at == pair.access.len - 1)
+			continue; /* its last bits are no part of the signature */
+		cr_expect_eq(token_verify(&arena, str_make(text, pair.access.len), TOKEN_ACCESS,
+					  &claims),
+			     -E_BAD_TOKEN, "changed at %zu", at);
+	}
+	char *huge = arena_alloc(&arena, MIB);
+	memset(huge, 'a', MIB);
+	expect_refused(str_make(huge, MIB), "Token is invalid");
+	expect_refused(
+		forge(HS256,
+		      arena_printf(
+			      &arena,
+			      "{\"token_type\":\"access\",\"exp\":1700003600,\"jti\":\"%0300d\"}",
+			      0)
+			      .at,
+		      SECRET),
+		"Token is invalid"); /* no column holds that jti */
+}

@@ -1,5 +1,6 @@
 #include "base/settings.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -90,6 +91,87 @@ Test(settings, what_is_wrong_is_named)
 	}
 	setenv("APIUM_TEST_ANYTHING", "1", 1);
 	cr_assert_eq(settings_load(), 0, "left to test harnesses");
+}
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "we");
+
+	cr_assert_not_null(file);
+	cr_assert_geq(fputs(text, file), 0);
+	cr_assert_eq(fclose(file), 0);
+	cr_assert_eq(setenv("APIUM_SETTINGS_FILE", path, 1), 0);
+}
+
+static void expect_reason(int r, const char *path, const char *sentence)
+{
+	char expected[256];
+
+	(void) snprintf(expected, sizeof(expected), "%s%s", path, sentence);
+	cr_assert_eq(r, -E_BAD_SETTING);
+	cr_assert_str_eq(fail_reason(r), expected);
+}
+
+Test(settings, a_file_wins_over_the_environment_and_is_read_again)
+{
+	char path[] = "/tmp/apium-settings-XXXXXX";
+	const char *level;
+
+	close(mkstemp(path));
+	setenv("APIUM_LOG_LEVEL", "error", 1);
+	setenv("APIUM_GRACE", "7", 1);
+	write_file(path, "# a comment\n\n APIUM_LOG_LEVEL = warn\nAPIUM_MAIL_FROM=\"a b\"\n");
+	cr_assert_eq(settings_load(), 0);
+	cr_assert_str_eq(settings.log_level, "warn");
+	cr_assert_str_eq(settings.mail_from, "a b");
+	cr_assert_eq(settings.grace, 7 * SEC);
+	level = settings.log_level;
+
+	write_file(path, "APIUM_LOG_LEVEL=debug\nAPIUM_GRACE=9\n");
+	cr_assert_eq(settings_reload(), 0);
+	cr_assert_str_eq(settings.log_level, "debug");
+	cr_assert_str_eq(level, "warn", "what somebody still holds stays");
+	cr_assert_eq(settings.grace, 7 * SEC, "not reloadable");
+	cr_assert_str_eq(settings.mail_from, "a b", "not reloadable");
+
+	/* One bad line, and nothing changes. */
+	write_file(path, "APIUM_LOG_LEVEL=info\nAPIUM_GRACE=soon\n");
+	expect_reason(settings_reload(), "", "APIUM_GRACE: \"soon\" is not a number of seconds");
+	write_file(path, "APIUM_LOG_LEVEL=info\nAPIUM_GRACES=1\n");
+	expect_reason(settings_reload(), path,
+		      ":2: APIUM_GRACES is no setting; did you mean APIUM_GRACE?");
+	write_file(path, "APIUM_LOG_LEVEL\n");
+	expect_reason(settings_reload(), path, ":1: there is no \"=\"");
+	cr_assert_str_eq(settings.log_level, "debug");
+	unlink(path);
+	cr_assert_eq(settings_reload(), -E_BAD_SETTING);
+	cr_assert_eq(settings_load(), -E_BAD_SETTING);
+}
+
+Test(settings, contradictions_are_refused_with_both_names)
+{
+	static const struct {
+		const char *name, *value, *other, *its, *sentence;
+	} rows[] = {
+		{ "APIUM_SOFT_TIME_LIMIT", "20", "APIUM_TIME_LIMIT", "10",
+		  "APIUM_SOFT_TIME_LIMIT and APIUM_TIME_LIMIT contradict each other: the soft limit "
+		  "would come after the hard one" },
+		{ "APIUM_MAX_BODY", "300MiB", "APIUM_BODY_BUDGET", "256MiB",
+		  "APIUM_MAX_BODY and APIUM_BODY_BUDGET contradict each other: one body of the "
+		  "largest size would not fit into the budget" },
+		{ "APIUM_METRICS_LISTEN", "127.0.0.1:9, 0.0.0.0:80", "APIUM_LISTEN", "0.0.0.0:80",
+		  "APIUM_METRICS_LISTEN and APIUM_LISTEN contradict each other: metrics would be "
+		  "answered on a public address" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		setenv(rows[i].name, rows[i].value, 1);
+		setenv(rows[i].other, rows[i].its, 1);
+		cr_assert_eq(settings_load(), -E_BAD_SETTING, "%s", rows[i].sentence);
+		cr_assert_str_eq(fail_reason(-E_BAD_SETTING), rows[i].sentence);
+		unsetenv(rows[i].name);
+		unsetenv(rows[i].other);
+	}
 }
 
 static int64_t extra;

@@ -80,3 +80,21 @@ Test(uuid, reads_what_python_reads)
 						      : "00000000-0000-0000-0000-000000000000");
 	}
 }
+
+Test(uuid, is_normalised_from_every_form_that_is_read)
+{
+	static const char *const forms[] = { "0190a0a0-0000-7000-8000-00000000000a",
+					     "0190A0A0-0000-7000-8000-00000000000A",
+					     "0190a0a000007000800000000000000a",
+					     "{0190a0a0-0000-7000-8000-00000000000a}",
+					     "urn:uuid:0190a0a0-0000-7000-8000-00000000000a" };
+	_cleanup_(arena_fini) struct arena arena;
+	struct str text;
+
+	arena_init(&arena);
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		cr_assert_eq(uuid_normalise(&arena, str_c(forms[i]), &text), 0, "%s", forms[i]);
+		cr_expect_str_eq(text.at, forms[0]);
+	}
+	cr_expect_lt(uuid_normalise(&arena, STR("x"), &text), 0);
+}

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "base/error.h"
+#include "base/settings.h"
 #include "base/world.h"
 #include "help.h"
 #include "servers.h"
@@ -61,6 +62,8 @@ static int pushes(void *arg)
 	EQ(help_do(r, &a, "ZCARD apium:{q}:schedule"), "2");
 
 	/* No replica: it is there, and nobody else has it. */
+	settings.wait_replicas = 1;
+	settings.wait_timeout = 100 * MSEC;
 	p = (struct push){
 		.keys = keys, .id = STR("i6"), .message = STR("m6"), .durability = TASK_WAITED
 	};

@@ -11,11 +11,13 @@
 
 #include "api.h"
 #include "auth/identity_cache.h"
+#include "auth/lockout.h"
 #include "auth/password.h"
 #include "auth/token.h"
 #include "base/error.h"
 #include "base/live.h"
 #include "base/log.h"
+#include "base/settings.h"
 #include "base/world.h"
 #include "db/migrate.h"
 #include "proto/tasks.h"
@@ -222,6 +224,7 @@ void fixture_start(void)
 	struct http_options options = {
 		.thread = &fx.thread,
 		.authenticate = identity_authenticate,
+		.caller_key = identity_key,
 		.max_body = 4 * MIB,
 		.body_budget = 64 * MIB,
 		.most_requests = 100,
@@ -238,7 +241,10 @@ void fixture_start(void)
 	beside = PQconnectdb(servers_postgres());
 	cr_assert_eq(PQstatus(beside), CONNECTION_OK);
 	PQsetNoticeProcessor(beside, say_nothing, NULL);
-	token_setup(STR("a secret of sufficient length for a test"));
+	settings.secret_key = "a secret of sufficient length for a test";
+	settings.password_upgrade = true;
+	lockout_setup(1000, HOUR);
+	token_setup(str_c(settings.secret_key));
 	cr_assert_eq(password_setup(1), 0);
 	cr_assert_eq(tasks_register(), 0);
 	routes = route_table_new();

@@ -1,0 +1,73 @@
+"""What follows from the tables: help, lists, documents, completions."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from apium import TOP
+
+
+def test_a_command_tells_its_options(stack):
+    said = stack.apium("enqueue", "--help")
+    assert said.startswith("apium enqueue TASK") and "--durability WORD" in said and "--wait " in said
+    assert stack.apium("queues", "--help").startswith("apium queues")
+
+
+def test_tasks_and_routes_are_listed(stack):
+    said = stack.apium("tasks")
+    assert "email.send  (default, outbox)" in said and "recipient_list" in said and "diag." not in said
+    said = stack.apium("routes")
+    assert any(line.split() == ["POST", "/api/v1/auth/login/", "auth_login"] for line in said.splitlines())
+    assert any(line.split() == ["GET", "/healthz", "health_live"] for line in said.splitlines())
+
+
+def test_documents_say_what_the_tables_say(stack, tmp_path):
+    stack.apium("docs", str(tmp_path))
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            assert path.read_bytes() == (TOP / "docs" / path.relative_to(tmp_path)).read_bytes(), path.name
+    assert "| `E_CONFLICT` | 6009 | 409 | dropped |" in (tmp_path / "errors.md").read_text()
+    assert "`APIUM_SECRET_KEY`" in (tmp_path / "generated/settings.md").read_text()
+    assert "`apium_task_ended_total`" in (tmp_path / "generated/metrics.md").read_text()
+    assert "## images.generate_variants" in (tmp_path / "generated/tasks.md").read_text()
+    assert "\\-\\-durability" in (tmp_path / "man/apium.1").read_text()
+
+
+def test_docs_needs_a_folder_it_can_write(stack):
+    assert "docs takes the folder to write into" in stack.apium("docs", status=2)
+    assert "cannot be made" in stack.apium("docs", "/nowhere/at/all", status=1)
+
+
+def test_bash_completes_commands_and_options(stack):
+    script = """. docs/completions/apium.bash
+COMP_WORDS=(apium {0} "{1}") COMP_CWORD=$(({2})); _apium; echo "${{COMPREPLY[@]}}" """
+
+    def complete(*words):
+        done = subprocess.run(["bash", "-c", script.format(" ".join(words[:-1]), words[-1], len(words))], cwd=TOP,
+                              capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    assert complete("mig") == ["migrate"]
+    assert complete("enqueue", "--du") == ["--durability"]
+    assert set(complete("migrate", "--")) == {"--help", "--folder"}
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="Debian's package prometheus has promtool")
+def test_prometheus_takes_the_rules():
+    subprocess.run(["promtool", "check", "rules", TOP / "deploy/prometheus/alerts.yml"], check=True, capture_output=True)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+def test_systemd_takes_the_units():
+    for unit in sorted((TOP / "deploy/systemd").glob("*.service")):
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True)
+        complaints = [line for line in (done.stdout + done.stderr).splitlines()
+                      if unit.name in line and "is not executable" not in line]
+        assert complaints == []
+
+
+def test_the_dashboard_is_json():
+    dashboard = json.loads((TOP / "deploy/grafana/dashboard.json").read_text())
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"]) >= 12
