@@ -36,7 +36,7 @@ static const struct field fields[] = {
 	FIELD("comment_count", INTEGER,   COMPUTED("(SELECT count(*) FROM comments c WHERE c.post_id = t.id)")),
 	FIELD("created_at",    TIME,      NOW_AT_CREATION),
 	FIELD("updated_at",    TIME,      NOW_AT_SAVE),
-	FIELD("comments",      MANY,      READ_ONLY, RETRIEVAL, REFERS(&comment_resource), THROUGH("post_id")),
+	FIELD("comments",      MANY,      READ_ONLY, RETRIEVAL, REFERS(&comment_resource), CALLED("PostComment"), THROUGH("post_id")),
 };
 
 static const struct filter filters[] = {
