@@ -31,6 +31,10 @@ struct settings {
 	int64_t hosts, concurrency, processes, sandboxes;
 	usec_t grace, time_limit, soft_time_limit;
 	int64_t max_body, body_budget, requests;
+	const char *allowed_hosts, *cors_origins, *proxy_scheme, *tls_cert, *tls_key;
+	bool cors_credentials, proxy_host, hsts_subdomains, hsts_preload, ssl_redirect;
+	int64_t cors_max_age, hsts, statements_most;
+	bool compress;
 	usec_t header_timeout, upload_timeout, idle_timeout;
 	int64_t upload_rate;
 	bool throttle;
