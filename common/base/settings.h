@@ -26,6 +26,7 @@ struct settings {
 	const char *redis_url, *result_url;
 	int64_t wait_replicas;
 	usec_t wait_timeout;
+	bool error_envelope;
 	const char *media_root, *static_root, *mail_url, *mail_from;
 	const char *queues, *shared_queues, *unknown_to;
 	int64_t hosts, concurrency, processes, sandboxes;

@@ -122,8 +122,6 @@ static int steps(struct request *rq)
 	bool is_plain = (rule->flags & ROUTE_NO_NEGOTIATION) != 0;
 	int r;
 
-	if (rule->flags & ROUTE_OWN_TYPES)
-		reply_header(rq, STR("Vary"), STR("Accept"));
 	if (!is_plain && ((rule->flags & ROUTE_OWN_TYPES) == 0 || rq->route == NULL)) {
 		r = negotiate(rq, rq->_format, &rq->_indent);
 		if (r < 0)
@@ -161,7 +159,7 @@ static void log_failure(struct request *rq, int code)
 		  LOG_STR("error", str_c(error_name(code))), LOG_INT("status", status));
 }
 
-int dispatch(struct request *rq)
+static int answer(struct request *rq)
 {
 	int r = steps(rq);
 
@@ -175,5 +173,14 @@ int dispatch(struct request *rq)
 		reply_reset(rq);
 	must(reply_error(rq, r) == 0);
 	log_failure(rq, r);
+	return r;
+}
+
+int dispatch(struct request *rq)
+{
+	int r = answer(rq);
+
+	if ((rq->view->first->flags & ROUTE_OWN_TYPES) != 0)
+		reply_header(rq, STR("Vary"), STR("Accept"));
 	return r;
 }

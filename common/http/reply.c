@@ -149,7 +149,7 @@ int reply_detail(struct request *rq, int status, struct str text)
 	buf_add_c(&b, "{\"detail\":");
 	json_escape_add(&b, text, JSON_ESCAPE_DRF);
 	buf_add_byte(&b, '}');
-	return reply_json_take(rq, status, &b);
+	return reply_refusal(rq, status, buf_str(&b));
 }
 
 static void close_file(void *fd)

@@ -75,6 +75,7 @@ struct field {
 	enum shown shown;
 	bool is_not_a_column; /* input that only hooks use (password_confirm, name) */
 	unsigned most_length;
+	bool is_most_untold; /* BOUND: kept to, but no word of it in OPTIONS and the document */
 	unsigned digits, places;
 	const char *least, *most;                /* numbers, as text */
 	const char *least_words, *most_words;    /* NULL: DRF's */
@@ -137,6 +138,8 @@ struct field {
 #define RETRIEVAL            .shown = SHOWN_IN_RETRIEVAL
 #define INPUT_ONLY           .is_not_a_column = true, .is_write_only = true
 #define LENGTH(most_)        .most_length = (most_)
+/* A bound of our own, which clients are not told of. */
+#define BOUND(most_)         .most_length = (most_), .is_most_untold = true
 #define DIGITS(digits_, places_) .digits = (digits_), .places = (places_)
 #define AT_LEAST(text_, words_)  .least = (text_), .least_words = (words_)
 #define AT_MOST(text_, words_)   .most = (text_), .most_words = (words_)

@@ -18,7 +18,7 @@ static const char *const type_names[FIELD_TYPES] = {
 
 static const char *type_name(const struct resource *res, const struct field *f, bool is_read_only)
 {
-	if (f->is_untyped)
+	if (f->is_untyped && is_read_only)
 		return "field";
 	if (f->is_slug)
 		return "slug";
@@ -56,7 +56,7 @@ static void put_limits(struct json_writer *w, const struct field *f)
 {
 	bool is_integer = f->type == FIELD_INTEGER;
 
-	if (f->most_length > 0 && f->type != FIELD_UPLOAD) {
+	if (f->most_length > 0 && !f->is_most_untold && f->type != FIELD_UPLOAD) {
 		json_put_key(w, STR("max_length"));
 		json_put_i64(w, f->most_length);
 	}

@@ -285,7 +285,7 @@ static void put_limits(struct json_writer *w, const struct field *f, bool is_wri
 		put_text(w, "pattern", "^[-a-zA-Z0-9_]+$");
 	if (!is_written)
 		return;
-	if (f->most_length > 0 && f->type != FIELD_UPLOAD) {
+	if (f->most_length > 0 && !f->is_most_untold && f->type != FIELD_UPLOAD) {
 		json_put_key(w, STR("maxLength"));
 		json_put_i64(w, f->most_length);
 	}

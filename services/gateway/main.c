@@ -163,6 +163,7 @@ static int open_server(struct door *d)
 		.routes = routes,
 		.authenticate = identity_authenticate,
 		.describe = resource_describe,
+		.has_error_envelope = settings.error_envelope,
 		.caller_key = identity_key,
 		.throttle = throttles_check,
 		.compress = settings.compress,

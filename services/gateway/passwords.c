@@ -39,12 +39,12 @@ static const struct db_statement reset_password = {
 };
 
 /* clang-format off */
-#define PASSWORD_FIELD FIELD("password", TEXT, REQUIRED, LENGTH(PASSWORD_MOST / 4), RULES(password_rules_broken))
+#define PASSWORD_FIELD FIELD("password", TEXT, REQUIRED, WRITE_ONLY, BOUND(PASSWORD_MOST / 4), RULES(password_rules_broken))
 static const struct field password_fields[] = {
 	PASSWORD_FIELD,
 };
 static const struct field email_fields[] = {
-	FIELD("email", EMAIL, REQUIRED, LENGTH(320)),
+	FIELD("email", EMAIL, REQUIRED, BOUND(320)),
 };
 static const struct field confirm_fields[] = {
 	PASSWORD_FIELD,

@@ -21,7 +21,7 @@ static int refuse(struct request *rq, int r)
 	json_put_key(&w, STR("code"));
 	json_put_c(&w, "token_not_valid");
 	json_end_object(&w);
-	return reply_json(rq, 401, buf_str(&body));
+	return reply_refusal(rq, 401, buf_str(&body));
 }
 
 static int reply_pair(struct request *rq, const struct token_pair *pair, bool refresh_first)

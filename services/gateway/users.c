@@ -55,7 +55,7 @@ static const struct field fields[] = {
 	FIELD("date_joined",              TIME,      NOW_AT_CREATION),
 	FIELD("created_at",               TIME,      COMPUTED("t.date_joined")),
 	FIELD("updated_at",               TIME,      NOW_AT_SAVE),
-	FIELD("password",                 TEXT,      REQUIRED_ONCE, WRITE_ONLY, FIXED, LENGTH(PASSWORD_MOST / 4), RULES(password_rules_broken)),
+	FIELD("password",                 TEXT,      REQUIRED_ONCE, WRITE_ONLY, FIXED, BOUND(PASSWORD_MOST / 4), RULES(password_rules_broken)),
 	FIELD("password_confirm",         TEXT,      REQUIRED_ONCE, INPUT_ONLY, FIXED),
 	FIELD("is_superuser",             BOOLEAN,   HIDDEN, USUALLY("false")),
 	FIELD("email_verification_token", UUID,      HIDDEN),
