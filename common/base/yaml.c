@@ -101,7 +101,8 @@ static void add_members(struct buf *out, struct arena *arena, const struct json 
 	}
 }
 
-static void add_items(struct buf *out, struct arena *arena, const struct json *array, unsigned depth)
+static void add_items(struct buf *out, struct arena *arena, const struct json *array,
+		      unsigned depth)
 {
 	for (const struct json *item = array->first; item != NULL; item = item->next) {
 		add_indent(out, depth);

@@ -217,8 +217,7 @@ static int serve(struct request *rq)
 		return is_absence(r) ? reply_page(rq, 404) : r;
 	etag = arena_printf(&rq->arena, "\"%llx-%llx\"", (unsigned long long) file.modified,
 			    (unsigned long long) file.size);
-	r = reply_file(rq, file.fd, file.size, file.modified, type_of(folder, path),
-		       etag);
+	r = reply_file(rq, file.fd, file.size, file.modified, type_of(folder, path), etag);
 	if (r < 0)
 		return r;
 	rq->_reply->dress = DRESS_FILE;

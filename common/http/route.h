@@ -54,7 +54,7 @@ struct route {
 	size_t max_body;            /* 0: ROUTE_MAX_BODY */
 	const char *throttle_scope; /* "login"; NULL: none of its own (http/throttles.h) */
 	const void *about;          /* what the handler is about: the resource's table; borrowed */
-	unsigned accepts;  /* kinds of body, as for request_body; 0: BODY_ANY */
+	unsigned accepts;           /* kinds of body, as for request_body; 0: BODY_ANY */
 	/* What OPTIONS says of the view, by its first row; both may be NULL. */
 	const char *title;       /* NULL: made from the name */
 	const char *description; /* NULL: "" */

@@ -110,7 +110,8 @@ struct field {
 	/* EMBED, MANY with a SHAPE: the name of that shape in the document; NULL: what the other resource's
 	 * lists show */
 	const char *shape_name;
-	const struct form *form; /* EMBED, MANY of an answer by hand: what stands there (operation.h) */
+	const struct form
+		*form; /* EMBED, MANY of an answer by hand: what stands there (operation.h) */
 	const char *help;
 };
 

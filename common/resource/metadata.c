@@ -8,12 +8,15 @@
 #include "resource/resource-internal.h"
 
 static const char *const type_names[FIELD_TYPES] = {
-	[FIELD_KEY] = "string",	     [FIELD_TEXT] = "string",	[FIELD_EMAIL] = "email",
-	[FIELD_INTEGER] = "integer", [FIELD_DECIMAL] = "decimal", [FIELD_BOOLEAN] = "boolean",
-	[FIELD_TIME] = "datetime",   [FIELD_DATE] = "date",	[FIELD_DURATION] = "duration",
-	[FIELD_CHOICE] = "choice",   [FIELD_REFERENCE] = "field", [FIELD_UUID] = "string",
-	[FIELD_JSON] = "field",	     [FIELD_UPLOAD] = "file upload", [FIELD_EMBED] = "nested object",
-	[FIELD_MANY] = "field",	     [FIELD_KEYS] = "field",
+	[FIELD_KEY] = "string",          [FIELD_TEXT] = "string",
+	[FIELD_EMAIL] = "email",         [FIELD_INTEGER] = "integer",
+	[FIELD_DECIMAL] = "decimal",     [FIELD_BOOLEAN] = "boolean",
+	[FIELD_TIME] = "datetime",       [FIELD_DATE] = "date",
+	[FIELD_DURATION] = "duration",   [FIELD_CHOICE] = "choice",
+	[FIELD_REFERENCE] = "field",     [FIELD_UUID] = "string",
+	[FIELD_JSON] = "field",          [FIELD_UPLOAD] = "file upload",
+	[FIELD_EMBED] = "nested object", [FIELD_MANY] = "field",
+	[FIELD_KEYS] = "field",
 };
 
 static const char *type_name(const struct resource *res, const struct field *f, bool is_read_only)

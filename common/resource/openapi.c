@@ -12,9 +12,12 @@
 enum deed { LISTS, CREATES, RETRIEVES, UPDATES, PARTLY_UPDATES, DESTROYS };
 
 static const char *const deed_names[] = {
-	[LISTS] = "list",	[CREATES] = "create",
-	[RETRIEVES] = "retrieve", [UPDATES] = "update",
-	[PARTLY_UPDATES] = "partial_update", [DESTROYS] = "destroy",
+	[LISTS] = "list",
+	[CREATES] = "create",
+	[RETRIEVES] = "retrieve",
+	[UPDATES] = "update",
+	[PARTLY_UPDATES] = "partial_update",
+	[DESTROYS] = "destroy",
 };
 
 static const unsigned deed_rights[] = {
@@ -123,7 +126,8 @@ static void put_security(struct json_writer *w, const struct route *route)
 	if ((route->flags & ROUTE_NO_AUTHENTICATION) != 0)
 		return;
 	json_put_key(w, STR("security"));
-	json_put_raw(w, is_public(route) ? STR("[{\"jwtAuth\":[]},{}]") : STR("[{\"jwtAuth\":[]}]"));
+	json_put_raw(w,
+		     is_public(route) ? STR("[{\"jwtAuth\":[]},{}]") : STR("[{\"jwtAuth\":[]}]"));
 }
 
 /* --- parameters --- */
@@ -137,10 +141,10 @@ struct parameter {
 static const struct {
 	const char *type, *format;
 } filter_types[FIELD_TYPES] = {
-	[FIELD_KEY] = { "string", "uuid" },    [FIELD_UUID] = { "string", "uuid" },
-	[FIELD_TEXT] = { "string", NULL },     [FIELD_INTEGER] = { "integer", NULL },
-	[FIELD_DECIMAL] = { "number", NULL },  [FIELD_BOOLEAN] = { "boolean", NULL },
-	[FIELD_TIME] = { "string", "date-time" }, [FIELD_DATE] = { "string", "date" },
+	[FIELD_KEY] = { "string", "uuid" },          [FIELD_UUID] = { "string", "uuid" },
+	[FIELD_TEXT] = { "string", NULL },           [FIELD_INTEGER] = { "integer", NULL },
+	[FIELD_DECIMAL] = { "number", NULL },        [FIELD_BOOLEAN] = { "boolean", NULL },
+	[FIELD_TIME] = { "string", "date-time" },    [FIELD_DATE] = { "string", "date" },
 	[FIELD_DURATION] = { "string", "duration" }, [FIELD_CHOICE] = { "string", NULL },
 };
 
@@ -486,7 +490,7 @@ static void put_answers(struct document *d, const struct route *route)
 static void put_operation(struct document *d, const struct route *route)
 {
 	static const char *const methods[HTTP_METHODS] = {
-		[HTTP_GET] = "get",     [HTTP_POST] = "post",	  [HTTP_PUT] = "put",
+		[HTTP_GET] = "get",     [HTTP_POST] = "post",     [HTTP_PUT] = "put",
 		[HTTP_PATCH] = "patch", [HTTP_DELETE] = "delete",
 	};
 
@@ -538,7 +542,8 @@ static void put_paths(struct document *d, const struct route_table *routes)
 	for (size_t i = 0; i < count; i++) {
 		if (!is_told(sorted[i]))
 			continue;
-		json_put_key(&d->w, arena_printf(d->components.arena, MOUNT "%s", sorted[i]->pattern));
+		json_put_key(&d->w,
+			     arena_printf(d->components.arena, MOUNT "%s", sorted[i]->pattern));
 		json_begin_object(&d->w);
 		for (size_t m = 0; m < ARRAY_SIZE(methods); m++) {
 			if (sorted[i]->routes[methods[m]] != NULL)

@@ -87,7 +87,9 @@ struct str component_read(struct components *all, const struct resource *res,
 
 struct str component_form(struct components *all, const struct form *form)
 {
-	const struct component c = { .name = str_c(form->name), .of = COMPONENT_FORM, .form = form };
+	const struct component c = { .name = str_c(form->name),
+				     .of = COMPONENT_FORM,
+				     .form = form };
 
 	return add(all, &c);
 }
@@ -225,11 +227,11 @@ void put_key_type(struct json_writer *w, const struct resource *res)
 static const struct {
 	const char *type, *format;
 } plain_types[FIELD_TYPES] = {
-	[FIELD_TEXT] = { "string", NULL },	[FIELD_EMAIL] = { "string", "email" },
-	[FIELD_INTEGER] = { "integer", NULL },	[FIELD_DECIMAL] = { "string", "decimal" },
-	[FIELD_BOOLEAN] = { "boolean", NULL },	[FIELD_TIME] = { "string", "date-time" },
-	[FIELD_DATE] = { "string", "date" },	[FIELD_DURATION] = { "string", NULL },
-	[FIELD_CHOICE] = { "string", NULL },	[FIELD_UUID] = { "string", "uuid" },
+	[FIELD_TEXT] = { "string", NULL },     [FIELD_EMAIL] = { "string", "email" },
+	[FIELD_INTEGER] = { "integer", NULL }, [FIELD_DECIMAL] = { "string", "decimal" },
+	[FIELD_BOOLEAN] = { "boolean", NULL }, [FIELD_TIME] = { "string", "date-time" },
+	[FIELD_DATE] = { "string", "date" },   [FIELD_DURATION] = { "string", NULL },
+	[FIELD_CHOICE] = { "string", NULL },   [FIELD_UUID] = { "string", "uuid" },
 	[FIELD_UPLOAD] = { "string", "uri" },
 };
 

@@ -36,9 +36,9 @@ int api_root(struct request *rq)
 		struct str path = str_c(resources[i]->path);
 
 		json_put_key(&w, str_slice(path, 0, path.len - 1));
-		json_put_str(&w, request_absolute(rq, arena_printf(&rq->arena, "%.*s%.*s",
-								   STR_ARG(rq->mount),
-								   STR_ARG(path))));
+		json_put_str(&w,
+			     request_absolute(rq, arena_printf(&rq->arena, "%.*s%.*s",
+							       STR_ARG(rq->mount), STR_ARG(path))));
 	}
 	json_end_object(&w);
 	return reply_json_take(rq, 200, &out);
@@ -107,7 +107,8 @@ static const char redoc_page[] =
 
 /* Where nobody has fetched them (`./dev assets`). */
 static const char plain_page[] =
-	"<!DOCTYPE html>\n<html>\n<head>\n<title>" TITLE "</title>\n<meta charset=\"utf-8\">\n</head>\n"
+	"<!DOCTYPE html>\n<html>\n<head>\n<title>" TITLE
+	"</title>\n<meta charset=\"utf-8\">\n</head>\n"
 	"<body>\n<h1>" TITLE "</h1>\n<ul>\n<li><a href=\"../schema/\">The document, YAML</a></li>\n"
 	"<li><a href=\"../schema/?format=json\">The document, JSON</a></li>\n</ul>\n"
 	"</body>\n</html>\n";

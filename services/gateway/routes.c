@@ -45,8 +45,7 @@ static void add_by_hand(struct route_table *table)
 	route_table_add(table, told, ARRAY_SIZE(routes));
 }
 
-int shop_routes(struct route_table *table, const char *media_root,
-		const char *static_root)
+int shop_routes(struct route_table *table, const char *media_root, const char *static_root)
 {
 	int r;
 
