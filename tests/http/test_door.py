@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import socket
 import ssl
 import subprocess
@@ -180,14 +181,17 @@ def test_without_the_setting_there_is_no_cors(stack):
 
 # --- TLS
 
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls")
+def make_certificate(folder):
     files = SimpleNamespace(certificate=folder / "cert.pem", key=folder / "key.pem")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                     "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", files.key, "-out",
                     files.certificate], check=True, capture_output=True)
     return files
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory):
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +224,26 @@ def test_old_tls_is_refused(secure):
     context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     with socket.create_connection(("127.0.0.1", secure.port), timeout=20) as plain, pytest.raises((ssl.SSLError, ConnectionError)):
         context.wrap_socket(plain)
+
+
+def test_a_new_certificate_is_taken_at_sighup(stack, doors, tmp_path):
+    files = make_certificate(tmp_path)
+    door = doors.open(tls=files, APIUM_THREADS="2")
+
+    def shown():
+        return ssl.get_server_certificate(("127.0.0.1", door.port))
+
+    old = files.certificate.read_text()
+    assert shown() == old
+    files.certificate.write_text("no certificate")
+    door.program.kill(signal.SIGHUP)
+    stack.wait_for("the warning of both loops", lambda: door.program.log.count("the certificate stays as it was") == 2)
+    assert shown() == old
+    make_certificate(tmp_path)
+    new = files.certificate.read_text()
+    door.program.kill(signal.SIGHUP)
+    stack.wait_for("the new one", lambda: {shown() for _ in range(8)} == {new})
+    assert old != new and door.ask("GET", "/healthz").status == 200
 
 
 def test_plain_words_at_a_tls_door(secure):
