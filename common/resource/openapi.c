@@ -254,12 +254,24 @@ static size_t choose_parameters(const struct route *route, struct parameter *ret
 
 	if (is_about_one(route))
 		ret[count++] = (struct parameter){ .name = "id" };
-	if ((is_list && !res->is_bare) || (o != NULL && o->answered == ANSWERS_PAGE))
+	if (is_list && !res->is_bare && res->paging == PAGING_OFFSETS) {
+		ret[count++] = (struct parameter){
+			.name = "limit",
+			.description = "Number of results to return per page.",
+			.type = "integer"
+		};
+		ret[count++] = (struct parameter){
+			.name = "offset",
+			.description = "The initial index from which to return the results.",
+			.type = "integer"
+		};
+	} else if ((is_list && !res->is_bare) || (o != NULL && o->answered == ANSWERS_PAGE)) {
 		ret[count++] = (struct parameter){
 			.name = "page",
 			.description = "A page number within the paginated result set.",
 			.type = "integer"
 		};
+	}
 	if (!is_list)
 		return count;
 	if (res->select.search_count > 0)

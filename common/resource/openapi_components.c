@@ -311,9 +311,10 @@ static struct str name_of_related(struct components *all, const struct resource 
 }
 
 /* An object of its own: beside "$ref" nothing else counts, so what is said of it wraps the reference. */
-static void put_referring(struct json_writer *w, struct str name, bool is_read_only, bool is_many)
+static void put_referring(struct json_writer *w, struct str name, bool is_read_only, bool is_many,
+			  bool is_nullable)
 {
-	if (!is_read_only && !is_many) {
+	if (!is_read_only && !is_many && !is_nullable) {
 		put_reference(w, name);
 		return;
 	}
@@ -330,6 +331,8 @@ static void put_referring(struct json_writer *w, struct str name, bool is_read_o
 	}
 	if (is_read_only)
 		put_flag(w, "readOnly");
+	if (is_nullable)
+		put_flag(w, "nullable");
 	json_end_object(w);
 }
 
@@ -340,11 +343,12 @@ static void put_property(struct components *all, struct json_writer *w, const st
 
 	json_put_key(w, str_c(f->name));
 	if (f->type == FIELD_EMBED || f->type == FIELD_MANY) {
-		put_referring(w, name_of_related(all, res, f), is_read_only, f->type == FIELD_MANY);
+		put_referring(w, name_of_related(all, res, f), is_read_only, f->type == FIELD_MANY,
+			      f->is_nullable);
 		return;
 	}
 	if (f->type == FIELD_CHOICE && !is_read_only) {
-		put_referring(w, component_choices(all, res, f), false, false);
+		put_referring(w, component_choices(all, res, f), false, false, false);
 		return;
 	}
 	json_begin_object(w);
@@ -508,7 +512,7 @@ static void put_page(struct json_writer *w, const struct component *c)
 	put_link(w, "next", 4);
 	put_link(w, "previous", 2);
 	json_put_key(w, STR("results"));
-	put_referring(w, c->items, false, true);
+	put_referring(w, c->items, false, true, false);
 	json_end_object(w);
 	json_end_object(w);
 }

@@ -118,6 +118,10 @@ struct hooks {
 	int (*deleted)(struct change *);  /* committed */
 };
 
+/* How lists are cut: ?page= as DRF's PageNumberPagination, or ?limit= and ?offset= as its
+ * LimitOffsetPagination. */
+enum paging { PAGING_NUMBERS, PAGING_OFFSETS };
+
 enum resource_key { RESOURCE_UUID, RESOURCE_BIGINT };
 
 struct resource {
@@ -152,7 +156,11 @@ struct resource {
 	const char *remove; /* instead of DELETE: "is_deleted = true, deleted_at = now()"; NULL:
 			       DELETE */
 	unsigned page;      /* rows a page; 0: 20 */
-	unsigned accepts;   /* body kinds; 0: JSON, form and multipart */
+	enum paging paging;
+	unsigned page_most; /* the most that ?limit= gets; 0: 100 */
+	/* ?fields=id,title: answers show these only, in the order of the table. */
+	bool takes_fields;
+	unsigned accepts; /* body kinds; 0: JSON, form and multipart */
 	size_t max_body;
 	usec_t deadline;
 	unsigned actions; /* which of MAY_* have routes; 0: all */

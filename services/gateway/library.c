@@ -54,7 +54,7 @@ static const struct field book_fields[] = {
 	FIELD("title",          TEXT,      REQUIRED, LENGTH(200)),
 	FIELD("author",         EMBED,     COLUMN("author_id"), READ_ONLY, REFERS(&author_resource), SHAPE(author_shape), CALLED("BookAuthor")),
 	FIELD("author_id",      REFERENCE, REQUIRED, WRITE_ONLY, REFERS(&author_resource)),
-	FIELD("publisher",      EMBED,     COLUMN("publisher_id"), READ_ONLY, REFERS(&publisher_resource), SHAPE(publisher_shape)),
+	FIELD("publisher",      EMBED,     COLUMN("publisher_id"), READ_ONLY, NULLABLE, REFERS(&publisher_resource), SHAPE(publisher_shape)),
 	FIELD("publisher_id",   REFERENCE, NULLABLE, WRITE_ONLY, REFERS(&publisher_resource)),
 	FIELD("published_date", DATE,      NULLABLE),
 	FIELD("created_at",     TIME,      NOW_AT_CREATION),

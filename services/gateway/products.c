@@ -42,7 +42,7 @@ static const struct field fields[] = {
 	FIELD("is_published",        BOOLEAN,   USUALLY("false")),
 	FIELD("view_count",          INTEGER,   READ_ONLY, USUALLY("0")),
 	FIELD("review_count",        INTEGER,   COMPUTED("(SELECT count(*) FROM reviews r WHERE r.product_id = t.id)")),
-	FIELD("average_rating",      DECIMAL,   DIGITS(3, 2), COMPUTED("(SELECT round(avg(r.rating), 2) FROM reviews r WHERE r.product_id = t.id)")),
+	FIELD("average_rating",      DECIMAL,   NULLABLE, DIGITS(3, 2), COMPUTED("(SELECT round(avg(r.rating), 2) FROM reviews r WHERE r.product_id = t.id)")),
 	FIELD("created_at",          TIME,      NOW_AT_CREATION),
 	FIELD("updated_at",          TIME,      NOW_AT_SAVE),
 	FIELD("is_deleted",          BOOLEAN,   HIDDEN, USUALLY("false")),
