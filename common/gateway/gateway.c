@@ -26,6 +26,7 @@
 #include "http/throttles.h"
 #include "queue/enqueue.h"
 #include "redis/redis.h"
+#include "resource/operation.h"
 #include "storage/storage.h"
 
 #define LISTEN_MOST  8
@@ -160,6 +161,8 @@ static int open_server(struct door *d)
 		.thread = &d->thread,
 		.routes = routes,
 		.authenticate = identity_authenticate,
+		.describe = resource_describe,
+		.has_error_envelope = settings.error_envelope,
 		.caller_key = identity_key,
 		.throttle = throttles_check,
 		.compress = settings.compress,
@@ -355,6 +358,8 @@ static int prepare(void)
 		r = route_table_seal(routes);
 	if (r < 0)
 		return r;
+	if (program->sealed != NULL)
+		program->sealed(routes);
 	door_count = (size_t) settings.threads;
 	return bind_addresses();
 }

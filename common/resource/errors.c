@@ -138,5 +138,5 @@ int reply_errors(struct request *rq, const struct errors *errors)
 		json_end_array(&w);
 	}
 	json_end_object(&w);
-	return reply_json(rq, 400, buf_str(&body));
+	return reply_refusal(rq, 400, buf_str(&body));
 }

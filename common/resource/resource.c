@@ -268,6 +268,18 @@ static const struct action {
 static struct arena routes_arena;
 static bool has_arena;
 
+/* "product-image-list" */
+static const char *route_name(const struct resource *res, const char *suffix)
+{
+	struct str name = arena_printf(&routes_arena, "%s-%s", res->name, suffix);
+
+	for (size_t i = 0; i < name.len; i++) {
+		if (name.at[i] == '_')
+			((char *) name.at)[i] = '-';
+	}
+	return name.at;
+}
+
 static void add_routes(struct route_table *table, const struct resource *res)
 {
 	struct route *rows = arena_array(&routes_arena, struct route, ARRAY_SIZE(actions));
@@ -287,10 +299,12 @@ static void add_routes(struct route_table *table, const struct resource *res)
 					   .at,
 			.handle = a->handle,
 			.permit = a->permit,
-			.name = arena_printf(&routes_arena, "%s-%s", res->name, a->suffix).at,
+			.name = route_name(res, a->suffix),
 			.deadline = res->deadline,
 			.max_body = res->max_body,
 			.about = res,
+			.accepts = res->accepts,
+			.description = res->description,
 		};
 	}
 	route_table_add(table, rows, count);

@@ -120,6 +120,10 @@ struct hooks {
 	int (*deleted)(struct change *);  /* committed */
 };
 
+/* How lists are cut: ?page= as DRF's PageNumberPagination, or ?limit= and ?offset= as its
+ * LimitOffsetPagination. */
+enum paging { PAGING_NUMBERS, PAGING_OFFSETS };
+
 enum resource_key { RESOURCE_UUID, RESOURCE_BIGINT };
 
 struct resource {
@@ -127,7 +131,12 @@ struct resource {
 	const char *model; /* "Product": "No Product matches the given query." */
 	const char *path;  /* "products/" */
 	const char *table;
-	const char *help;
+	const char *help;        /* for whoever reads the table */
+	const char *description; /* for clients: OPTIONS and the document; NULL: nothing */
+	/* Names of components in the document.  `component`: of what is shown; NULL: the model.  `writes`: of
+	 * what creation reads, where that is another shape; `changes`: of what PUT and PATCH read, NULL: as
+	 * `writes`.  OPTIONS then tells of what is shown. */
+	const char *component, *writes, *changes;
 	enum resource_key key;
 	const struct field *fields;
 	size_t field_count;
@@ -149,7 +158,11 @@ struct resource {
 	const char *remove; /* instead of DELETE: "is_deleted = true, deleted_at = now()"; NULL:
 			       DELETE */
 	unsigned page;      /* rows a page; 0: 20 */
-	unsigned accepts;   /* body kinds; 0: JSON, form and multipart */
+	enum paging paging;
+	unsigned page_most; /* the most that ?limit= gets; 0: 100 */
+	/* ?fields=id,title: answers show these only, in the order of the table. */
+	bool takes_fields;
+	unsigned accepts; /* body kinds; 0: JSON, form and multipart */
 	size_t max_body;
 	usec_t deadline;
 	unsigned actions; /* which of MAY_* have routes; 0: all */
