@@ -264,13 +264,40 @@ static const struct action {
 };
 /* clang-format on */
 
+/* Of several rows: below the path. */
+static const struct {
+	enum http_method method;
+	unsigned may;
+	const char *name, *suffix;
+	route_handler *handle, *permit;
+} bulk_actions[] = {
+	{ HTTP_POST, MAY_CREATE, "bulk_create", "bulk-create", bulk_create, permit_create },
+	{ HTTP_PATCH, MAY_UPDATE, "bulk_update", "bulk-update", bulk_update, permit_update },
+	{ HTTP_POST, MAY_DELETE, "bulk_delete", "bulk-delete", bulk_delete, permit_delete },
+};
+
 /* Routes live as long as the process, like the tables they come from. */
 static struct arena routes_arena;
 static bool has_arena;
 
+static struct route make_route(const struct resource *res, enum http_method method,
+			       const char *below, const char *suffix)
+{
+	return (struct route){
+		.mount = ROUTE_API,
+		.method = method,
+		.pattern = arena_printf(&routes_arena, "%s%s", res->path, below).at,
+		.name = arena_printf(&routes_arena, "%s-%s", res->name, suffix).at,
+		.deadline = res->deadline,
+		.max_body = res->max_body,
+		.about = res,
+	};
+}
+
 static void add_routes(struct route_table *table, const struct resource *res)
 {
-	struct route *rows = arena_array(&routes_arena, struct route, ARRAY_SIZE(actions));
+	struct route *rows = arena_array(&routes_arena, struct route,
+					 ARRAY_SIZE(actions) + ARRAY_SIZE(bulk_actions));
 	unsigned wanted = res->actions == 0 ? MAY_ALL : res->actions;
 	size_t count = 0;
 
@@ -279,19 +306,18 @@ static void add_routes(struct route_table *table, const struct resource *res)
 
 		if (!(wanted & a->may))
 			continue;
-		rows[count++] = (struct route){
-			.mount = ROUTE_API,
-			.method = a->method,
-			.pattern = arena_printf(&routes_arena, "%s%s", res->path,
-						a->on_one ? "{id}/" : "")
-					   .at,
-			.handle = a->handle,
-			.permit = a->permit,
-			.name = arena_printf(&routes_arena, "%s-%s", res->name, a->suffix).at,
-			.deadline = res->deadline,
-			.max_body = res->max_body,
-			.about = res,
-		};
+		rows[count] = make_route(res, a->method, a->on_one ? "{id}/" : "", a->suffix);
+		rows[count].handle = a->handle;
+		rows[count++].permit = a->permit;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bulk_actions); i++) {
+		if (!(res->bulk & bulk_actions[i].may))
+			continue;
+		struct str below = arena_printf(&routes_arena, "%s/", bulk_actions[i].name);
+		rows[count] = make_route(res, bulk_actions[i].method, below.at,
+					 bulk_actions[i].suffix);
+		rows[count].handle = bulk_actions[i].handle;
+		rows[count++].permit = bulk_actions[i].permit;
 	}
 	route_table_add(table, rows, count);
 }

@@ -1,6 +1,7 @@
 #include "auth/identity.h"
 #include "http/media.h"
 #include "shop.h"
+#include "uploads.h"
 
 static const struct resource *const resources[] = {
 #define RESOURCE(name) &name##_resource,

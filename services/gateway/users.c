@@ -198,11 +198,10 @@ static int saved(struct change *c)
 	return has_new_address(c) ? account_mail_verification(c) : 0;
 }
 
-static int deleted(struct change *c)
+static void deleted(struct change *c)
 {
 	(void) c;
 	identity_cache_forget_everywhere();
-	return 0;
 }
 
 const struct resource user_resource = {

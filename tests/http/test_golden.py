@@ -15,7 +15,7 @@ from apium import Stack
 from golden_steps import LIST, hold
 
 RECORDINGS = ["login", "register", "tokens", "users", "account-mail", "products", "product-images", "lists", "http", "posts", "comments-tags",
-              "reviews-variants", "library", "records"]
+              "reviews-variants", "library", "records", "profile-documents"]
 # Those that want a server set up for them have a test of their own.
 OPTIONAL = ["optional/throttle"]
 SECRET = "golden-secret-key-0123456789-0123456789"
