@@ -15,7 +15,8 @@
  * permission, validate, hooks, write, hooks, commit, then jobs are pushed.
  *
  * Order of checks on one object is DRF's: 404, then 401/403 for the object, then the body (drf-wire
- * §1).
+ * §1).  Before the body comes If-Match, which names the ETag of a GET of the same row: 412 if that would
+ * answer something else by now.
  */
 #ifndef RESOURCE_RESOURCE_H
 #define RESOURCE_RESOURCE_H

@@ -4,6 +4,7 @@
 #include "auth/identity.h"
 #include "base/error.h"
 #include "base/uuid.h"
+#include "http/etag.h"
 #include "http/once.h"
 #include "resource/resource-internal.h"
 
@@ -387,6 +388,20 @@ int change_find(struct change *c, unsigned may)
 	return r;
 }
 
+/* What a GET of the row would answer now must be what the client has seen, if it says so. */
+static int check_condition(struct change *c)
+{
+	_cleanup_(buf_fini) struct buf text = BUF_INIT;
+	struct json_writer w;
+	int r;
+
+	if (!request_is_conditional(c->rq))
+		return 0;
+	json_writer_init(&w, &text, JSON_ESCAPE_DRF, false);
+	r = resource_render(c->rq, change_at(c), c->resource, c->old, VIEW_RETRIEVAL, &w);
+	return r < 0 ? r : request_check_match(c->rq, buf_str(&text));
+}
+
 /* BEGIN, and the row. */
 static int begin_on_row(struct change *c, struct db_tx *tx, unsigned may)
 {
@@ -395,7 +410,7 @@ static int begin_on_row(struct change *c, struct db_tx *tx, unsigned may)
 	c->tx = tx;
 	if (r == 0)
 		r = change_find(c, may);
-	return r;
+	return r < 0 ? r : check_condition(c);
 }
 
 static int change_row(struct change *c)

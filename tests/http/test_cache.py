@@ -208,3 +208,28 @@ def test_a_deleted_product_is_popular_no_more(kept, store, users, end):
     else:
         assert kept.http("POST", PRODUCTS + "bulk_delete/", {"ids": [product["id"]]}, ann.access).json == {"deleted": 1}
     assert product["id"] not in [row["id"] for row in popular(kept, ann)]
+
+
+@pytest.mark.parametrize("method, body, status", [("PUT", {"name": "New", "price": "2"}, 200), ("PATCH", {"price": "2"}, 200),
+                                                  ("DELETE", None, 204)])
+def test_a_write_holds_for_the_version_it_names(kept, store, users, method, body, status):
+    ann, bob, _ = users
+    product = store.product(ann)
+    path = f"{PRODUCTS}{product['id']}/"
+    seen = kept.http("GET", path, token=ann.access).headers["ETag"]
+    assert kept.http("PATCH", path, {"stock": 9}, ann.access, headers={"If-Match": seen}).status == 200
+    answer = kept.http(method, path, body, ann.access, headers={"If-Match": seen})
+    assert (answer.status, answer.json) == (412, {"detail": "The resource is no longer the one that If-Match names."})
+    assert kept.http("GET", path, token=ann.access).json["price"] == "10.00"
+    assert kept.http(method, path, body, bob.access, headers={"If-Match": seen}).status == 403, "who may not learns nothing"
+    now = kept.http("GET", path, token=ann.access).headers["ETag"]
+    assert kept.http(method, path, body, ann.access, headers={"If-Match": f'"other", {now}'}).status == status
+
+
+def test_any_version_is_a_row_that_is_there(kept, store, users):
+    ann, _, _ = users
+    product = store.product(ann)
+    path = f"{PRODUCTS}{product['id']}/"
+    assert kept.http("PATCH", path, {"stock": 9}, ann.access, headers={"If-Match": "*"}).status == 200
+    assert kept.http("DELETE", path, token=ann.access, headers={"If-Match": "*"}).status == 204
+    assert kept.http("DELETE", path, token=ann.access, headers={"If-Match": "*"}).status == 404
