@@ -119,6 +119,11 @@ static void add_from(struct sql *s, const struct resource *res, const struct lis
 		sql_add_over(s, listing->where, "t");
 		sql_add(s, ")");
 	}
+	for (const char *const *name = listing->scopes; name != NULL && *name != NULL; name++) {
+		sql_add(s, " AND (");
+		sql_add_over(s, scope_sql(&res->select, *name), "t");
+		sql_add(s, ")");
+	}
 	selection_add(s, selection);
 }
 
@@ -206,7 +211,7 @@ static void choose_statements(struct request *rq, const struct plan *p,
 			      struct sql_statement *ret_count, struct sql_statement *ret_page)
 {
 	bool is_usual = selection_is_empty(selection) && listing->where == NULL &&
-			listing->order == NULL && !listing->is_bare;
+			listing->scopes == NULL && listing->order == NULL && !listing->is_bare;
 
 	*ret_count = is_usual ? p->count : make_count(rq, p->resource, listing, selection);
 	*ret_page = is_usual ? p->page : make_page(rq, p, listing, selection);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/uuid.h"
 #include "resource/cached.h"
+#include "resource/event.h"
 #include "resource/resource-internal.h"
 
 /* Bytes that most rows fit into as JSON: room for them is made once, not by doubling. */
@@ -329,7 +330,10 @@ int resource_routes(struct route_table *table, const struct resource *const *res
 		arena_init(&routes_arena);
 		has_arena = true;
 	}
-	int r = plan_build(resources, count);
+	int r = event_check(resources, count);
+
+	if (r == 0)
+		r = plan_build(resources, count);
 
 	for (size_t i = 0; r == 0 && i < count; i++)
 		add_routes(table, resources[i]);

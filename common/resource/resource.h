@@ -211,11 +211,13 @@ int resource_reply(struct request *, int status, const struct resource *, const 
 
 /* A list that no table can express. */
 struct listing {
-	const char *where;  /* narrows it: SQL over t with the names of sql.h; NULL: no further */
-	struct str key;     /* what :key is there */
-	const char *order;  /* NULL: the resource's */
-	bool is_unfiltered; /* the query's filters, search and ordering are not looked at */
-	bool is_bare;       /* an array without pages */
+	const char *where; /* narrows it: SQL over t with the names of sql.h; NULL: no further */
+	const char *const *scopes; /* of the resource's `select`: all of them hold; NULL behind the
+				      last, or none at all */
+	struct str key;            /* what :key is there */
+	const char *order;         /* NULL: the resource's */
+	bool is_unfiltered;        /* the query's filters, search and ordering are not looked at */
+	bool is_bare;              /* an array without pages */
 };
 /* Sets the reply.  Yields. */
 int resource_list(struct request *, const struct resource *, const struct listing *)

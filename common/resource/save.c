@@ -6,6 +6,7 @@
 #include "base/uuid.h"
 #include "http/etag.h"
 #include "http/once.h"
+#include "resource/event.h"
 #include "resource/resource-internal.h"
 
 /* How often a save is tried again when a value that a hook made (a slug) was taken by somebody else
@@ -327,6 +328,7 @@ void change_finish(struct change *c)
 	c->tx = NULL;
 	if (c->resource->hooks.done != NULL)
 		c->resource->hooks.done(c);
+	event_tell(c->rq, c->old == NULL ? EVENT_CREATED : EVENT_CHANGED, c->row);
 }
 
 static int finish(struct change *c)
@@ -529,6 +531,7 @@ void change_finish_removal(struct change *c)
 	c->tx = NULL;
 	if (c->resource->hooks.deleted != NULL)
 		c->resource->hooks.deleted(c);
+	event_tell(c->rq, EVENT_DELETED, c->old);
 }
 
 static int remove_row(struct change *c)

@@ -284,7 +284,7 @@ int product_image_bulk_upload(struct request *rq)
 {
 	const struct body *body;
 	struct piece *pieces;
-	struct str product;
+	struct str product = STR_NULL;
 	size_t count;
 	int r;
 

@@ -85,7 +85,10 @@ static const struct filter filters[] = {
 	FILTER("created_at__gte",    TIME,    GTE,         "t.created_at"),
 	FILTER("created_at__lte",    TIME,    LTE,         "t.created_at"),
 	FILTER("created_at__date",   DATE,    DATE,        "t.created_at"),
-	FILTER("low_stock",          BOOLEAN, HOLDS,       "t.stock > 0 AND t.stock <= t.low_stock_threshold"),
+	FILTER("low_stock",          BOOLEAN, HOLDS,       "low_stock"),
+};
+static const struct scope scopes[] = {
+	{ "low_stock", "t.stock > 0 AND t.stock <= t.low_stock_threshold" },
 };
 static const struct search searches[] = { { .sql = "t.name" }, { .sql = "t.description" } };
 static const struct order orders[] = { { "created_at", "t.created_at" }, { "price", "t.price" } };
@@ -151,7 +154,7 @@ const struct resource product_resource = {
 	.order = "t.created_at DESC, t.id DESC",
 	.list_ttl = 15 * MINUTE,
 	.detail_ttl = 30 * MINUTE,
-	.select = { FILTERS(filters), SEARCHES(searches), ORDERS(orders) },
+	.select = { FILTERS(filters), SEARCHES(searches), ORDERS(orders), SCOPES(scopes) },
 	.remove = "is_deleted = true, deleted_at = now(), updated_at = now()",
 	.bulk = MAY_CREATE | MAY_UPDATE | MAY_DELETE,
 	.hooks = { .saving = saving },

@@ -187,7 +187,7 @@ static int reply_profile(struct request *rq, struct db_tx *tx, struct str key)
 int profile_put_avatar(struct request *rq)
 {
 	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
-	const struct upload *upload;
+	const struct upload *upload = NULL;
 	struct str key, path, old = STR_NULL;
 	int r;
 

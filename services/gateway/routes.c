@@ -1,3 +1,4 @@
+#include "accounts.h"
 #include "auth/identity.h"
 #include "http/media.h"
 #include "shop.h"
@@ -31,6 +32,7 @@ int shop_routes(struct route_table *table, const char *media_root)
 {
 	int r;
 
+	on_deleted("users", user_deleted);
 	r = resource_routes(table, resources, ARRAY_SIZE(resources));
 	if (r < 0)
 		return r;

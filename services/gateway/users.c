@@ -198,9 +198,10 @@ static int saved(struct change *c)
 	return has_new_address(c) ? account_mail_verification(c) : 0;
 }
 
-static void deleted(struct change *c)
+void user_deleted(struct request *rq, const struct row *user)
 {
-	(void) c;
+	(void) rq;
+	(void) user;
 	identity_cache_forget_everywhere();
 }
 
@@ -216,7 +217,7 @@ const struct resource user_resource = {
 	.permission_count = ARRAY_SIZE(permissions),
 	.order = "t.date_joined DESC, t.id DESC",
 	.select = { FILTERS(filters), SEARCHES(searches), ORDERS(orders) },
-	.hooks = { .check = check, .saving = saving, .saved = saved, .deleted = deleted },
+	.hooks = { .check = check, .saving = saving, .saved = saved },
 };
 
 int user_me(struct request *rq)

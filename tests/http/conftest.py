@@ -2,9 +2,7 @@ import pytest
 
 from apium import Stack
 from shop import Shop
-
-# The log of PostgreSQL tells which statements the gateway sends; %a is the program's name.
-LOGGED = ("log_statement=all", "log_line_prefix=<%a>")
+from statements import LOGGED
 
 
 @pytest.fixture(scope="session")
