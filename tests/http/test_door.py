@@ -1,7 +1,9 @@
 """What the gateway stands for: hosts, origins, proxies, https, certificates."""
 
 import json
+import os
 import re
+import signal
 import socket
 import ssl
 import subprocess
@@ -17,6 +19,8 @@ from apium import PATIENCE, TOP
 from doors import Doors
 from shop import PASSWORD, multipart, unique
 from test_start import start
+
+pytestmark = pytest.mark.slow
 
 CORS = "https://shop.example.org"
 GOLDEN = TOP / "tests/golden"
@@ -180,14 +184,17 @@ def test_without_the_setting_there_is_no_cors(stack):
 
 # --- TLS
 
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls")
+def make_certificate(folder):
     files = SimpleNamespace(certificate=folder / "cert.pem", key=folder / "key.pem")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                     "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", files.key, "-out",
                     files.certificate], check=True, capture_output=True)
     return files
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory):
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +227,41 @@ def test_old_tls_is_refused(secure):
     context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     with socket.create_connection(("127.0.0.1", secure.port), timeout=20) as plain, pytest.raises((ssl.SSLError, ConnectionError)):
         context.wrap_socket(plain)
+
+
+def test_a_new_certificate_is_taken_at_sighup(stack, doors, tmp_path):
+    files = make_certificate(tmp_path)
+    door = doors.open(tls=files, APIUM_THREADS="2")
+
+    def shown():
+        return ssl.get_server_certificate(("127.0.0.1", door.port))
+
+    old = files.certificate.read_text()
+    assert shown() == old
+    files.certificate.write_text("no certificate")
+    door.program.kill(signal.SIGHUP)
+    stack.wait_for("the warning of both loops", lambda: door.program.log.count("the certificate stays as it was") == 2)
+    assert shown() == old
+    make_certificate(tmp_path)
+    new = files.certificate.read_text()
+    door.program.kill(signal.SIGHUP)
+    stack.wait_for("the new one", lambda: {shown() for _ in range(8)} == {new})
+    assert old != new and door.ask("GET", "/healthz").status == 200
+
+
+def test_a_reset_leaves_nothing_behind(stack, doors, tls):
+    """A client that goes without reading its session tickets resets its connection."""
+    door = doors.open(tls=tls)
+
+    def descriptors():
+        return len(os.listdir(f"/proc/{door.program.process.pid}/fd"))
+
+    assert door.ask("GET", "/healthz").status == 200
+    before = descriptors()
+    for _ in range(50):
+        ssl.get_server_certificate(("127.0.0.1", door.port))
+    stack.wait_for("the descriptors", lambda: descriptors() <= before)
+    assert door.ask("GET", "/healthz").status == 200 and door.program.stop(10) == 0
 
 
 def test_plain_words_at_a_tls_door(secure):

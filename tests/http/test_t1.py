@@ -10,7 +10,7 @@ import pytest
 
 from apium import PATIENCE
 from shop import PASSWORD, unique
-from statements import Statements
+from statements import statements
 
 USERS, LOGIN, ME = "/api/v1/users/", "/api/v1/auth/login/", "/api/v1/users/me/"
 POSTS, AUTHORS, PRODUCTS = "/api/v1/posts/", "/api/v1/authors/", "/api/v1/products/"
@@ -184,13 +184,13 @@ def shelf(stack, staff):
     return word
 
 
-def test_author_list_query_count(stack, shelf):
+def test_author_list_query_count(stack, ann, counting, shelf):
     """T1-12: two at most, whatever is shown"""
     path = f"{AUTHORS}?name__icontains={shelf}"
     answer = stack.http("GET", path)
     assert answer.status == 200 and len(answer.json) == 10
     assert all(len(author["books"]) == 3 and all(book["publisher"]["name"] for book in author["books"]) for author in answer.json)
-    assert len(Statements(stack).of(lambda: stack.http("GET", path))) <= 2
+    assert statements(counting, ann, path) <= 2
 
 
 def test_author_list_performance(stack, shelf):
@@ -206,12 +206,12 @@ def test_author_list_performance(stack, shelf):
 # --- products (T1-23, T1-24) ---
 
 
-def test_list_performance(stack, ann):
+def test_list_performance(stack, ann, counting):
     """T1-23: count, page and at most one for the caller"""
     rows = [{"name": unique("Product"), "price": "10.00"} for _ in range(100)]
     assert stack.http("POST", PRODUCTS + "bulk_create/", rows, ann.access).status == 201
     assert len(stack.http("GET", PRODUCTS, token=ann.access).json["results"]) == 20
-    assert len(Statements(stack).of(lambda: stack.http("GET", PRODUCTS, token=ann.access))) <= 3
+    assert statements(counting, ann, PRODUCTS) <= 3
 
 
 def test_unauthorized_access(stack):

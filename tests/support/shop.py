@@ -21,6 +21,24 @@ UNKNOWN = "01890000-0000-7000-8000-000000000000"
 PAGE_404 = b"<h1>Not Found</h1>"
 
 
+# What a row of each resource is made of.  A value that is called makes it: with the shop and the user.
+ROWS = {
+    "category": {"name": None}, "brand": {"name": None}, "supplier": {"name": None}, "manufacturer": {"name": None},
+    "collection": {"name": None}, "tag": {"name": None}, "publisher": {"name": None},
+    "post": {"title": None, "content": "words", "published": True},
+    "comment": {"post": lambda shop, user: shop.row("post", user, ROWS["post"])["id"], "content": "words"},
+    "product": {"name": None, "price": "10.00"},
+    "product_variant": {"product": lambda shop, user: shop.product(user)["id"], "name": "red", "sku": None},
+    "review": {"product": lambda shop, user: shop.product(user)["id"], "rating": 4},
+    "author": {"name": None, "email": "author@example.com"},
+    "book": {"title": None, "author_id": lambda shop, user: shop.row("author", shop.staff(), ROWS["author"])["id"]},
+    "event": {"name": None, "start_time": "2026-01-01T10:00:00Z", "end_time": "2026-01-01T11:00:00Z"},
+    "person": {"first_name": "Ann", "last_name": None},
+    "health_record": {"weight_kg": "70.00", "height_m": "1.80"},
+}
+BY_STAFF = {"category", "brand", "supplier", "manufacturer", "collection", "tag", "publisher", "author", "book", "event", "person"}
+
+
 @dataclass
 class User:
     id: str
@@ -91,6 +109,18 @@ class Shop:
             self._staff = self.log_in(email)
         return self._staff
 
+    def filled(self, fields, user):
+        """A body: None becomes a text of its own, what can be called is called with the shop and the user."""
+        return {name: unique(name) if value is None else value(self, user) if callable(value) else value
+                for name, value in fields.items()}
+
+    def row(self, resource, user, fields):
+        """A new row of a resource ("product_variant"), as it was answered."""
+        path = {"category": "categories", "person": "people"}.get(resource, resource.replace("_", "-") + "s")
+        answer = self.stack.http("POST", f"/api/v1/{path}/", self.filled(fields, user), token=user.access)
+        assert answer.status == 201, answer
+        return answer.json
+
     def category(self, **fields):
         answer = self.stack.http("POST", "/api/v1/categories/", {"name": unique("Shelf"), **fields},
                                  token=self.staff().access)
@@ -112,5 +142,11 @@ class Shop:
     def image(self, user, product, **fields):
         """An accepted picture of 300 x 200."""
         answer = self.upload(user, product, picture("png 300x200"), **fields)
+        assert answer.status == 201, answer
+        return answer.json
+
+    def document(self, user, name="paper.pdf", data=b"%PDF-1.7", kind="application/pdf", **fields):
+        body, content_type = multipart(fields, [("file", name, kind, data)])
+        answer = self.stack.http("POST", "/api/v1/documents/", body, token=user.access, headers={"Content-Type": content_type})
         assert answer.status == 201, answer
         return answer.json
