@@ -1,7 +1,9 @@
+#include "accounts.h"
 #include "auth/identity.h"
 #include "http/media.h"
 #include "operations.h"
 #include "shop.h"
+#include "uploads.h"
 
 static const struct resource *const resources[] = {
 #define RESOURCE(name) &name##_resource,
@@ -49,6 +51,7 @@ int shop_routes(struct route_table *table, const char *media_root, const char *s
 {
 	int r;
 
+	on_deleted("users", user_deleted);
 	r = resource_routes(table, resources, ARRAY_SIZE(resources));
 	if (r < 0)
 		return r;
