@@ -29,7 +29,7 @@ struct gateway_program {
 	/* For what no table can say: once settings are loaded, before the table is sealed.  0 or
 	 * negative with a sentence; may be NULL. */
 	int (*prepare)(struct route_table *);
-	/* Once the table is sealed, before threads start; may be NULL. */
+	/* Once the table is sealed and before the threads start; may be NULL. */
 	void (*sealed)(const struct route_table *);
 };
 
