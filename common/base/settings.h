@@ -27,7 +27,7 @@ struct settings {
 	int64_t wait_replicas;
 	usec_t wait_timeout;
 	bool error_envelope;
-	const char *media_root, *static_root, *mail_url, *mail_from;
+	const char *media_root, *static_root, *private_root, *mail_url, *mail_from;
 	const char *queues, *shared_queues, *unknown_to;
 	int64_t hosts, concurrency, processes, sandboxes;
 	usec_t grace, time_limit, soft_time_limit;

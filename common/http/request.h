@@ -58,11 +58,12 @@ struct gateway_thread {
 	struct loop *loop;
 	struct db *db;
 	struct redis *redis;
-	struct cache *cache;               /* coord/cache.h; NULL: nothing is cached */
-	struct identity_cache *identities; /* auth/identity_cache.h */
-	struct producer *producer;         /* queue/enqueue.h */
-	const struct storage *storage;     /* storage/storage.h: the media folder */
-	void *application;                 /* what services/ hangs here */
+	struct cache *cache;                   /* coord/cache.h; NULL: nothing is cached */
+	struct identity_cache *identities;     /* auth/identity_cache.h */
+	struct producer *producer;             /* queue/enqueue.h */
+	const struct storage *storage;         /* storage/storage.h: the media folder */
+	const struct storage *private_storage; /* files that no URL serves */
+	void *application;                     /* what services/ hangs here */
 };
 
 struct upload {

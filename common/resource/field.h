@@ -37,6 +37,11 @@ enum field_type {
 	FIELD_UUID,
 	FIELD_JSON,   /* jsonb; shown as it is */
 	FIELD_UPLOAD, /* a file of a multipart body; the column holds its path */
+	FIELD_SLUG,   /* letters, digits, '_' and '-' of ASCII */
+	FIELD_URL,    /* http, https, ftp or ftps */
+	FIELD_IP,     /* inet: an address of version 4 or 6, without a net */
+	FIELD_CLOCK,  /* time without time zone */
+	FIELD_ARRAY,  /* a PostgreSQL array of what OF describes; one level */
 	/* What other resources are to this row.  None of them is a column, and none costs a statement of its
 	 * own, however many rows a page has: see plan.c. */
 	FIELD_EMBED, /* the row that COLUMN points at, as an object or null; only shown */
@@ -84,7 +89,10 @@ struct field {
 	const char *usual; /* value at creation when absent, as SQL text; NULL: "" for blank text,
 			      NULL if nullable */
 	const char *const *choices; /* NULL-terminated */
-	const char *pattern_words;  /* with has_pattern: the message */
+	const struct field
+		*element;  /* ARRAY: type and rules of one item; its name is not looked at */
+	bool may_be_empty; /* ARRAY: without items */
+	const char *pattern_words; /* with has_pattern: the message */
 	bool (*has_pattern)(struct str value);
 	/* More rules of a text: fills the sentences that it breaks (at most FIELD_RULES), returns
 	 * how many. */
@@ -103,6 +111,7 @@ struct field {
 	bool is_unique;                /* asked before saving; the index decides without a race */
 	const char *unique_constraint; /* its name in the database */
 	const char *unique_words;      /* NULL: "<model> with this <field> already exists." */
+	bool is_left_out_of_bulk;      /* not in the answer to a change of several rows */
 	/* Instead of the type's own form.  Writes one JSON value.  Must not yield. */
 	void (*render)(struct request *, struct json_writer *, const struct row *);
 	bool is_slug;    /* TEXT: letters, digits, '-' and '_', for the document */
@@ -158,6 +167,10 @@ struct field {
 #define SORTED(sql_)         .sorted = (sql_)
 #define SHAPE(names_)        .shape = (names_)
 #define UNIQUE(constraint_, words_) .is_unique = true, .unique_constraint = (constraint_), .unique_words = (words_)
+#define OF(field_)           .element = (field_)
+#define MAY_BE_EMPTY         .may_be_empty = true
+/* A figure that the replaced program has not worked out there. */
+#define NOT_IN_BULK_CHANGES  .is_left_out_of_bulk = true
 #define RENDER(fn_)          .render = (fn_)
 #define SLUG                 .is_slug = true
 #define UNTYPED              .is_untyped = true

@@ -153,6 +153,11 @@ static void add_from(struct sql *s, const struct resource *res, const struct lis
 		sql_add_over(s, listing->where, "t");
 		sql_add(s, ")");
 	}
+	for (const char *const *name = listing->scopes; name != NULL && *name != NULL; name++) {
+		sql_add(s, " AND (");
+		sql_add_over(s, scope_sql(&res->select, *name), "t");
+		sql_add(s, ")");
+	}
 	selection_add(s, selection);
 }
 
@@ -260,8 +265,8 @@ static int find_place(struct request *rq, const struct resource *res, const stru
 static bool is_usual(const struct resource *res, const struct listing *listing,
 		     const struct selection *selection)
 {
-	return selection_is_empty(selection) && listing->where == NULL && listing->order == NULL &&
-	       !listing->is_bare && res->paging == PAGING_NUMBERS;
+	return selection_is_empty(selection) && listing->where == NULL && listing->scopes == NULL &&
+	       listing->order == NULL && !listing->is_bare && res->paging == PAGING_NUMBERS;
 }
 
 int resource_list(struct request *rq, const struct resource *res, const struct listing *listing)

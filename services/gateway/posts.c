@@ -53,6 +53,7 @@ static const struct filter filters[] = {
 	FILTER("tag",                 TEXT,    EXACT,       "g.slug",
 	       ANY_OF("posts_tags l JOIN tags g ON g.id = l.tag_id WHERE l.post_id = t.id")),
 };
+static const struct scope scopes[] = { { "own", "t.author_id = :caller" } };
 static const struct search searches[] = { { .sql = "t.title" }, { .sql = "t.content" } };
 static const struct order orders[] = { { "created_at", "t.created_at" }, { "updated_at", "t.updated_at" } };
 
@@ -134,14 +135,15 @@ const struct resource post_resource = {
 	.permission_count = ARRAY_SIZE(permissions),
 	.rows = "t.published OR t.author_id = :caller",
 	.order = "t.created_at DESC, t.id DESC",
-	.select = { FILTERS(filters), SEARCHES(searches), ORDERS(orders) },
+	.select = { FILTERS(filters), SEARCHES(searches), ORDERS(orders), SCOPES(scopes) },
 	.hooks = { .validate = validate, .saving = saving, .saved = saved },
 };
 
 int post_my_posts(struct request *rq)
 {
+	static const char *const scopes_of_mine[] = { "own", NULL };
 	static const struct listing mine = {
-		.where = "t.author_id = :caller",
+		.scopes = scopes_of_mine,
 		.is_unfiltered = true,
 		.is_bare = true,
 	};

@@ -1,7 +1,9 @@
+#include "accounts.h"
 #include "auth/identity.h"
 #include "http/media.h"
 #include "operations.h"
 #include "shop.h"
+#include "uploads.h"
 
 const struct resource *const shop_resources[] = {
 #define RESOURCE(name) &name##_resource,
@@ -50,6 +52,7 @@ int shop_routes(struct route_table *table, const char *media_root, const char *s
 {
 	int r;
 
+	on_deleted("users", user_deleted);
 	r = resource_routes(table, shop_resources, shop_resource_count);
 	if (r < 0)
 		return r;

@@ -198,11 +198,11 @@ static int saved(struct change *c)
 	return has_new_address(c) ? account_mail_verification(c) : 0;
 }
 
-static int deleted(struct change *c)
+void user_deleted(struct request *rq, const struct row *user)
 {
-	(void) c;
+	(void) rq;
+	(void) user;
 	identity_cache_forget_everywhere();
-	return 0;
 }
 
 const struct resource user_resource = {
@@ -219,7 +219,7 @@ const struct resource user_resource = {
 	.permission_count = ARRAY_SIZE(permissions),
 	.order = "t.date_joined DESC, t.id DESC",
 	.select = { FILTERS(filters), SEARCHES(searches), ORDERS(orders) },
-	.hooks = { .check = check, .saving = saving, .saved = saved, .deleted = deleted },
+	.hooks = { .check = check, .saving = saving, .saved = saved },
 };
 
 int user_me(struct request *rq)
