@@ -50,7 +50,7 @@ static enum deed deed_of(const struct route *route)
 		return DESTROYS;
 	default:
 		if (o == NULL)
-			return is_about_one(route) ? RETRIEVES : LISTS;
+			return route->about == NULL || is_about_one(route) ? RETRIEVES : LISTS;
 		return o->answered == ANSWERS_ARRAY || o->answered == ANSWERS_PAGE ||
 				       o->answers_array
 			       ? LISTS
