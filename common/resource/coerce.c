@@ -97,7 +97,7 @@ static bool coerce_text(struct coercion *c, struct str *ret)
 {
 	struct str text;
 
-	if (!plain_text(c, &text))
+	if (c->in->upload != NULL || !plain_text(c, &text))
 		return blame(c, "Not a valid string.");
 	unsigned surrogate;
 	bool is_broken = has_surrogate(text, &surrogate);

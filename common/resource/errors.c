@@ -179,5 +179,5 @@ int reply_errors(struct request *rq, const struct errors *errors)
 	must(errors_any(errors));
 	json_writer_init(&w, &body, JSON_ESCAPE_DRF, false);
 	errors_put(errors, &w);
-	return reply_json(rq, 400, buf_str(&body));
+	return reply_refusal(rq, 400, buf_str(&body));
 }

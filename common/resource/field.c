@@ -104,6 +104,19 @@ static const struct contradiction contradictions[] = {
 	{ is_pattern_without_words, "has a PATTERN without words, or words without one" },
 };
 
+void field_label_add(struct buf *out, const char *name)
+{
+	for (size_t i = 0; name[i] != '\0'; i++) {
+		char c = name[i] == '_' ? ' ' : name[i];
+
+		if (i == 0 && c >= 'a' && c <= 'z')
+			c = (char) (c - 'a' + 'A');
+		else if (i > 0 && c >= 'A' && c <= 'Z')
+			c = (char) (c - 'A' + 'a');
+		buf_add_byte(out, c);
+	}
+}
+
 int field_table_check(const char *resource, const struct field *fields, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {

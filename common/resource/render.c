@@ -187,14 +187,32 @@ static bool is_shown(const struct field *f, enum row_view view)
 	       (view != VIEW_BULK || !f->is_left_out_of_bulk);
 }
 
+/* Whether ?fields= names it, or there is none.  The last one of the name counts. */
+static bool is_wanted(const struct field *f, struct str wanted)
+{
+	struct str name;
+
+	if (wanted.len == 0)
+		return true;
+	while (str_cut(&wanted, ',', &name)) {
+		if (str_eq_c(str_trim(name), f->name))
+			return true;
+	}
+	return false;
+}
+
 void row_render(struct request *rq, const struct plan *p, const struct row *row, enum row_view view,
 		struct json_writer *w)
 {
 	const struct resource *res = p->resource;
 
+	struct str wanted = res->takes_fields ? request_query(rq, STR("fields")) : STR_NULL;
+
 	json_begin_object(w);
 	for (size_t i = 0; i < res->field_count; i++) {
-		if (is_shown(&res->fields[i], view))
+		const struct field *f = &res->fields[i];
+
+		if (is_shown(f, view) && is_wanted(f, wanted))
 			put_field(rq, w, p, row, i);
 	}
 	json_end_object(w);

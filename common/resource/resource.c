@@ -281,6 +281,18 @@ static const struct {
 static struct arena routes_arena;
 static bool has_arena;
 
+/* "product-image-list" */
+static const char *route_name(const struct resource *res, const char *suffix)
+{
+	struct str name = arena_printf(&routes_arena, "%s-%s", res->name, suffix);
+
+	for (size_t i = 0; i < name.len; i++) {
+		if (name.at[i] == '_')
+			((char *) name.at)[i] = '-';
+	}
+	return name.at;
+}
+
 static struct route make_route(const struct resource *res, enum http_method method,
 			       const char *below, const char *suffix)
 {
@@ -288,10 +300,12 @@ static struct route make_route(const struct resource *res, enum http_method meth
 		.mount = ROUTE_API,
 		.method = method,
 		.pattern = arena_printf(&routes_arena, "%s%s", res->path, below).at,
-		.name = arena_printf(&routes_arena, "%s-%s", res->name, suffix).at,
+		.name = route_name(res, suffix),
 		.deadline = res->deadline,
 		.max_body = res->max_body,
 		.about = res,
+		.accepts = res->accepts,
+		.description = res->description,
 	};
 }
 

@@ -82,6 +82,8 @@ struct row {
 	uint32_t allowed; /* bit n: permission n's `when` holds; not of VIEW_LIST and VIEW_SHAPE */
 };
 struct str row_get(const struct row *, const char *field);
+/* Of an INTEGER, or a bigint KEY.  0 or -E_INTERNAL: it is null, or no whole number. */
+int row_get_i64(const struct row *, const char *field, int64_t *ret) _must_check_;
 
 /* A write under way.  In the request's arena. */
 struct change {
@@ -143,6 +145,10 @@ struct hooks {
 	void (*deleted)(struct change *); /* committed; likewise */
 };
 
+/* How lists are cut: ?page= as DRF's PageNumberPagination, or ?limit= and ?offset= as its
+ * LimitOffsetPagination. */
+enum paging { PAGING_NUMBERS, PAGING_OFFSETS };
+
 enum resource_key { RESOURCE_UUID, RESOURCE_BIGINT };
 
 struct resource {
@@ -150,7 +156,12 @@ struct resource {
 	const char *model; /* "Product": "No Product matches the given query." */
 	const char *path;  /* "products/" */
 	const char *table;
-	const char *help;
+	const char *help;        /* for whoever reads the table */
+	const char *description; /* for clients: OPTIONS and the document; NULL: nothing */
+	/* Names of components in the document.  `component`: of what is shown; NULL: the model.  `writes`: of
+	 * what creation reads, where that is another shape; `changes`: of what PUT and PATCH read, NULL: as
+	 * `writes`.  OPTIONS then tells of what is shown. */
+	const char *component, *writes, *changes;
 	enum resource_key key;
 	const struct field *fields;
 	size_t field_count;
@@ -172,7 +183,11 @@ struct resource {
 	const char *remove; /* instead of DELETE: "is_deleted = true, deleted_at = now()"; NULL:
 			       DELETE */
 	unsigned page;      /* rows a page; 0: 20 */
-	unsigned accepts;   /* body kinds; 0: JSON, form and multipart */
+	enum paging paging;
+	unsigned page_most; /* the most that ?limit= gets; 0: 100 */
+	/* ?fields=id,title: answers show these only, in the order of the table. */
+	bool takes_fields;
+	unsigned accepts; /* body kinds; 0: JSON, form and multipart */
 	size_t max_body;
 	usec_t deadline;
 	unsigned actions; /* which of MAY_* have routes; 0: all */
@@ -182,6 +197,12 @@ struct resource {
 	usec_t list_ttl, detail_ttl;
 	struct hooks hooks;
 };
+
+/* clang-format off */
+/* Words for the tables of a resource. */
+#define FIELDS(rows_)      .fields = (rows_), .field_count = ARRAY_SIZE(rows_)
+#define PERMISSIONS(rows_) .permissions = (rows_), .permission_count = ARRAY_SIZE(rows_)
+/* clang-format on */
 
 /* Adds the routes of these resources.  0, or -EINVAL with a sentence about a wrong table. */
 int resource_routes(struct route_table *, const struct resource *const *, size_t count)

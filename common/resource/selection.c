@@ -245,7 +245,7 @@ static int read_search(struct request *rq, const struct selections *all, struct 
 		return 0;
 	if (memchr(text.at, '\0', text.len) != NULL) {
 		/* DRF's CharField outside of a serializer: a bare array. */
-		r = reply_json(rq, 400, STR("[\"Null characters are not allowed.\"]"));
+		r = reply_refusal(rq, 400, STR("[\"Null characters are not allowed.\"]"));
 		return r < 0 ? r : -E_INVALID;
 	}
 	count = search_terms(&rq->arena, text, terms, TERMS_MOST);

@@ -143,8 +143,7 @@ static enum presence json_presence(const struct field *f, const struct input *in
 
 static bool is_writable(const struct field *f, enum validate_mode mode)
 {
-	return !f->is_read_only && !f->is_hidden && f->type != FIELD_KEY &&
-	       (!f->is_fixed || mode == VALIDATE_CREATE);
+	return !field_is_read_only(f) && (!f->is_fixed || mode == VALIDATE_CREATE);
 }
 
 static void validate_field(struct errors *errors, const struct body *body, struct values *v,
