@@ -85,14 +85,6 @@ static const struct {
 			"- YAML: application/vnd.oai.openapi\n- JSON: application/vnd.oai.openapi+json",
 			.answer_types = document_types } },
 
-	{ profile_read,    { .title = "Profile", .resource = &profile_resource, .answered = ANSWERS_ROW,
-			     .rows = &profile_resource } },
-	{ profile_replace, { .title = "Profile", .reads_rows = &profile_resource, .answered = ANSWERS_ROW,
-			     .rows = &profile_resource } },
-	{ profile_change,  { .title = "Profile", .reads_rows = &profile_resource, .answered = ANSWERS_ROW,
-			     .rows = &profile_resource } },
-
-	{ product_image_set_primary, { .resource = &product_image_resource, .answers = &status_form } },
 	{ product_publish, { .resource = &product_resource, .answers = &status_form } },
 };
 /* clang-format on */
