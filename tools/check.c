@@ -91,15 +91,25 @@ static int try_folder(const char *folder)
 	return unlink(path) < 0 ? -errno : 0;
 }
 
-static enum verdict check_media(struct check *c)
+static enum verdict check_folder(struct check *c, const char *folder)
 {
-	int r = try_folder(settings.media_root);
+	int r = try_folder(folder);
 
 	if (r < 0)
 		return say(c, CHECK_FAIL,
-			   "%s cannot be written: %s; make it, or give it to this user",
-			   settings.media_root, error_sentence(r));
-	return say(c, CHECK_OK, "%s can be written", settings.media_root);
+			   "%s cannot be written: %s; make it, or give it to this user", folder,
+			   error_sentence(r));
+	return say(c, CHECK_OK, "%s can be written", folder);
+}
+
+static enum verdict check_media(struct check *c)
+{
+	return check_folder(c, settings.media_root);
+}
+
+static enum verdict check_private(struct check *c)
+{
+	return check_folder(c, settings.private_root);
 }
 
 /* No mail is sent: that somebody listens is all that is asked. */
@@ -331,6 +341,7 @@ static const struct row local_rows[] = {
 	{ "settings",    check_settings,    NEEDS_NOTHING },
 	{ "open files",  check_files,       NEEDS_NOTHING },
 	{ "media",       check_media,       NEEDS_NOTHING },
+	{ "private",     check_private,     NEEDS_NOTHING },
 	{ "mail",        check_mail,        NEEDS_NOTHING },
 	{ "migrations",  check_migrations,  NEEDS_NOTHING },
 };

@@ -1,12 +1,14 @@
 """Pictures of a product: what is refused and in which order, where files go, which one is the primary."""
 
+import base64
 import hashlib
+import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shop import UNKNOWN, picture, png_header_only
+from shop import UNKNOWN, multipart, picture, png_header_only
 
 IMAGES = "/api/v1/product-images/"
 MOST = 10 * 1024 * 1024
@@ -192,3 +194,44 @@ def test_a_new_file_takes_the_place_of_the_old_one(stack, shop, ann, product):
     assert (answer.json["width"], answer.json["metadata"]["bytes"], answer.json["alt_text"]) == (400, len(data), "old")
     assert fetch(stack, answer.json).body == data
     assert not old.exists(), "the file that nobody names any more stays behind"
+
+
+# --- many at once ---
+
+
+def upload_many(stack, user, product, files):
+    body, kind = multipart({"product_id": product}, [("images", name, "image/png", data) for name, data in files])
+    return stack.http("POST", IMAGES + "bulk_upload/", body, user.access, headers={"Content-Type": kind})
+
+
+def asked_for(stack):
+    """The pictures that the queue's jobs are about; no worker takes them here."""
+    return "".join(base64.b64decode(json.loads(message)["body"]).decode() for message in stack.redis.lrange("default", 0, -1))
+
+
+def test_pictures_sent_together_are_rows_and_jobs(stack, ann, product):
+    good = picture("png 120x120")
+    answer = upload_many(stack, ann, product, [("1.png", good), ("2.png", b"no"), ("3.png", good)])
+    assert answer.status == 201
+    assert [(row["is_primary"], row["sort_order"]) for row in answer.json["created"]] == [(True, 0), (False, 1)]
+    assert answer.json["errors"] == [{"index": 1, "filename": "2.png", "errors": {"image": [NO_IMAGE]}}]
+    stack.wait_for("their jobs", lambda: all(row["id"] in asked_for(stack) for row in answer.json["created"]))
+
+
+def test_two_requests_with_many_pictures_make_one_primary(stack, ann, product):
+    files = [(f"{number}.png", picture("png 120x120")) for number in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda _: upload_many(stack, ann, product, files), range(3)))
+    assert [answer.status for answer in answers] == [201] * 3
+    assert stack.sql("SELECT count(*), count(*) FILTER (WHERE is_primary), count(DISTINCT sort_order) FROM product_images "
+                     "WHERE product_id = %s", product) == [(9, 1, 9)]
+
+
+def test_an_order_and_an_upload_at_once_leave_a_whole_order(stack, shop, ann, product):
+    ids = [shop.image(ann, product)["id"] for _ in range(3)]
+    with ThreadPoolExecutor(4) as pool:
+        orders = [pool.submit(stack.http, "POST", IMAGES + "reorder/", {"product_id": product, "image_ids": one}, ann.access)
+                  for one in (ids, ids[::-1], ids[1:] + ids[:1])]
+        assert {order.result().status for order in orders} == {200}
+    placed = stack.sql("SELECT id::text FROM product_images WHERE product_id = %s ORDER BY sort_order", product)
+    assert [row for row, in placed] in (ids, ids[::-1], ids[1:] + ids[:1])

@@ -200,6 +200,7 @@ class Stack:
         self.private = self.folder / "private"
         self.mail.mkdir()
         self.media.mkdir()
+        self.private.mkdir()
         self.port = None
         try:
             self.postgres = Postgres(self.folder, postgres_settings)

@@ -34,7 +34,7 @@ def check(stack, status, **environment):
 
 def test_all_is_well(checked):
     lines = check(checked, 0)
-    assert set(lines) == {"settings", "open files", "media", "mail", "migrations", "postgresql", "connections", "redis",
+    assert set(lines) == {"settings", "open files", "media", "private", "mail", "migrations", "postgresql", "connections", "redis",
                           "eviction", "persistence", "clocks"}
     assert lines["settings"] == ("warn", "APIUM_ENV=test: not for real users")
     assert {name for name, (word, _) in lines.items() if word == "ok"} >= set(lines) - {"settings", "open files"}

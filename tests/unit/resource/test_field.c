@@ -4,6 +4,8 @@
 #include "resource/field.h"
 
 static const char *const no_choices[] = { NULL };
+static const struct field single = FIELD("one", TEXT);
+static const struct field row_itself = FIELD("one", KEYS);
 
 Test(field, a_contradiction_is_refused_with_a_sentence)
 {
@@ -22,6 +24,12 @@ Test(field, a_contradiction_is_refused_with_a_sentence)
 		{ FIELD("a", TEXT, COLUMN("b"), COMPUTED("1")),
 		  "x: field a is COMPUTED and a COLUMN at once" },
 		{ FIELD("a", INTEGER, BLANK), "x: field a is BLANK but no text" },
+		{ FIELD("a", ARRAY, NULLABLE),
+		  "x: field a is an ARRAY that is not OF single values, or has OF and is none" },
+		{ FIELD("a", ARRAY, NULLABLE, OF(&row_itself)),
+		  "x: field a is an ARRAY that is not OF single values, or has OF and is none" },
+		{ FIELD("a", TEXT, OF(&single)),
+		  "x: field a is an ARRAY that is not OF single values, or has OF and is none" },
 		{ FIELD("a", TIME),
 		  "x: field a may be left out but has no USUALLY, is not NULLABLE and not set BY_HOOK" },
 	};
