@@ -51,6 +51,8 @@ static void fill(struct link_job *job, const struct flight *f, const struct task
 		job->flags |= LINK_WANTS_ID | LINK_HAS_KEY;
 	if (f->is_outbox || f->is_counted)
 		job->flags |= LINK_WANTS_ID;
+	if (settings.track_started && f->wants_result)
+		job->flags |= LINK_WANTS_START;
 }
 
 static void offer(struct supervisor *s, struct flight *f, const struct task *task,
@@ -265,7 +267,8 @@ static void unknown(struct supervisor *s, struct lane *lane, struct flight *f,
 	char reason[160];
 
 	/* One hop: what comes from there is not sent there again. */
-	if (!str_is_null(s->unknown_to) && !str_eq(s->unknown_to, lane_keys(lane)->queue)) {
+	if (!str_is_null(s->unknown_to.queue) &&
+	    !str_eq(s->unknown_to.queue, lane_keys(lane)->queue)) {
 		fate_forward(s, f);
 		return;
 	}
@@ -306,7 +309,7 @@ static void arrive_scanned(struct supervisor *s, struct lane *lane, struct fligh
 			return;
 		}
 		if (expires != 0 && expires <= now) {
-			fate_expire(s, f, m);
+			fate_revoke(s, f, m, FATE_EXPIRED);
 			return;
 		}
 		if (eta > now) {

@@ -42,7 +42,7 @@ struct supervisor {
 	struct lane **lanes;    /* [queue * QUEUE_STEPS + step] */
 	bool *is_fed_alone;     /* the lane's last message was one for an alone host */
 	unsigned lane_count, turn;
-	struct str unknown_to; /* list for tasks that are not known; absent: dead letters */
+	struct queue_keys unknown_to; /* for tasks that are not known; queue absent: dead letters */
 
 	struct flights flights;
 	struct crew *crew;
@@ -93,7 +93,9 @@ void fate_bury(struct supervisor *, struct flight *, const struct message *m, in
 	       const struct result_exception *, const char *reason);
 void fate_forward(struct supervisor *, struct flight *);
 void fate_schedule(struct supervisor *, struct flight *, const struct message *, usec_t eta);
-void fate_expire(struct supervisor *, struct flight *, const struct message *);
+enum fate_revocation { FATE_REVOKED, FATE_EXPIRED, FATE_TERMINATED };
+void fate_revoke(struct supervisor *, struct flight *, const struct message *,
+		 enum fate_revocation);
 /* It ended before, with this value. */
 void fate_repeat(struct supervisor *, struct flight *, const struct message *, struct str value);
 

@@ -163,6 +163,12 @@ static void on_death(void *arg, struct flight *f, enum crew_end end, const char 
 	fate_death(arg, f, end, how);
 }
 
+static void on_told(void *arg _unused_, int error, const struct redis_reply *reply)
+{
+	if (error < 0 || reply->type == REDIS_ERROR)
+		log_debug("a job's progress was lost, ignoring");
+}
+
 void supervisor_tell(struct supervisor *s, struct str id, struct str document)
 {
 	struct redis *redis = s->results != NULL ? s->results : s->general;
@@ -171,9 +177,9 @@ void supervisor_tell(struct supervisor *s, struct str id, struct str document)
 
 	(void) snprintf(ttl, sizeof(ttl), "%d", RESULT_TTL_SECONDS);
 	queue_key_result(&key, id);
-	if (redis_send(redis, REDIS_WORDS(STR("SETEX"), buf_str(&key), str_c(ttl), document), NULL,
-		       NULL) < 0 ||
-	    redis_send(redis, REDIS_WORDS(STR("PUBLISH"), buf_str(&key), document), NULL, NULL) < 0)
+	if (redis_send_script(redis, &script_tell, 1,
+			      REDIS_WORDS(buf_str(&key), document, str_c(ttl), STR("")), on_told,
+			      NULL) < 0)
 		log_debug("a job's progress could not be told, ignoring");
 }
 
@@ -182,6 +188,15 @@ static void on_progress(void *arg, struct str payload)
 	struct str texts[2];
 
 	if (link_unpack(&payload, texts, ARRAY_SIZE(texts)) == 0)
+		supervisor_tell(arg, texts[0], texts[1]);
+}
+
+static void on_started(void *arg, struct flight *f, struct str payload)
+{
+	struct str texts[2];
+
+	(void) f;
+	if (link_unpack(&payload, texts, ARRAY_SIZE(texts)) == 0 && !str_is_null(texts[1]))
 		supervisor_tell(arg, texts[0], texts[1]);
 }
 
@@ -274,6 +289,7 @@ static const struct crew_callbacks crew_callbacks = {
 	.on_outcome = on_outcome,
 	.on_death = on_death,
 	.on_progress = on_progress,
+	.on_started = on_started,
 	.on_push = on_push,
 	.on_suspect = on_suspect,
 	.on_chunk = on_crew_chunk,
@@ -306,6 +322,36 @@ static void on_acks_state(void *arg, uint64_t generation)
 		log_debug("the connection was lost again");
 }
 
+static void on_bound(void *arg _unused_, int error, const struct redis_reply *reply)
+{
+	if (error == 0 && reply->type == REDIS_ERROR)
+		log_warn("a binding could not be written: %.*s, ignoring", STR_ARG(reply->text));
+}
+
+/* What a Python worker writes of its queues: a Python client that publishes to the exchange of that
+ * name looks there, and drops what is bound to nobody. */
+static void bind_queues(struct supervisor *s)
+{
+	static const char *const sets[] = { "_kombu.binding.", "_kombu.binding_permanent." };
+
+	for (size_t i = 0; i < s->queue_count; i++)
+		for (size_t k = 0; k < ARRAY_SIZE(sets); k++) {
+			_cleanup_(buf_fini) struct buf key = BUF_INIT, member = BUF_INIT;
+
+			queue_binding(&key, &member, sets[k], s->queues[i].queue);
+			if (redis_send(s->general,
+				       REDIS_WORDS(STR("SADD"), buf_str(&key), buf_str(&member)),
+				       on_bound, NULL) < 0)
+				return; /* the connection was lost: it is told again */
+		}
+}
+
+static void on_general_state(void *arg, uint64_t generation)
+{
+	if (generation != 0)
+		bind_queues(arg);
+}
+
 static bool has_waited_task(void)
 {
 	for (size_t i = 0; i < task_count(); i++)
@@ -319,7 +365,10 @@ static int open_connections(struct supervisor *s)
 	struct redis_options acks = {
 		.url = settings.redis_url, .name = "apium-acks", .on_state = on_acks_state, .arg = s
 	};
-	struct redis_options general = { .url = settings.redis_url, .name = "apium-supervisor" };
+	struct redis_options general = { .url = settings.redis_url,
+					 .name = "apium-supervisor",
+					 .on_state = on_general_state,
+					 .arg = s };
 	struct redis_options waited = { .url = settings.redis_url, .name = "apium-waited" };
 	struct redis_options results = { .url = settings.result_url, .name = "apium-results" };
 	struct db_options db = {
@@ -389,8 +438,8 @@ static int read_queues(struct supervisor *s)
 		r = fail(-E_BAD_SETTING, "APIUM_QUEUES is empty");
 	if (r == 0 && s->queue_count > FLIGHT_NOWHERE / QUEUE_STEPS)
 		r = fail(-E_BAD_SETTING, "APIUM_QUEUES names too many");
-	if (settings.unknown_to[0] != '\0')
-		s->unknown_to = str_c(settings.unknown_to);
+	if (r == 0 && settings.unknown_to[0] != '\0')
+		r = queue_keys_init(&s->unknown_to, &s->arena, str_c(settings.unknown_to));
 	return r;
 }
 
