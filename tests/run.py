@@ -19,7 +19,7 @@ TOP = Path(__file__).resolve().parent.parent
 
 # folder of tests/, is it part of --quick, seconds it may take, must it have the machine to itself
 PYTHON_SUITES = [
-    ("http", True, 240, False),
+    ("http", True, 480, False),
     ("tools", True, 120, False),
     ("e2e", False, 300, True),
     ("jobs", False, 600, True),

@@ -218,3 +218,8 @@ int permit_signed_in_staff_writes(struct request *rq)
 		return -E_UNAUTHENTICATED;
 	return request_is_safe(rq) || rq->caller->is_staff ? 0 : -E_FORBIDDEN;
 }
+
+struct str identity_key(const struct request *rq)
+{
+	return rq->caller == NULL ? STR_NULL : rq->caller->id;
+}

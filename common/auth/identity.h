@@ -26,6 +26,9 @@ struct identity {
  */
 int identity_authenticate(struct request *) may_yield _must_check_;
 
+/* For struct http_options: the caller's `id`; absent: anonymous. */
+struct str identity_key(const struct request *);
+
 /* Permissions for route rows.  None yields. */
 int permit_signed_in(struct request *);              /* IsAuthenticated */
 int permit_staff(struct request *);                  /* signed in and staff */

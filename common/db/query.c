@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "base/live.h"
+#include "base/world.h"
 #include "db/db-internal.h"
 
 /* The protocol counts parameters in sixteen bits. */
@@ -61,7 +62,13 @@ static int park_patiently(struct db_call *call, const char *why)
 	return fiber_park(&call->waiter, why);
 }
 
-int db_call_run(struct db_pool *pool, struct db_call *call, const char *why)
+/* A wait for a connection is no statement. */
+static void tally(const struct db_call *call, usec_t began)
+{
+	fiber_tally_add(TALLY_DATABASE, call->statement != NULL, began);
+}
+
+static int run_in_pool(struct db_pool *pool, struct db_call *call, const char *why)
 {
 	bool is_hopeless = false;
 	int r;
@@ -83,12 +90,23 @@ int db_call_run(struct db_pool *pool, struct db_call *call, const char *why)
 	return r;
 }
 
+int db_call_run(struct db_pool *pool, struct db_call *call, const char *why)
+{
+	usec_t began = now_monotonic();
+	int r = run_in_pool(pool, call, why);
+
+	tally(call, began);
+	return r;
+}
+
 int db_call_run_current(struct db_connection *c, struct db_call *call, const char *why)
 {
+	usec_t began = now_monotonic();
 	int r;
 
 	db_pool_send_current(c, call);
 	r = fiber_park(&call->waiter, why);
+	tally(call, began);
 	if (call->is_done)
 		return call->error;
 	leave(call);

@@ -1,11 +1,12 @@
 /*
  * The order of checks on the fiber; it decides which error wins and is DRF's (reference: drf-wire
- * §1): negotiation, authentication, permission, method, and then the handler.
+ * §1): negotiation, authentication, permission, throttle, method, and then the handler.
  */
 #include "http/internal.h"
 
 #include "base/error.h"
 #include "http/negotiate.h"
+#include "http/once.h"
 #include "http/route.h"
 
 /* "post-detail" is "Post Instance" to DRF, any other name its words with capitals. */
@@ -76,8 +77,13 @@ static int steps(struct request *rq)
 	r = check_permission(rq, rule);
 	if (r < 0)
 		return r;
+	if (rq->server->options.throttle != NULL) {
+		r = rq->server->options.throttle(rq);
+		if (r < 0)
+			return r;
+	}
 	if (rq->route != NULL)
-		return rq->route->handle(rq);
+		return once_handle(rq);
 	if (rq->method == HTTP_OPTIONS && !is_plain)
 		return reply_metadata(rq);
 	return -E_METHOD;

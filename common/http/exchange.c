@@ -15,6 +15,7 @@
 #include "base/uuid.h"
 #include "base/world.h"
 #include "http/multipart.h"
+#include "http/policy.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #define SPARE_MOST 0 /* a recycled exchange would hide a use after free */
@@ -421,6 +422,7 @@ static int run(void *arg)
 
 	OBJ_CHECK(x, EXCHANGE_MAGIC);
 	r = dispatch(&x->rq);
+	reply_finish(&x->rq);
 	if (x->watch != NULL)
 		x->watch->parks = fiber_park_count(x->fiber);
 	return r;
@@ -470,17 +472,35 @@ static int start_fiber(struct exchange *x, const struct route *rule)
 	return 0;
 }
 
-/* Django's CommonMiddleware: relative, the path quoted again, the query kept. */
+/* The path quoted again, the query kept. */
+static void add_target(struct buf *b, const struct request *rq, bool with_slash)
+{
+	percent_encode(b, rq->path, STR("/:@&+$,!*'()"));
+	if (with_slash)
+		buf_add_byte(b, '/');
+	if (!str_is_null(rq->raw_query)) {
+		buf_add_byte(b, '?');
+		percent_encode(b, rq->raw_query, STR("/#%[]=:;$&()+,!?*@'"));
+	}
+}
+
+/* Django's CommonMiddleware: relative. */
 static int redirect_to_slash(struct request *rq)
 {
 	_cleanup_(buf_fini) struct buf b = BUF_INIT;
 
-	percent_encode(&b, rq->path, STR("/:@&+$,!*'()"));
-	buf_add_byte(&b, '/');
-	if (!str_is_null(rq->raw_query)) {
-		buf_add_byte(&b, '?');
-		percent_encode(&b, rq->raw_query, STR("/#%[]=:;$&()+,!?*@'"));
-	}
+	add_target(&b, rq, true);
+	return reply_redirect(rq, buf_str(&b));
+}
+
+/* Django's SecurityMiddleware: the same target, by https. */
+static int redirect_to_https(struct request *rq)
+{
+	_cleanup_(buf_fini) struct buf b = BUF_INIT;
+
+	buf_add_c(&b, "https://");
+	buf_add_str(&b, rq->host);
+	add_target(&b, rq, false);
 	return reply_redirect(rq, buf_str(&b));
 }
 
@@ -514,8 +534,10 @@ static int route_it(struct exchange *x)
 	if (rq->method == HTTP_OPTIONS &&
 	    !str_is_null(request_header(rq, STR("access-control-request-method"))))
 		return reply_preflight(rq);
-	if (!host_is_valid(rq->host))
+	if (!host_is_valid(rq->host) || !http_policy_allows_host(s->options.policy, rq->host))
 		return reply_page(rq, 400);
+	if (http_policy_wants_https(s->options.policy, rq))
+		return redirect_to_https(rq);
 	if (!route_table_find(s->options.routes, rq->path, &match))
 		return reply_page(rq, 404);
 	if (match.wants_slash && (rq->method == HTTP_GET || rq->method == HTTP_HEAD))
@@ -551,6 +573,7 @@ static int take(struct exchange *x, h2o_socket_t *sock)
 	rq->scheme = x->req->input.scheme == &H2O_URL_SCHEME_HTTPS ? STR("https") : STR("http");
 	rq->method = method_of(rq->method_text);
 	read_target(rq, target);
+	http_policy_forwarded(x->server->options.policy, rq);
 	rq->peer = x->connection == NULL
 			   ? STR("127.0.0.1")
 			   : arena_str(&rq->arena, connection_peer(x->connection, sock));
@@ -558,7 +581,7 @@ static int take(struct exchange *x, h2o_socket_t *sock)
 	give_trace(x);
 	name_it(x);
 	if (sock != NULL)
-		fault = head_fault(str_make(sock->input->bytes, sock->input->size));
+		fault = head_fault(str_make(sock->input->bytes, sock->input->size), &x->ends);
 	if (fault == NULL && x->req->version >= 0x101 &&
 	    x->req->input.authority.base == x->req->hostconf->authority.hostport.base)
 		fault = "no Host"; /* h2o has put its own name there */

@@ -79,6 +79,7 @@ struct exchange {
 	struct file_sender *sender;    /* of a REPLY_FILE; freed with the exchange */
 	size_t body_held;              /* counted against the budget */
 	usec_t sent_at;                /* 0: not answered yet */
+	bool ends;                     /* its connection serves no other request */
 	bool is_reset;                 /* the client has reset the connection */
 	struct log_context context;
 	struct http_watch *watch; /* http_ask looks on; NULL otherwise */
@@ -178,6 +179,8 @@ void exchange_drop(struct exchange *);
 void exchange_free_spare(struct http_server *);
 /* From the negotiation on: the body of the fiber.  Its result; an answer is set. */
 int dispatch(struct request *) may_yield _must_check_;
+/* The last step on the fiber: indents, compresses, says what the answer has cost. */
+void reply_finish(struct request *) may_yield;
 /* Hands the answer to h2o; the exchange lives until h2o has sent it. */
 void exchange_send(struct exchange *);
 /* Frees what the sending of a file needed; NULL is fine. */
@@ -187,8 +190,8 @@ void file_sender_free(struct file_sender *);
 void body_gate(struct request *);
 
 /* What is wrong with the framing of a raw request head, or NULL.  The head ends with an empty
- * line. */
-const char *head_fault(struct str input);
+ * line. *ret_is_chunked is written if nothing is wrong. */
+const char *head_fault(struct str input, bool *ret_is_chunked);
 #define HEAD_MOST (64 * KIB)
 
 /* Body bytes of all servers of the process: what came in and is not answered.  Returns the new

@@ -32,6 +32,13 @@ int reply_status(const struct request *rq)
 	return reply_is_set(rq) ? rq->_reply->status : 0;
 }
 
+struct str reply_json_text(const struct request *rq)
+{
+	const struct reply *reply = rq->_reply;
+
+	return reply->kind == REPLY_BODY && reply->is_json ? reply->body : STR_NULL;
+}
+
 void reply_reset(struct request *rq)
 {
 	rq->_reply->kind = REPLY_NONE;

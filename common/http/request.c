@@ -1,6 +1,10 @@
-#include "http/request.h"
+#include "http/internal.h"
 
 #include "base/codec.h"
+#include "base/settings.h"
+
+/* No address is as long; a whole X-Forwarded-For, where that is asked for, is cut. */
+#define CLIENT_MOST 256
 
 const char *const http_method_names[HTTP_METHODS + 1] = {
 	[HTTP_GET] = "GET",         [HTTP_POST] = "POST",     [HTTP_PUT] = "PUT",
@@ -14,6 +18,72 @@ struct str request_header(const struct request *rq, struct str name)
 		if (str_eq(rq->headers[i].name, name))
 			return rq->headers[i].value;
 	return STR_NULL;
+}
+
+/* All of the header's lines as one, as WSGI servers join them: a client's own line must not stand
+ * before what a proxy has added. */
+static struct str forwarded_for(struct request *rq)
+{
+	struct str all = STR_NULL;
+
+	for (size_t i = 0; i < rq->header_count; i++) {
+		struct str value = rq->headers[i].value;
+
+		if (!str_eq(rq->headers[i].name, STR("x-forwarded-for")))
+			continue;
+		all = str_is_null(all)
+			      ? value
+			      : arena_printf(&rq->arena, "%.*s,%.*s", STR_ARG(all), STR_ARG(value));
+	}
+	return all;
+}
+
+/* The n-th item from the right; the first one if there are fewer. */
+static struct str item_from_right(struct str items, int64_t n)
+{
+	size_t end = items.len, at = items.len;
+
+	while (at > 0) {
+		at--;
+		if (items.at[at] != ',')
+			continue;
+		if (--n == 0)
+			return str_trim(str_slice(items, at + 1, end));
+		end = at;
+	}
+	return str_trim(str_slice(items, 0, end));
+}
+
+static struct str without_spaces(struct arena *arena, struct str text)
+{
+	char *to = arena_alloc(arena, text.len + 1);
+	size_t len = 0;
+
+	for (size_t i = 0; i < text.len; i++)
+		if (text.at[i] != ' ' && text.at[i] != '\t')
+			to[len++] = text.at[i];
+	return str_make(to, len);
+}
+
+struct str request_client(struct request *rq)
+{
+	struct str items, client;
+
+	if (settings.num_proxies == 0)
+		return rq->peer;
+	items = forwarded_for(rq);
+	if (str_is_null(items))
+		return rq->peer;
+	client = settings.num_proxies < 0 ? without_spaces(&rq->arena, items)
+					  : item_from_right(items, settings.num_proxies);
+	return client.len == 0 ? rq->peer : str_slice(client, 0, CLIENT_MOST);
+}
+
+struct str request_owner(struct request *rq)
+{
+	if (rq->caller != NULL)
+		return rq->server->options.caller_key(rq);
+	return arena_printf(&rq->arena, "ip:%.*s", STR_ARG(request_client(rq)));
 }
 
 /* The next "name=value" of the raw query, empty pieces passed over; without '=' the value is

@@ -24,11 +24,13 @@
 #include "base/json.h"
 #include "loop/fiber.h"
 
+struct cache;
 struct db;
 struct redis;
 struct http_server;
 struct identity; /* auth/identity.h */
 struct identity_cache;
+struct once;
 struct producer;
 struct storage;
 struct route;
@@ -56,6 +58,7 @@ struct gateway_thread {
 	struct loop *loop;
 	struct db *db;
 	struct redis *redis;
+	struct cache *cache;               /* coord/cache.h; NULL: nothing is cached */
 	struct identity_cache *identities; /* auth/identity_cache.h */
 	struct producer *producer;         /* queue/enqueue.h */
 	const struct storage *storage;     /* storage/storage.h: the media folder */
@@ -121,12 +124,20 @@ struct request {
 	const struct body *_body; /* parsed */
 	int _body_error;          /* what the gate or the parser said */
 	const char *_body_reason; /* in the arena */
+	struct once *_once;       /* of an Idempotency-Key; NULL: none */
 };
 
 #define REQUEST_MAGIC UINT32_C(0x52455155)
 
 /* The first of that name; absent if not sent.  Name in lower case. */
 struct str request_header(const struct request *, struct str name);
+/*
+ * Where the client is, as far as the proxies in front are trusted (APIUM_NUM_PROXIES): `peer`, or
+ * what stands that many places from the right in X-Forwarded-For.
+ */
+struct str request_client(struct request *);
+/* Who asks, as one text: the caller's key, or "ip:" and the client's address. */
+struct str request_owner(struct request *);
 /* Query parameters, decoded, UTF-8 repaired.  The last one of that name wins; absent if not
  * sent. */
 struct str request_query(struct request *, struct str name);
@@ -168,6 +179,8 @@ int reply_page(struct request *, int status) _must_check_;
 void reply_header(struct request *, struct str name, struct str value);
 bool reply_is_set(const struct request *);
 int reply_status(const struct request *); /* 0 when not set */
+/* The document that was set as the answer, compact; absent: none, or no JSON. */
+struct str reply_json_text(const struct request *);
 
 /*
  * {"detail": reason} with the status of the code, as DRF's exception handler.  What is our own

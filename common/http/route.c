@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "http/throttles.h"
 
 /*
  * A tree of path segments.  A view stands at the node of its last segment, as `slash` when its
@@ -182,6 +183,9 @@ static int row_check(const struct route *r)
 	if (r->deadline < 0)
 		return fail(-EINVAL, "route \"%s\" (%s): the deadline is negative", r->pattern,
 			    r->name);
+	if (r->throttle_scope != NULL && !throttles_has_scope(r->throttle_scope))
+		return fail(-EINVAL, "route \"%s\" (%s): there is no throttle scope \"%s\"",
+			    r->pattern, r->name, r->throttle_scope);
 	return pattern_check(r);
 }
 

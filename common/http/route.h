@@ -28,6 +28,8 @@ enum {
 	ROUTE_NO_AUTHENTICATION = 1, /* ignores Authorization, as simplejwt's views do */
 	ROUTE_NO_NEGOTIATION = 2, /* not a DRF view: health, media; no metadata, no Allow header */
 	ROUTE_NO_SUFFIX = 4,      /* not made by DRF's router: no "….json" */
+	ROUTE_NOT_STORED =
+		8, /* answers with tokens: never kept for an Idempotency-Key (http/once.h) */
 };
 
 /* Yields allowed in all of them.  0 or a negative error; `permit` sees the caller but no object. */
@@ -44,9 +46,10 @@ struct route {
 	route_handler *permit;
 	const char *name; /* "product-list", for logs and metrics */
 	unsigned flags;
-	usec_t deadline;   /* 0: ROUTE_DEADLINE */
-	size_t max_body;   /* 0: ROUTE_MAX_BODY */
-	const void *about; /* what the handler is about: the resource's table; borrowed */
+	usec_t deadline;            /* 0: ROUTE_DEADLINE */
+	size_t max_body;            /* 0: ROUTE_MAX_BODY */
+	const char *throttle_scope; /* "login"; NULL: none of its own (http/throttles.h) */
+	const void *about;          /* what the handler is about: the resource's table; borrowed */
 };
 
 struct metric_series; /* base/metric.h */

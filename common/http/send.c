@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/world.h"
+#include "http/policy.h"
 
 /* A header name as HTTP/1.1 clients like to see it and, for HTTP/2, in lower case.  Not const,
  * because h2o points at it without saying so; it never writes. */
@@ -22,6 +23,7 @@ static struct name name_type = NAME("content-type", "Content-Type");
 static struct name name_allow = NAME("allow", "Allow");
 static struct name name_vary = NAME("vary", "Vary");
 static struct name name_id = NAME("x-request-id", "X-Request-ID");
+static struct name name_hsts = NAME("strict-transport-security", "Strict-Transport-Security");
 static struct name name_authenticate = NAME("www-authenticate", "WWW-Authenticate");
 
 #define IN(dress) (1u << (dress))
@@ -67,8 +69,8 @@ static const struct {
 /* clang-format on */
 #define STANDING_MOST 5
 _Static_assert(ARRAY_SIZE(standing) == STANDING_MOST, "the room for headers counts on it");
-/* And type, allow, vary, id, authenticate. */
-#define HEADERS_MOST (STANDING_MOST + 5 + REPLY_HEADERS)
+/* And type, allow, vary, id, authenticate, transport security. */
+#define HEADERS_MOST (STANDING_MOST + 6 + HTTP_POLICY_HEADERS + REPLY_HEADERS)
 
 static const char *reason_of(int status)
 {
@@ -120,6 +122,20 @@ static struct str vary(struct exchange *x, const struct header *h)
 	return arena_printf(&x->rq.arena, "%.*s, origin", STR_ARG(h->value));
 }
 
+/* What the server stands for, in every answer. */
+static void put_policy(struct exchange *x)
+{
+	const struct http_policy *policy = x->server->options.policy;
+	struct header cors[HTTP_POLICY_HEADERS];
+	size_t count = http_policy_cors(policy, &x->rq, cors);
+	struct str hsts = http_policy_hsts(policy, &x->rq);
+
+	for (size_t i = 0; i < count; i++)
+		put_own(x, &cors[i]);
+	if (!str_is_null(hsts) && x->reply.dress != DRESS_PREFLIGHT)
+		put(x->req, &name_hsts, hsts);
+}
+
 static void put_headers(struct exchange *x)
 {
 	const struct reply *reply = &x->reply;
@@ -138,24 +154,11 @@ static void put_headers(struct exchange *x)
 			put(req, &standing[i].name, standing[i].value);
 	if (reply->status == 401 && own(reply, &name_authenticate) == NULL)
 		put(req, &name_authenticate, STR("Bearer realm=\"api\""));
+	put_policy(x);
 	put(req, &name_id, str_make(x->rq.id, strlen(x->rq.id)));
 	for (size_t i = 0; i < reply->header_count; i++)
 		if (&reply->headers[i] != own_vary)
 			put_own(x, &reply->headers[i]);
-}
-
-/* What the client asked to have indented. */
-static void indent(struct exchange *x)
-{
-	struct reply *reply = &x->reply;
-	struct buf b = BUF_INIT;
-	size_t len;
-	char *at;
-
-	json_indent(&b, reply->body, x->rq._indent);
-	at = buf_detach(&b, &len);
-	arena_defer(&x->rq.arena, free, at);
-	reply->body = str_make(at, len);
 }
 
 /*
@@ -258,12 +261,10 @@ void exchange_send(struct exchange *x)
 
 	if (s->options.decorate != NULL)
 		s->options.decorate(&x->rq);
-	if (reply->is_json && x->rq._indent > 0)
-		indent(x);
 	req->res.status = reply->status;
 	req->res.reason = reason_of(reply->status);
 	req->res.content_length = is_bodiless(reply->status) ? SIZE_MAX : reply_length(reply);
-	if (reply->ends || s->drain != DRAIN_NO || x->is_reset)
+	if (reply->ends || x->ends || s->drain != DRAIN_NO || x->is_reset)
 		req->http1_is_persistent = 0;
 	x->sent_at = now_monotonic();
 	put_headers(x);

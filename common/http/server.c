@@ -325,6 +325,20 @@ int http_server_new(const struct http_options *o, struct http_server **ret)
 	return 0;
 }
 
+int http_server_reload_tls(struct http_server *s)
+{
+	SSL_CTX *tls;
+	int r;
+
+	must(s->accept.ssl_ctx != NULL);
+	r = tls_new(s->options.tls_certificate, s->options.tls_key, &tls);
+	if (r < 0)
+		return r;
+	SSL_CTX_free(s->accept.ssl_ctx); /* each connection holds its own reference */
+	s->accept.ssl_ctx = tls;
+	return 0;
+}
+
 static void on_last_closed(uv_handle_t *handle);
 
 /* Close callbacks of one turn come in no order that is promised; those of the next come after

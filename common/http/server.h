@@ -28,6 +28,7 @@
 #include "http/route.h"
 
 struct http_server;
+struct http_policy; /* http/policy.h */
 
 struct http_options {
 	struct gateway_thread *thread;    /* borrowed */
@@ -35,6 +36,12 @@ struct http_options {
 	/* Sets rq->caller from the headers.  0 (also for anonymous) or an error (401), to which it
 	 * may have given its own body.  May be NULL.  Yields. */
 	int (*authenticate)(struct request *);
+	/* The key of rq->caller, as long as the request; absent: anonymous.  NULL with no
+	 * `authenticate`. */
+	struct str (*caller_key)(const struct request *);
+	/* After the permission: 0, or an error with its answer set (http/throttles.h).  May be NULL.
+	 * Yields. */
+	int (*throttle)(struct request *);
 	/* Anything else the application wants in every answer (headers).  May be NULL; must not
 	 * yield. */
 	void (*decorate)(struct request *);
@@ -47,11 +54,20 @@ struct http_options {
 	usec_t upload_timeout;
 	usec_t idle_timeout; /* between two requests */
 	size_t upload_rate;  /* least bytes per second of a body, after the header time; 0: none */
+	bool compress;       /* gzip and zstd, for those who ask */
+	bool server_timing;  /* Server-Timing in every answer of a fiber */
+	unsigned statements_most; /* a request with more SQL statements is warned of; 0: none is */
+	const struct http_policy *policy; /* borrowed, shared by threads; NULL: everything goes */
 	const char *tls_certificate, *tls_key; /* NULL: plain */
 	bool is_internal;                      /* not counted; access lines at level debug */
 };
 
 int http_server_new(const struct http_options *, struct http_server **ret) _must_check_;
+/*
+ * Reads certificate and key anew: connections from now on get them, those that stand keep theirs.
+ * -E_BAD_SETTING with the reason, and nothing has changed.  Only for a server that speaks TLS.
+ */
+int http_server_reload_tls(struct http_server *) _must_check_;
 /* A bound, listening, non-blocking descriptor; taken over, also when this fails. */
 int http_server_listen(struct http_server *, int fd) _must_check_;
 void http_server_drain(struct http_server *, usec_t grace, void (*on_drained)(void *arg),

@@ -73,6 +73,7 @@ struct fiber {
 	unsigned cancel_at;  /* parks left until cancelled; 0: off */
 	unsigned parks;
 	uint64_t switches;
+	struct fiber_tally tallies[TALLY_KINDS];
 	usec_t deadline;
 	struct timer timer; /* due at or before `deadline`; see fiber.c */
 

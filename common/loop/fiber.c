@@ -106,6 +106,7 @@ struct fiber *fiber_start(struct loop *l, const char *name, usec_t deadline, int
 	f->cancel_at = 0;
 	f->parks = 0;
 	f->switches = 0;
+	memset(f->tallies, 0, sizeof(f->tallies));
 	f->deadline = deadline;
 	f->timer.loop = NULL;
 	f->timer.node._place = 0;
@@ -316,6 +317,22 @@ unsigned fiber_park_count(const struct fiber *f)
 {
 	OBJ_CHECK(f, FIBER_MAGIC);
 	return f->parks;
+}
+
+void fiber_tally_add(enum fiber_tally_kind kind, unsigned count, usec_t began)
+{
+	struct fiber *f = fiber_current();
+
+	must(f != NULL && kind < TALLY_KINDS);
+	f->tallies[kind].count += count;
+	f->tallies[kind].waited += now_monotonic() - began;
+}
+
+const struct fiber_tally *fiber_tally(const struct fiber *f, enum fiber_tally_kind kind)
+{
+	OBJ_CHECK(f, FIBER_MAGIC);
+	must(kind < TALLY_KINDS);
+	return &f->tallies[kind];
 }
 
 static void on_deadline(struct timer *t)

@@ -126,6 +126,15 @@ size_t fiber_stack_high_water(void);
 /* Logs and counts a fiber that runs longer than this without yielding (50 ms). */
 uint64_t fiber_slow_slices(void);
 size_t fiber_count(const struct loop *);
+/* What a fiber has asked others for; whoever asks counts. */
+enum fiber_tally_kind { TALLY_DATABASE, TALLY_REDIS, TALLY_KINDS };
+struct fiber_tally {
+	unsigned count; /* statements, commands */
+	usec_t waited;
+};
+/* For the running fiber; the wait has lasted since `began` (now_monotonic). */
+void fiber_tally_add(enum fiber_tally_kind, unsigned count, usec_t began);
+const struct fiber_tally *fiber_tally(const struct fiber *, enum fiber_tally_kind);
 /* Adds one at `at` (may lie in memory shared with another process, which watches it) at each switch
  * to a fiber of this loop; NULL: no longer. */
 void fiber_count_switches(struct loop *, uint64_t *at);

@@ -174,6 +174,30 @@ static int64_t value_count(const struct value *v)
 	return str_to_i64(value_str(v), &n) < 0 || n < 0 ? 0 : n;
 }
 
+static bool is_hex(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/* JSON's escapes and no others: whoever resolves them trusts that they were looked at. */
+static bool escapes_are_right(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.at[i] != '\\')
+			continue;
+		if (++i == s.len || str_find_char(STR("\"\\/bfnrtu"), s.at[i]) < 0)
+			return false;
+		if (s.at[i] != 'u')
+			continue;
+		if (s.len - i < 5)
+			return false;
+		for (size_t digit = 1; digit <= 4; digit++)
+			if (!is_hex(s.at[i + digit]))
+				return false;
+	}
+	return true;
+}
+
 static int take_text(struct message *m, const struct wanted *w, const struct value *v)
 {
 	if (*v->at != '"') {
@@ -183,6 +207,8 @@ static int take_text(struct message *m, const struct wanted *w, const struct val
 		return 0;
 	}
 	m->text[w->field] = str_make(v->at + 1, (size_t) (v->end - v->at - 2));
+	if (v->has_escapes && !escapes_are_right(m->text[w->field]))
+		return fail(-EINVAL, "\"%s\" has an escape that is none", w->name);
 	m->escaped &= ~(UINT32_C(1) << w->field);
 	m->escaped |= (uint32_t) v->has_escapes << w->field;
 	return 0;

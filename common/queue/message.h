@@ -4,7 +4,7 @@
  * Reading.  message_scan walks the envelope once and notes where the few things lie that it takes
  * to start a job; it allocates nothing and costs about a third of a microsecond for 850 bytes.  The
  * body stays what it was: base64 text that only the host decodes (queue/body.h).  The scanner
- * checks structure (brackets, strings, members, the end), not every number it steps over: a message
+ * checks structure (brackets, strings, members, the end) and the texts it notes, not every number it steps over: a message
  * whose unused parts are not quite JSON runs.  It never recurses, so depth costs nothing.
  *
  * Every text is a slice of the input, between its quotes, escapes as they are; `escaped` says for

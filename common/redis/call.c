@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/live.h"
+#include "base/world.h"
 
 usec_t redis_patience = 1 * SEC;
 
@@ -57,6 +58,7 @@ int redis_call_begin(struct redis *r, struct arena *arena, struct redis_call *c,
 
 int redis_call_end(struct redis *r, struct redis_call *c)
 {
+	usec_t began = now_monotonic();
 	int e;
 
 	waiter_init(&c->waiter);
@@ -64,6 +66,7 @@ int redis_call_end(struct redis *r, struct redis_call *c)
 	live_add(LIVE_redis_calls, 1);
 	e = fiber_park(&c->waiter, "redis: answer");
 	live_add(LIVE_redis_calls, -1);
+	fiber_tally_add(TALLY_REDIS, 1, began);
 	if (c->pending != NULL)
 		c->pending->on_reply = NULL; /* the answer will find nobody */
 	if (e < 0 && c->reason != NULL)

@@ -56,6 +56,10 @@ void row_render(struct request *, const struct plan *, const struct row *, enum 
 int row_find(struct request *, struct db_at, const struct plan *, const struct sql_statement *,
 	     struct str key, enum row_view, struct row *ret) may_yield _must_check_;
 
+/* As resource_reply, within a transaction or not.  Yields. */
+int row_reply(struct request *, struct db_at, int status, const struct resource *,
+	      const struct row *, enum row_view) may_yield _must_check_;
+
 /* The key as the path has it; what can be no key is DRF's plain "Not found.". */
 int resource_read_key(struct request *, const struct resource *, struct str *ret) _must_check_;
 

@@ -8,6 +8,7 @@
 #include "auth/identity.h"
 #include "base/error.h"
 #include "base/uuid.h"
+#include "resource/cached.h"
 #include "resource/resource-internal.h"
 
 /* Bytes that most rows fit into as JSON: room for them is made once, not by doubling. */
@@ -166,8 +167,8 @@ int resource_object(struct request *rq, struct db_tx *tx, const struct resource 
 	return r;
 }
 
-int resource_reply(struct request *rq, int status, const struct resource *res,
-		   const struct row *row, enum row_view view)
+int row_reply(struct request *rq, struct db_at at, int status, const struct resource *res,
+	      const struct row *row, enum row_view view)
 {
 	_cleanup_(buf_fini) struct buf body = BUF_INIT;
 	struct json_writer w;
@@ -175,13 +176,19 @@ int resource_reply(struct request *rq, int status, const struct resource *res,
 
 	buf_reserve(&body, USUAL_ROW);
 	json_writer_init(&w, &body, JSON_ESCAPE_DRF, false);
-	r = resource_render(rq, (struct db_at){ .db = rq->thread->db }, res, row, view, &w);
+	r = resource_render(rq, at, res, row, view, &w);
 	return r < 0 ? r : reply_json_take(rq, status, &body);
+}
+
+int resource_reply(struct request *rq, int status, const struct resource *res,
+		   const struct row *row, enum row_view view)
+{
+	return row_reply(rq, (struct db_at){ .db = rq->thread->db }, status, res, row, view);
 }
 
 /* --- the routes --- */
 
-static int list(struct request *rq)
+static int make_page(struct request *rq)
 {
 	const struct resource *res = rq->route->about;
 	const struct listing listing = { .is_bare = res->is_bare };
@@ -189,7 +196,14 @@ static int list(struct request *rq)
 	return resource_list(rq, res, &listing);
 }
 
-static int retrieve(struct request *rq)
+static int list(struct request *rq)
+{
+	const struct resource *res = rq->route->about;
+
+	return cached_reply(rq, res->list_ttl, make_page);
+}
+
+static int make_detail(struct request *rq)
 {
 	const struct resource *res = rq->route->about;
 	struct row row;
@@ -199,24 +213,21 @@ static int retrieve(struct request *rq)
 	return r < 0 ? r : resource_reply(rq, 200, res, &row, VIEW_RETRIEVAL);
 }
 
-static int create(struct request *rq)
+static int retrieve(struct request *rq)
 {
 	const struct resource *res = rq->route->about;
-	struct row row;
-	int r;
 
-	r = resource_save(rq, res, VALIDATE_CREATE, &row);
-	return r < 0 ? r : resource_reply(rq, 201, res, &row, VIEW_DETAIL);
+	return cached_reply(rq, res->detail_ttl, make_detail);
+}
+
+static int create(struct request *rq)
+{
+	return resource_save_reply(rq, rq->route->about, VALIDATE_CREATE, 201);
 }
 
 static int save(struct request *rq, enum validate_mode mode)
 {
-	const struct resource *res = rq->route->about;
-	struct row row;
-	int r;
-
-	r = resource_save(rq, res, mode, &row);
-	return r < 0 ? r : resource_reply(rq, 200, res, &row, VIEW_DETAIL);
+	return resource_save_reply(rq, rq->route->about, mode, 200);
 }
 
 static int replace(struct request *rq)
@@ -296,5 +307,7 @@ int resource_routes(struct route_table *table, const struct resource *const *res
 
 	for (size_t i = 0; r == 0 && i < count; i++)
 		add_routes(table, resources[i]);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		cached_register(resources[i]);
 	return r;
 }

@@ -90,6 +90,7 @@ struct change {
 	struct db_tx *tx;
 	struct enqueued *enqueued; /* jobs of this transaction; see change_enqueue */
 	void *notes;               /* the hooks' own */
+	int _status;               /* of the engine's answer; 0: somebody else answers */
 	struct str key;            /* of the row to change; absent: the one that the path names */
 };
 
@@ -150,6 +151,9 @@ struct resource {
 	size_t max_body;
 	usec_t deadline;
 	unsigned actions; /* which of MAY_* have routes; 0: all */
+	/* How long answers of lists and of single rows may be kept (resource/cached.h); 0: never.  All
+	 * that they show must lie in this table or come through its fields. */
+	usec_t list_ttl, detail_ttl;
 	struct hooks hooks;
 };
 
@@ -202,6 +206,10 @@ int resource_save(struct request *, const struct resource *, enum validate_mode,
 int resource_change(struct request *, const struct resource *, enum validate_mode, struct str key,
 		    struct row *ret) may_yield _must_check_;
 int resource_remove(struct request *, const struct resource *) may_yield _must_check_;
+/* The same with the answer: the row in VIEW_DETAIL.  To a request with an Idempotency-Key it is set within the
+ * transaction and kept with it (http/once.h).  Yields. */
+int resource_save_reply(struct request *, const struct resource *, enum validate_mode, int status)
+	may_yield _must_check_;
 /* A creation in which these fields have values already and are not read from the body.  A field of NULL ends
  * them; they stay valid until the reply.  Yields. */
 struct preset {
@@ -210,6 +218,10 @@ struct preset {
 };
 int resource_create(struct request *, const struct resource *, const struct preset *,
 		    struct row *ret) may_yield _must_check_;
+int resource_create_reply(struct request *, const struct resource *, const struct preset *,
+			  int status) may_yield _must_check_;
+/* After the COMMIT of a hand-written change of its rows: what the cache keeps of them ends.  Yields. */
+void resource_forget(struct request *, const struct resource *) may_yield;
 
 /* " AND (…)" for the conditions of rows that exist, and of those that the caller may know of. */
 void resource_add_exists(struct sql *, const struct resource *, const char *alias);

@@ -4,6 +4,7 @@
 #include "auth/identity.h"
 #include "base/error.h"
 #include "base/uuid.h"
+#include "http/once.h"
 #include "resource/resource-internal.h"
 
 /* How often a save is tried again when a value that a hook made (a slug) was taken by somebody else
@@ -276,13 +277,16 @@ static int write_in_transaction(struct change *c, struct row *ret)
 	c->row = ret;
 	if (hooks->saved != NULL)
 		r = hooks->saved(c);
-	return r < 0 ? r : db_commit(c->tx);
+	if (r == 0 && c->_status != 0 && request_keeps_answer(c->rq))
+		r = row_reply(c->rq, change_at(c), c->_status, c->resource, ret, VIEW_DETAIL);
+	return r < 0 ? r : request_commit(c->rq, c->tx);
 }
 
 static int finish(struct change *c)
 {
 	if (c->enqueued != NULL)
 		enqueue_push(c->rq->thread->producer, c->enqueued);
+	resource_forget(c->rq, c->resource);
 	return c->resource->hooks.done != NULL ? c->resource->hooks.done(c) : 0;
 }
 
@@ -291,7 +295,7 @@ static int create_once(struct change *c, struct row *ret)
 	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
 	int r;
 
-	r = db_begin(c->rq->thread->db, &tx);
+	r = request_begin(c->rq, &tx);
 	if (r < 0)
 		return r;
 	c->tx = &tx;
@@ -336,7 +340,7 @@ static int begin_on_row(struct change *c, struct db_tx *tx, unsigned may)
 	struct row *old = arena_new(&c->rq->arena, struct row);
 	int r;
 
-	r = db_begin(c->rq->thread->db, tx);
+	r = request_begin(c->rq, tx);
 	if (r < 0)
 		return r;
 	c->tx = tx;
@@ -378,12 +382,43 @@ static struct change *new_change(struct request *rq, const struct resource *res,
 	return c;
 }
 
+static int save(struct change *c, struct row *ret)
+{
+	return c->mode == VALIDATE_CREATE ? create(c, ret) : change_row(c, ret);
+}
+
+/* Unless the answer was set with the transaction. */
+static int save_and_reply(struct change *c, int status)
+{
+	struct row row;
+	int r;
+
+	c->_status = status;
+	r = save(c, &row);
+	if (r < 0 || reply_is_set(c->rq))
+		return r;
+	return resource_reply(c->rq, status, c->resource, &row, VIEW_DETAIL);
+}
+
 int resource_save(struct request *rq, const struct resource *res, enum validate_mode mode,
 		  struct row *ret)
 {
-	struct change *c = new_change(rq, res, mode);
+	return save(new_change(rq, res, mode), ret);
+}
 
-	return mode == VALIDATE_CREATE ? create(c, ret) : change_row(c, ret);
+int resource_save_reply(struct request *rq, const struct resource *res, enum validate_mode mode,
+			int status)
+{
+	return save_and_reply(new_change(rq, res, mode), status);
+}
+
+static struct change *new_creation(struct request *rq, const struct resource *res,
+				   const struct preset *presets)
+{
+	struct change *c = new_change(rq, res, VALIDATE_CREATE);
+
+	c->presets = presets;
+	return c;
 }
 
 int resource_change(struct request *rq, const struct resource *res, enum validate_mode mode,
@@ -398,10 +433,13 @@ int resource_change(struct request *rq, const struct resource *res, enum validat
 int resource_create(struct request *rq, const struct resource *res, const struct preset *presets,
 		    struct row *ret)
 {
-	struct change *c = new_change(rq, res, VALIDATE_CREATE);
+	return save(new_creation(rq, res, presets), ret);
+}
 
-	c->presets = presets;
-	return create(c, ret);
+int resource_create_reply(struct request *rq, const struct resource *res,
+			  const struct preset *presets, int status)
+{
+	return save_and_reply(new_creation(rq, res, presets), status);
 }
 
 static int remove_row(struct change *c)
@@ -421,7 +459,7 @@ static int remove_row(struct change *c)
 	if (r == 0)
 		r = sql_run(c->rq, change_at(c), &plan_of(c->resource)->remove, &context, &rows);
 	if (r == 0)
-		r = db_commit(&tx);
+		r = request_commit(c->rq, &tx);
 	c->tx = NULL;
 	return r;
 }
@@ -436,5 +474,6 @@ int resource_remove(struct request *rq, const struct resource *res)
 		return r;
 	if (c->enqueued != NULL)
 		enqueue_push(rq->thread->producer, c->enqueued);
+	resource_forget(rq, res);
 	return res->hooks.deleted != NULL ? res->hooks.deleted(c) : 0;
 }

@@ -51,6 +51,8 @@ const struct resource category_resource = {
 	.permissions = permissions,
 	.permission_count = ARRAY_SIZE(permissions),
 	.order = "t.name",
+	.list_ttl = 5 * MINUTE,
+	.detail_ttl = HOUR,
 	.select = { SEARCHES(searches), ORDERS(orders) },
 	.hooks = { .saving = saving },
 };

@@ -18,10 +18,14 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "coord/cache.h"
+#include "coord/idempotency.h"
 #include "db/conninfo.h"
 #include "db/db.h"
 #include "http/exporter.h"
+#include "http/policy.h"
 #include "http/server.h"
+#include "http/throttles.h"
 #include "queue/enqueue.h"
 #include "redis/redis.h"
 #include "proto/tasks.h"
@@ -39,13 +43,14 @@ struct door {
 	uv_thread_t id;
 	int fds[LISTEN_MOST];
 	size_t fd_count;
-	struct post drain;
+	struct post drain, reload;
 	unsigned closing; /* stores and exporter that are not closed yet */
 };
 
 static struct door doors[THREADS_MOST];
 static size_t door_count;
 static struct route_table *routes;
+static struct http_policy *policy;
 static struct storage storage; /* the media folder, the same for all */
 static uv_sem_t door_is_open;
 
@@ -67,6 +72,8 @@ static void on_producer_closed(void *arg)
 	db_close(d->thread.db, on_store_closed, d);
 	redis_close(d->thread.redis, on_store_closed, d);
 	exporter_close(d->exporter, on_store_closed, d);
+	if (d->thread.cache != NULL)
+		cache_close(d->thread.cache, on_store_closed, d);
 }
 
 static void on_server_freed(void *arg)
@@ -83,6 +90,15 @@ static void on_drained(void *arg)
 	http_server_free(d->server, on_server_freed, d);
 }
 
+static void reload_certificate(struct post *post)
+{
+	struct door *d = container_of(post, struct door, reload);
+	int r = http_server_reload_tls(d->server);
+
+	if (r < 0)
+		log_warn("the certificate stays as it was: %s", fail_reason(r));
+}
+
 static void start_drain(struct post *post)
 {
 	struct door *d = container_of(post, struct door, drain);
@@ -91,6 +107,15 @@ static void start_drain(struct post *post)
 }
 
 /* --- the start --- */
+
+static int open_cache(struct door *d)
+{
+	const struct cache_options options = { .redis_url = settings.redis_url,
+					       .prefix = settings.cache_prefix,
+					       .most_bytes = (size_t) settings.cache_l1 };
+
+	return cache_open(d->thread.loop, &options, &d->thread.cache);
+}
 
 static int open_stores(struct door *d)
 {
@@ -121,7 +146,12 @@ static int open_stores(struct door *d)
 	if (r < 0)
 		return r;
 	d->thread.storage = &storage;
-	return 0;
+	return settings.cache ? open_cache(d) : 0;
+}
+
+static const char *tls_file(const char *setting)
+{
+	return setting[0] != '\0' ? setting : NULL;
 }
 
 static int open_server(struct door *d)
@@ -130,6 +160,14 @@ static int open_server(struct door *d)
 		.thread = &d->thread,
 		.routes = routes,
 		.authenticate = identity_authenticate,
+		.caller_key = identity_key,
+		.throttle = throttles_check,
+		.compress = settings.compress,
+		.server_timing = strcmp(settings.env, "development") == 0,
+		.statements_most = (unsigned) settings.statements_most,
+		.policy = policy,
+		.tls_certificate = tls_file(settings.tls_cert),
+		.tls_key = tls_file(settings.tls_key),
 		.max_body = (size_t) settings.max_body,
 		.body_budget = (size_t) settings.body_budget,
 		.most_requests = (size_t) settings.requests,
@@ -194,7 +232,7 @@ static void run_door(void *arg)
 		must(f != NULL);
 		fiber_detach(f, NULL, NULL);
 	}
-	d->closing = 3;
+	d->closing = d->thread.cache != NULL ? 4 : 3;
 	uv_sem_post(&door_is_open);
 	r = loop_run(d->thread.loop);
 	must(r == 0 && d->closing == 0);
@@ -247,6 +285,39 @@ static int check_urls(void)
 	return r < 0 ? fail_in(r, "REDIS_URL") : 0;
 }
 
+/* Django's default of DEBUG; in production nobody can guess. */
+static const char *allowed_hosts(void)
+{
+	if (settings.allowed_hosts[0] != '\0')
+		return settings.allowed_hosts;
+	return strcmp(settings.env, "test") == 0 ? "*" : ".localhost,127.0.0.1,[::1]";
+}
+
+static int check_door(void)
+{
+	const struct http_policy_options options = {
+		.allowed_hosts = allowed_hosts(),
+		.cors_origins = settings.cors_origins,
+		.cors_credentials = settings.cors_credentials,
+		.cors_max_age = settings.cors_max_age,
+		.proxy_scheme = settings.proxy_scheme,
+		.proxy_host = settings.proxy_host,
+		.hsts = settings.hsts,
+		.hsts_subdomains = settings.hsts_subdomains,
+		.hsts_preload = settings.hsts_preload,
+		.ssl_redirect = settings.ssl_redirect,
+	};
+
+	if (settings.allowed_hosts[0] == '\0' && !settings_is_development())
+		return fail(-E_BAD_SETTING,
+			    "APIUM_ALLOWED_HOSTS must be set when APIUM_ENV=production: the hosts "
+			    "that clients may ask for, such as api.example.com");
+	if ((tls_file(settings.tls_cert) == NULL) != (tls_file(settings.tls_key) == NULL))
+		return fail(-E_BAD_SETTING,
+			    "APIUM_TLS_CERT and APIUM_TLS_KEY must be set together, or neither");
+	return http_policy_new(&options, &policy);
+}
+
 static int prepare(void)
 {
 	int r;
@@ -258,7 +329,11 @@ static int prepare(void)
 		  "apium-gateway");
 	r = settings_check_secret();
 	if (r == 0)
+		r = check_door();
+	if (r == 0)
 		r = check_urls();
+	if (r == 0)
+		r = throttles_setup();
 	if (r == 0)
 		r = password_setup((unsigned) settings.password_threads);
 	if (r == 0)
@@ -268,6 +343,7 @@ static int prepare(void)
 	if (r < 0)
 		return r;
 	token_setup(str_c(settings.secret_key));
+	idempotency_setup(str_c(settings.secret_key));
 	lockout_setup((unsigned) settings.login_failures, settings.login_cooloff);
 	storage.root = settings.media_root;
 	routes = route_table_new();
@@ -290,6 +366,8 @@ static void wait_for_signal(const sigset_t *set)
 		if (number != SIGHUP)
 			break;
 		settings_on_hangup();
+		for (size_t i = 0; settings.tls_cert[0] != '\0' && i < door_count; i++)
+			loop_post(doors[i].thread.loop, &doors[i].reload);
 	}
 	log_info("%s: draining, %d s at most", strsignal(number), (int) (settings.grace / SEC));
 	for (size_t i = 0; i < door_count; i++)
@@ -336,6 +414,7 @@ int main(int argc, char **argv)
 	must(uv_sem_init(&door_is_open, 0) == 0);
 	for (size_t i = 0; i < door_count; i++) {
 		doors[i].drain.run = start_drain;
+		doors[i].reload.run = reload_certificate;
 		must(uv_thread_create(&doors[i].id, run_door, &doors[i]) == 0);
 	}
 	for (size_t i = 0; i < door_count; i++)
@@ -348,6 +427,7 @@ int main(int argc, char **argv)
 	password_shutdown();
 	jwks_shutdown();
 	routes = route_table_free(routes);
+	policy = http_policy_free(policy);
 	log_info("drained");
 	return 0;
 }

@@ -3,6 +3,7 @@
  */
 #include "auth/identity.h"
 #include "base/codec.h"
+#include "http/once.h"
 #include "proto/email_send.h"
 #include "shop.h"
 
@@ -159,14 +160,18 @@ int post_publish(struct request *rq)
 	struct row post;
 	int r;
 
-	r = db_begin(rq->thread->db, &tx);
+	r = request_begin(rq, &tx);
 	if (r == 0)
 		r = resource_object(rq, &tx, &post_resource, MAY_UPDATE, &post);
 	if (r == 0)
 		r = db_tx_query(&tx, &rq->arena, &publish, DB_VALUES(row_get(&post, "id")), NULL);
 	if (r == 0)
-		r = db_commit(&tx);
-	return r < 0 ? r : reply_json(rq, 200, STR("{\"status\":\"post published\"}"));
+		r = reply_json(rq, 200, STR("{\"status\":\"post published\"}"));
+	if (r == 0)
+		r = request_commit(rq, &tx);
+	if (r == 0)
+		resource_forget(rq, &post_resource);
+	return r;
 }
 
 int post_comments(struct request *rq)
@@ -184,13 +189,12 @@ int post_comments(struct request *rq)
 
 int post_comment(struct request *rq)
 {
-	struct row post, comment;
+	struct row post;
 	int r;
 
 	r = resource_object(rq, NULL, &post_resource, MAY_READ, &post);
 	if (r < 0)
 		return r;
 	const struct preset presets[] = { { "post", row_get(&post, "id") }, { NULL, STR_NULL } };
-	r = resource_create(rq, &comment_resource, presets, &comment);
-	return r < 0 ? r : resource_reply(rq, 201, &comment_resource, &comment, VIEW_DETAIL);
+	return resource_create_reply(rq, &comment_resource, presets, 201);
 }

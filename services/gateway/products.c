@@ -3,6 +3,7 @@
  */
 #include "auth/identity.h"
 #include "base/error.h"
+#include "http/once.h"
 #include "products.h"
 
 #define SLUG_MOST    120
@@ -140,6 +141,8 @@ const struct resource product_resource = {
 	.permission_count = ARRAY_SIZE(permissions),
 	.exists = "NOT t.is_deleted",
 	.order = "t.created_at DESC, t.id DESC",
+	.list_ttl = 15 * MINUTE,
+	.detail_ttl = 30 * MINUTE,
 	.select = { FILTERS(filters), SEARCHES(searches), ORDERS(orders) },
 	.remove = "is_deleted = true, deleted_at = now()",
 	.hooks = { .saving = saving },
@@ -156,13 +159,17 @@ int product_publish(struct request *rq)
 	struct row product;
 	int r;
 
-	r = db_begin(rq->thread->db, &tx);
+	r = request_begin(rq, &tx);
 	if (r == 0)
 		r = resource_object(rq, &tx, &product_resource, MAY_UPDATE, &product);
 	if (r == 0)
 		r = db_tx_query(&tx, &rq->arena, &publish, DB_VALUES(row_get(&product, "id")),
 				NULL);
 	if (r == 0)
-		r = db_commit(&tx);
-	return r < 0 ? r : reply_json(rq, 200, STR("{\"status\":\"published\"}"));
+		r = reply_json(rq, 200, STR("{\"status\":\"published\"}"));
+	if (r == 0)
+		r = request_commit(rq, &tx);
+	if (r == 0)
+		resource_forget(rq, &product_resource);
+	return r;
 }

@@ -4,7 +4,7 @@
 
 static const struct resource *const resources[] = {
 #define RESOURCE(name) &name##_resource,
-#define ROUTE(method, mount, pattern, handler, permission, flags)
+#define ROUTE(method, mount, pattern, handler, permission, flags, ...)
 #include "routes.def"
 #undef RESOURCE
 #undef ROUTE
@@ -12,14 +12,15 @@ static const struct resource *const resources[] = {
 
 static const struct route routes[] = {
 #define RESOURCE(name)
-#define ROUTE(method_, mount_, pattern_, handler_, permission_, flags_)                            \
+#define ROUTE(method_, mount_, pattern_, handler_, permission_, flags_, ...)                       \
 	{ .method = HTTP_##method_,                                                                \
 	  .mount = ROUTE_##mount_,                                                                 \
 	  .pattern = (pattern_),                                                                   \
 	  .handle = (handler_),                                                                    \
 	  .permit = (permission_),                                                                 \
 	  .flags = (flags_),                                                                       \
-	  .name = #handler_ },
+	  .name = #handler_,                                                                       \
+	  __VA_ARGS__ },
 #include "routes.def"
 #undef RESOURCE
 #undef ROUTE

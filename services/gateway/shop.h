@@ -9,8 +9,8 @@
 #include "http/route.h"
 #include "resource/resource.h"
 
-#define RESOURCE(name)                                            extern const struct resource name##_resource;
-#define ROUTE(method, mount, pattern, handler, permission, flags) route_handler handler;
+#define RESOURCE(name)                                                 extern const struct resource name##_resource;
+#define ROUTE(method, mount, pattern, handler, permission, flags, ...) route_handler handler;
 #include "routes.def"
 #undef RESOURCE
 #undef ROUTE

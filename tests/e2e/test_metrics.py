@@ -1,5 +1,6 @@
 """/metrics of gateway and worker: the text is what Prometheus reads, and the numbers move as they must."""
 
+import subprocess
 import urllib.error
 import urllib.request
 
@@ -85,6 +86,12 @@ def test_requests_are_counted_by_route_method_and_class(stack, gateway):
     assert gateway.get("apium_http_requests_in_flight") == 0
     assert gateway.get("process_cpu_seconds_total") > 0
     assert gateway.get("process_resident_memory_bytes") > 1 << 20
+
+
+def test_prometheus_itself_reads_both(gateway, worker):
+    for exporter in (gateway, worker):
+        done = subprocess.run(["promtool", "check", "metrics"], input=exporter.text(), capture_output=True, text=True)
+        assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 def test_no_text_of_a_client_becomes_a_label(stack, gateway):

@@ -91,6 +91,18 @@ class Shop:
             self._staff = self.log_in(email)
         return self._staff
 
+    def filled(self, fields, user):
+        """A body: None becomes a text of its own, what can be called is called with the shop and the user."""
+        return {name: unique(name) if value is None else value(self, user) if callable(value) else value
+                for name, value in fields.items()}
+
+    def row(self, resource, user, fields):
+        """A new row of a resource ("product_variant"), as it was answered."""
+        path = {"category": "categories", "person": "people"}.get(resource, resource.replace("_", "-") + "s")
+        answer = self.stack.http("POST", f"/api/v1/{path}/", self.filled(fields, user), token=user.access)
+        assert answer.status == 201, answer
+        return answer.json
+
     def category(self, **fields):
         answer = self.stack.http("POST", "/api/v1/categories/", {"name": unique("Shelf"), **fields},
                                  token=self.staff().access)

@@ -242,15 +242,18 @@ Test(socket, bodies_arrive_whole_in_memory_and_spilled)
 	close(fd);
 }
 
+/* And what follows on the connection is not taken for a request (http/head.c). */
 Test(socket, chunked_bodies_arrive_whole)
 {
 	int fd = client_open();
+	struct str all;
 
 	client_say(fd,
 		   "POST /api/v1/digest/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 		   "1\r\na\r\n2\r\nbc\r\n0\r\n\r\n" GET("peer/"));
-	assert_str(body_of(client_read_answer(fd, false)), "3 00017862");
-	assert_str(body_of(client_read_answer(fd, false)), "127.0.0.1");
+	all = client_read_all(fd);
+	assert_str(body_of(all), "3 00017862");
+	cr_assert_lt(str_find(all, STR("127.0.0.1")), 0);
 	close(fd);
 }
 

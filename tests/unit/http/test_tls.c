@@ -138,6 +138,49 @@ static struct str read_until(SSL *ssl, const char *what)
 	return arena_str(&fx.arena, buf_str(&b));
 }
 
+/* What the server shows to a new connection; the caller frees it. */
+static X509 *shown(void)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = SSL_new(context);
+	usec_t end = now_monotonic() + 10 * SEC;
+	int fd = client_open(), r;
+	X509 *x;
+
+	SSL_set_fd(ssl, fd);
+	while ((r = SSL_connect(ssl)) != 1)
+		cr_assert(wants_more(ssl, r, end));
+	x = SSL_get1_peer_certificate(ssl);
+	SSL_free(ssl);
+	SSL_CTX_free(context);
+	close(fd);
+	return x;
+}
+
+Test(tls, certificates_are_read_anew)
+{
+	X509 *old = shown(), *same, *new;
+	char first_certificate[64], first_key[64];
+
+	memcpy(first_certificate, certificate, sizeof(certificate));
+	memcpy(first_key, key, sizeof(key));
+	cr_assert_eq(truncate(first_certificate, 10), 0);
+	cr_assert_eq(http_server_reload_tls(fx.server), -E_BAD_SETTING);
+	same = shown();
+	cr_assert_eq(X509_cmp(old, same), 0, "a bad file changes nothing");
+	make_certificate();
+	cr_assert_eq(rename(certificate, first_certificate), 0);
+	cr_assert_eq(rename(key, first_key), 0);
+	memcpy(certificate, first_certificate, sizeof(certificate));
+	memcpy(key, first_key, sizeof(key));
+	cr_assert_eq(http_server_reload_tls(fx.server), 0);
+	new = shown();
+	cr_assert_neq(X509_cmp(old, new), 0);
+	X509_free(old);
+	X509_free(same);
+	X509_free(new);
+}
+
 Test(tls, speaks_http_1_1_and_nothing_else)
 {
 	static const unsigned char offered[] = "\x02h2\x08http/1.1";

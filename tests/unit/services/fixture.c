@@ -223,6 +223,7 @@ void fixture_start(void)
 	struct http_options options = {
 		.thread = &fx.thread,
 		.authenticate = identity_authenticate,
+		.caller_key = identity_key,
 		.max_body = 4 * MIB,
 		.body_budget = 64 * MIB,
 		.most_requests = 100,
