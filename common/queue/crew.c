@@ -275,6 +275,7 @@ static int take_outcomes(struct host *h, struct str payload)
 			return fail(-EPROTO, "an outcome of a job that is not there");
 		note_done(h);
 		f->host = FLIGHT_NOWHERE;
+		f->took = o.took;
 		tally_outcome(f, &o);
 		c->o.callbacks->on_outcome(c->o.arg, f, (enum link_state) o.state, rest);
 	}
@@ -648,13 +649,21 @@ void crew_pushed(struct crew *c, unsigned host, const struct link_pushed *answer
 
 /* What remote control asks for. */
 
+/* Its outcome may have come while what becomes of it is still being decided: then it is nowhere. */
+static bool is_at_host(const struct crew *c, const struct flight *f)
+{
+	return f->state == FLIGHT_OUT && f->host < c->count;
+}
+
 void crew_revoke(struct crew *c, struct flight *f, bool is_terminated)
 {
 	struct link_revoke revoke = { .name = { f->number, f->generation },
 				      .is_terminated = is_terminated };
-	struct host *h = &c->hosts[f->host];
+	struct host *h;
 
-	must(f->state == FLIGHT_OUT && f->host < c->count);
+	if (!is_at_host(c, f))
+		return;
+	h = &c->hosts[f->host];
 	if (h->is_alone && is_terminated && crashpage_has_started(&h->page, f->number))
 		kill_host(h, KILL_REVOKED);
 	else if (h->sm.state == HOST_READY)
@@ -677,14 +686,24 @@ unsigned crew_slots(const struct crew *c)
 	return c->o.shared * c->o.slots;
 }
 
+unsigned crew_running(const struct crew *c)
+{
+	const struct flights *f = c->o.flights;
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < f->fresh; i++)
+		n += crew_has_started(c, &f->at[i]);
+	return n;
+}
+
 bool crew_has_started(const struct crew *c, const struct flight *f)
 {
-	return f->state == FLIGHT_OUT && crashpage_has_started(&c->hosts[f->host].page, f->number);
+	return is_at_host(c, f) && crashpage_has_started(&c->hosts[f->host].page, f->number);
 }
 
 int crew_pid_of(const struct crew *c, const struct flight *f)
 {
-	return f->state == FLIGHT_OUT ? c->hosts[f->host].process.pid : 0;
+	return is_at_host(c, f) ? c->hosts[f->host].process.pid : 0;
 }
 
 size_t crew_pids(const struct crew *c, int *pids, size_t most)

@@ -241,6 +241,8 @@ void fate_bury(struct supervisor *s, struct flight *f, const struct message *m, 
 	log_event(LOG_WARN, "job is dead", LOG_STR("reason", letter.reason),
 		  LOG_STR("task", letter.task), LOG_STR("job", letter.id),
 		  LOG_STR("letter", str_c(letter.name)), LOG_STR("trace", letter_trace));
+	if (s->events.is_on && m != NULL)
+		events_failed(s, EVENTS_FAILED, letter.id, exception, letter.reason);
 	/* NotRegistered carries the name of the task and nothing else, as Celery's does. */
 	end_badly(s, f, m, RESULT_FAILURE, exception,
 		  exception == &result_not_registered ? letter.task : letter.reason, &letter,
@@ -261,6 +263,8 @@ void fate_revoke(struct supervisor *s, struct flight *f, const struct message *m
 	tally_ended(task_find(message_text(&arena, m, MESSAGE_TASK)), TALLY_REVOKED, f);
 	log_event(LOG_INFO, "job revoked", LOG_STR("why", str_c(words[why])), LOG_STR("job", id),
 		  LOG_STR("trace", trace_id_of(m->text[MESSAGE_TRACEPARENT])));
+	if (s->events.is_on)
+		events_revoked(s, id, why == FATE_TERMINATED, why == FATE_EXPIRED);
 	end_badly(s, f, m, RESULT_REVOKED, &result_revoked, str_c(words[why]), NULL, STR(""));
 }
 
@@ -417,6 +421,9 @@ static void retry(struct fate *w, struct flight *f, const struct message *m,
 		  LOG_STR("task", message_text(&w->arena, m, MESSAGE_TASK)), LOG_STR("job", id),
 		  LOG_INT("attempt", w->failure.attempt), LOG_INT("wait_ms", wait / MSEC),
 		  LOG_STR("trace", trace_id_of(m->text[MESSAGE_TRACEPARENT])));
+	if (w->s->events.is_on)
+		events_failed(w->s, EVENTS_RETRIED, id, exception_of(&w->failure),
+			      str_c(w->reason));
 	/* With results elsewhere the state of a retry is news only: it is told, and not waited
 	 * for. */
 	if (w->s->results != NULL && document.len > 0)
@@ -447,6 +454,8 @@ static void decide(struct fate *w, struct flight *f, const struct message *m)
 			  LOG_STR("job", id),
 			  LOG_STR("trace", trace_id_of(m->text[MESSAGE_TRACEPARENT])));
 		tally_ended(task_at(f->task), TALLY_DROPPED, f);
+		if (w->s->events.is_on)
+			events_failed(w->s, EVENTS_FAILED, id, &result_rejected, str_c(w->reason));
 		end_badly(w->s, f, m, RESULT_FAILURE, &result_rejected, str_c(w->reason), NULL,
 			  STR(""));
 	} else if (x->verdict == ERROR_RETRY && retry_is_left(&policy, m->retries)) {
@@ -559,6 +568,8 @@ static void ended(struct supervisor *s, struct flight *f, struct str payload)
 	buf_add_byte(&receipt, 'S');
 	buf_add_str(&receipt, texts[3]);
 	e.receipt = buf_str(&receipt);
+	if (s->events.is_on)
+		events_succeeded(s, e.id, texts[3], f->took);
 	end(s, f, &e);
 }
 

@@ -6,7 +6,9 @@
 
 #include "base/metric.h"
 #include "loop/sm.h"
+#include "queue/control.h"
 #include "queue/crew.h"
+#include "queue/events.h"
 #include "queue/lane.h"
 #include "queue/result.h"
 #include "queue/supervisor.h"
@@ -60,6 +62,8 @@ struct supervisor {
 	struct waiter *schedule_waiter; /* of schedule.c's fiber */
 	usec_t schedule_due;
 	struct relay *relay;
+	struct events events;
+	struct control *control;
 	struct exporter *exporter; /* NULL: nothing listens */
 	struct gauges *gauges;
 	struct metric_series **losses; /* by queue */
@@ -71,6 +75,8 @@ static inline bool supervisor_is_stopping(const struct supervisor *s)
 {
 	return s->sm.state != SUPERVISOR_RUNNING;
 }
+/* As SIGTERM does, if nothing has yet. */
+void supervisor_drain(struct supervisor *);
 struct lane *supervisor_lane(struct supervisor *, const struct flight *);
 /* Something moved: fetches, sends, acknowledges as far as it goes. */
 void supervisor_pump(struct supervisor *);

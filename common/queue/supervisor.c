@@ -76,7 +76,7 @@ static unsigned fetch_lane(struct supervisor *s, unsigned number, unsigned room)
 {
 	struct lane *lane = s->lanes[number];
 
-	if (!lane_may_fetch(lane) || !is_its_turn(s, number / QUEUE_STEPS, lane_step(lane)))
+	if (control_is_cancelled(s->control, number / QUEUE_STEPS) || !lane_may_fetch(lane) || !is_its_turn(s, number / QUEUE_STEPS, lane_step(lane)))
 		return 0;
 	if (s->is_fed_alone[number] && crew_is_short_of_alone(s->crew))
 		return 0;
@@ -94,7 +94,7 @@ static void fetch(struct supervisor *s)
 {
 	unsigned room = crew_room(s->crew), out = asked(s);
 
-	if (supervisor_is_stopping(s) || room <= out || flights_left(&s->flights) < SPARE / 2)
+	if (supervisor_is_stopping(s) || !control_is_loaded(s->control) || room <= out || flights_left(&s->flights) < SPARE / 2)
 		return;
 	room -= out;
 	s->turn++;
@@ -195,9 +195,14 @@ static void on_started(void *arg, struct flight *f, struct str payload)
 {
 	struct str texts[2];
 
-	(void) f;
-	if (link_unpack(&payload, texts, ARRAY_SIZE(texts)) == 0 && !str_is_null(texts[1]))
-		supervisor_tell(arg, texts[0], texts[1]);
+	struct supervisor *s = arg;
+
+	if (f->is_lost || link_unpack(&payload, texts, ARRAY_SIZE(texts)) < 0)
+		return;
+	if (!str_is_null(texts[1]))
+		supervisor_tell(s, texts[0], texts[1]);
+	if (s->events.is_on)
+		events_started(s, texts[0]);
 }
 
 /* The supervisor marks where a suspect runs: if all of us die with it, who sweeps knows whom to
@@ -348,8 +353,13 @@ static void bind_queues(struct supervisor *s)
 
 static void on_general_state(void *arg, uint64_t generation)
 {
-	if (generation != 0)
-		bind_queues(arg);
+	struct supervisor *s = arg;
+
+	if (generation == 0)
+		return;
+	bind_queues(s);
+	if (!supervisor_is_stopping(s))
+		events_worker(s, EVENTS_ONLINE);
 }
 
 static bool has_waited_task(void)
@@ -498,7 +508,8 @@ static void close_all(struct supervisor *s)
 		s->closings++;
 		redis_close(s->waited, on_part_closed, s);
 	}
-	s->closings += 4;
+	s->closings += 5;
+	control_close(s->control, on_part_closed, s);
 	exporter_close(s->exporter, on_part_closed, s);
 	redis_close(s->general, on_part_closed, s);
 	redis_close(s->acks, on_part_closed, s);
@@ -516,6 +527,8 @@ static void on_relay_closed(void *arg)
 
 static void begin_closing(struct supervisor *s)
 {
+	events_close_down(s);
+	redis_flush(s->general);
 	sm_move(&s->sm, SUPERVISOR_CLOSING);
 	for (unsigned i = 0; i < s->keeper_count; i++)
 		fiber_cancel(s->keepers[i]);
@@ -623,6 +636,13 @@ static void drain(struct supervisor *s)
 	supervisor_pump(s);
 }
 
+void supervisor_drain(struct supervisor *s)
+{
+	if (s->sm.state == SUPERVISOR_RUNNING)
+		drain(s);
+	step_down(s);
+}
+
 static void on_signal(uv_signal_t *signal, int number)
 {
 	struct supervisor *s = signal->data;
@@ -661,6 +681,7 @@ static void on_tick(struct timer *t)
 		for (unsigned i = 0; i < s->lane_count; i++)
 			lane_renew(s->lanes[i]);
 	}
+	events_tick(s);
 	health_write(s);
 	tally_tick();
 	supervisor_pump(s);
@@ -709,6 +730,7 @@ static int start(struct supervisor *s)
 	if (r < 0)
 		return r;
 	crew.loop = s->loop;
+	events_open(s);
 	tally_open(s->loop);
 	gauges_open(s);
 	r = exporter_open(s->loop, settings.metrics_listen, s->program->name, &s->exporter);
@@ -716,6 +738,8 @@ static int start(struct supervisor *s)
 		r = open_connections(s);
 	if (r == 0)
 		r = crew_open(&crew, &s->crew);
+	if (r == 0)
+		r = control_open(s, &s->control);
 	if (r == 0)
 		r = open_lanes(s);
 	if (r == 0)
@@ -727,6 +751,8 @@ static int start(struct supervisor *s)
 		r = keep(s, "schedule", schedule_keep);
 	if (r == 0)
 		r = keep(s, "sweep", sweep_keep);
+	if (r == 0)
+		r = keep(s, "control", control_keep);
 	if (r == 0 && s->exporter != NULL)
 		r = keep(s, "gauges", gauges_keep);
 	if (r == 0)
@@ -776,6 +802,8 @@ int supervisor_main(const struct worker_program *program)
 	}
 	gauges_close(&s);
 	tally_close();
+	control_free(s.control);
+	events_close(&s);
 	free_flights(&s);
 	free(s.lanes);
 	free(s.is_fed_alone);
