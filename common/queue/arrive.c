@@ -24,8 +24,8 @@
 #define LOOKUP_AGAIN   (200 * MSEC)
 
 /* What is sent with a job to its host. */
-static void fill(struct supervisor *s, struct link_job *job, const struct flight *f, const struct task *task,
-		 const struct message *m, size_t queue, unsigned deaths)
+static void fill(struct supervisor *s, struct link_job *job, const struct flight *f,
+		 const struct task *task, const struct message *m, size_t queue, unsigned deaths)
 {
 	usec_t hard, soft;
 

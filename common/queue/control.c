@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/codec.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/settings.h"
@@ -108,8 +109,10 @@ static bool matches(struct arena *arena, const struct json *pattern, const struc
 		return false;
 	if (str_eq(json_text(arena, matcher), STR("glob")))
 		return fnmatch(arena_c(arena, text), name, 0) == 0;
-	/* Python's re.match: from the beginning. */
-	if (regcomp(&regex, arena_printf(arena, "^(%.*s)", STR_ARG(text)).at,
+	/* Python's re.match: from the beginning.  No bounds: nested ones cost a compiler of patterns
+	 * more than a supervisor has. */
+	if (str_find_char(text, '{') >= 0 ||
+	    regcomp(&regex, arena_printf(arena, "^(%.*s)", STR_ARG(text)).at,
 		    REG_EXTENDED | REG_NOSUB) != 0)
 		return false;
 	is_match = regexec(&regex, name, 0, NULL, 0) == 0;
@@ -157,8 +160,8 @@ static struct str run_command(struct control *c, struct arena *arena, const stru
 		.c = c,
 		.arena = arena,
 		.name = arena_c(arena, name),
-		.arguments =
-			arguments != NULL && arguments->type == JSON_OBJECT ? arguments : &none,
+		.arguments = arguments != NULL && arguments->type == JSON_OBJECT ? arguments
+										 : &none,
 		.out = &w,
 	};
 	int r = 0;
@@ -169,7 +172,8 @@ static struct str run_command(struct control *c, struct arena *arena, const stru
 	else
 		r = run(&call);
 	if (r < 0) {
-		struct str reason = arena_printf(arena, "%s", fail_reason(r));
+		/* It may hold a name that was cut in the middle of a character. */
+		struct str reason = utf8_repair(arena, arena_printf(arena, "%s", fail_reason(r)));
 
 		log_debug("remote control: %s: %.*s", call.name, STR_ARG(reason));
 		buf_clear(&value);

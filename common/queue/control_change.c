@@ -20,10 +20,10 @@
 #include "base/world.h"
 #include "queue/result.h"
 
-#define STAMPS_MOST  1000
-#define SLOTS_MOST   4000 /* of APIUM_CONCURRENCY, and more: of all shared hosts together */
-#define REVOKED_TTL  "259200"
-#define IDS_MOST     1000 /* of one command */
+#define STAMPS_MOST 1000
+#define SLOTS_MOST  4000 /* of APIUM_CONCURRENCY, and more: of all shared hosts together */
+#define REVOKED_TTL "259200"
+#define IDS_MOST    1000 /* of one command */
 /* A rate lets pass what comes this much too early: scheduled jobs come in time but for the poll. */
 #define EARLY_LEAST (100 * MSEC)
 #define EARLY_MOST  (1 * SEC)
@@ -102,23 +102,29 @@ enum control_verdict control_judge(struct control *c, const struct task *task,
 
 /* Revoke. */
 
-static int keep_id(struct control_call *call, struct str id)
+/* One command for all of them. */
+static int keep_ids(struct control_call *call, const struct str *ids, size_t count)
 {
 	struct redis *redis = call->c->s->general;
 	_cleanup_(buf_fini) struct buf key = BUF_INIT;
+	struct str *words = arena_array(call->arena, struct str, 2 + 2 * count);
 	struct redis_reply *reply;
-	char now[24], rest[16];
+	struct str now, rest;
 	int r;
 
 	queue_key_broker(&key, "apium:revoked");
-	(void) snprintf(now, sizeof(now), "%lld", (long long) (now_realtime() / MSEC));
-	(void) snprintf(rest, sizeof(rest), "%d", -REVOKED_MOST - 1);
-	r = redis_call(redis, call->arena, REDIS_WORDS(STR("ZADD"), buf_str(&key), str_c(now), id),
-		       &reply);
+	now = arena_printf(call->arena, "%lld", (long long) (now_realtime() / MSEC));
+	rest = arena_printf(call->arena, "%d", -REVOKED_MOST - 1);
+	words[0] = STR("ZADD");
+	words[1] = buf_str(&key);
+	for (size_t i = 0; i < count; i++) {
+		words[2 + 2 * i] = now;
+		words[3 + 2 * i] = ids[i];
+	}
+	r = redis_call(redis, call->arena, words, 2 + 2 * count, &reply);
 	if (r == 0)
 		r = redis_call(redis, call->arena,
-			       REDIS_WORDS(STR("ZREMRANGEBYRANK"), buf_str(&key), STR("0"),
-					   str_c(rest)),
+			       REDIS_WORDS(STR("ZREMRANGEBYRANK"), buf_str(&key), STR("0"), rest),
 			       &reply);
 	if (r == 0)
 		r = redis_call(redis, call->arena,
@@ -155,7 +161,8 @@ static int store_revoked(struct control_call *call, struct str id)
 		return r;
 	result_add_exception(&document, &about, RESULT_REVOKED, &result_revoked, STR("revoked"));
 	return redis_eval(redis, call->arena, &script_tell, 1,
-			  REDIS_WORDS(buf_str(&key), buf_str(&document), STR("86400"), STR("")),
+			  REDIS_WORDS(buf_str(&key), buf_str(&document),
+				      arena_printf(call->arena, "%d", RESULT_TTL_SECONDS), STR("")),
 			  &reply);
 }
 
@@ -190,7 +197,7 @@ static bool revoke_here(struct supervisor *s, struct flight *f, bool is_terminat
 
 		must(link_take_job(str_make(frame, f->frame_len), &job, &m) == 0); /* our own */
 		m.text[MESSAGE_TASK] = str_c(task_at(f->task)->name); /* a frame has its number */
-		f->frame = NULL; /* the message lies in it */
+		f->frame = NULL;                                      /* the message lies in it */
 		f->frame_len = 0;
 		crew_forget(s->crew, f);
 		fate_revoke(s, f, &m, FATE_REVOKED);
@@ -206,25 +213,47 @@ static bool revoke_here(struct supervisor *s, struct flight *f, bool is_terminat
 	return has_started;
 }
 
+static bool is_id(struct control_call *call, const struct json *v)
+{
+	struct str id = control_text(call, v);
+
+	return id.len > 0 && id.len <= MESSAGE_ID_MOST;
+}
+
 /* The ids of one command: a text or a list of texts. */
 static size_t read_ids(struct control_call *call, const struct json *v, struct str *ids)
 {
 	size_t n = 0;
 
-	if (v->type == JSON_STRING)
+	if (is_id(call, v))
 		ids[n++] = json_text(call->arena, v);
 	for (const struct json *e = v->type == JSON_ARRAY ? v->first : NULL;
 	     e != NULL && n < IDS_MOST; e = e->next)
-		if (e->type == JSON_STRING)
+		if (is_id(call, e))
 			ids[n++] = json_text(call->arena, e);
 	return n;
+}
+
+/* Tells those that are here; says which are meant, and which of them run. */
+static void revoke_all_here(struct control_call *call, const struct str *ids, size_t count,
+			    bool is_terminated, struct buf *named, struct buf *ended)
+{
+	struct supervisor *s = call->c->s;
+
+	for (size_t i = 0; i < count; i++) {
+		struct flight *f = find_flight(s, ids[i]);
+
+		revoked_add(&call->c->revoked, ids[i], loop_now(s->loop));
+		buf_printf(named, "%s'%.*s'", named->len > 0 ? ", " : "", STR_ARG(ids[i]));
+		if (f != NULL && revoke_here(s, f, is_terminated) && is_terminated)
+			buf_printf(ended, "%s%.*s", ended->len > 0 ? ", " : "", STR_ARG(ids[i]));
+	}
 }
 
 static int revoke_ids(struct control_call *call, bool is_terminated)
 {
 	struct str *ids = arena_array(call->arena, struct str, IDS_MOST);
 	_cleanup_(buf_fini) struct buf named = BUF_INIT, ended = BUF_INIT;
-	struct supervisor *s = call->c->s;
 	const struct json *v;
 	size_t count;
 	int r = control_argument(call, "task_id", &v);
@@ -232,28 +261,18 @@ static int revoke_ids(struct control_call *call, bool is_terminated)
 	if (r < 0)
 		return r;
 	count = read_ids(call, v, ids);
-	for (size_t i = 0; i < count; i++) {
-		struct flight *f;
-
-		if (ids[i].len == 0 || ids[i].len > MESSAGE_ID_MOST)
-			continue;
-		revoked_add(&call->c->revoked, ids[i], loop_now(s->loop));
-		buf_printf(&named, "%s'%.*s'", named.len > 0 ? ", " : "", STR_ARG(ids[i]));
-		f = find_flight(s, ids[i]);
-		if (f != NULL && revoke_here(s, f, is_terminated) && is_terminated)
-			buf_printf(&ended, "%s%.*s", ended.len > 0 ? ", " : "", STR_ARG(ids[i]));
-	}
 	/* Redis may be away: what runs here has been told by then. */
-	for (size_t i = 0; i < count && r == 0; i++) {
-		r = keep_id(call, ids[i]);
-		if (r == 0 && find_flight(s, ids[i]) == NULL)
+	revoke_all_here(call, ids, count, is_terminated, &named, &ended);
+	if (count > 0)
+		r = keep_ids(call, ids, count);
+	for (size_t i = 0; i < count && r == 0; i++)
+		if (find_flight(call->c->s, ids[i]) == NULL)
 			r = store_revoked(call, ids[i]);
-	}
 	if (r < 0)
 		return r;
 	if (!is_terminated)
-		control_ok(call, arena_printf(call->arena, "tasks {%s} flagged as revoked",
-					      named.len > 0 ? named.at : ""));
+		control_ok(call,
+			   arena_printf(call->arena, "tasks {%s} flagged as revoked", named.at));
 	else if (ended.len > 0)
 		control_ok(call, arena_printf(call->arena, "terminate: %s", ended.at));
 	else
@@ -454,8 +473,9 @@ static int switch_events(struct control_call *call, bool is_on)
 	bool was_on = e->is_on;
 
 	e->is_on = is_on;
-	control_ok(call, arena_printf(call->arena, "task events %s%s", was_on == is_on ? "already " : "",
-				      is_on ? "enabled" : "disabled"));
+	control_ok(call,
+		   arena_printf(call->arena, "task events %s%s", was_on == is_on ? "already " : "",
+				is_on ? "enabled" : "disabled"));
 	return 0;
 }
 
@@ -491,7 +511,8 @@ static int resize(struct control_call *call, int sign)
 	hosts = settings.hosts;
 	slots += sign * n;
 	if (slots < hosts || slots > SLOTS_MOST)
-		return fail(-E_INVALID, "ValueError('the pool would have %lld slots; from %lld to %d')",
+		return fail(-E_INVALID,
+			    "ValueError('the pool would have %lld slots; from %lld to %d')",
 			    (long long) slots, (long long) hosts, SLOTS_MOST);
 	crew_set_slots(s->crew, (unsigned) ((slots + hosts - 1) / hosts));
 	supervisor_pump(s);
@@ -544,10 +565,11 @@ static int add_consumer(struct control_call *call)
 	name = control_text(call, v);
 	i = find_queue(s, name);
 	if (i == s->queue_count)
-		return fail(-E_CONFLICT,
-			    "queue %.*s is not among APIUM_QUEUES: a worker consumes those that it was "
-			    "started with",
-			    STR_ARG(str_slice(name, 0, 100)));
+		return fail(
+			-E_CONFLICT,
+			"queue %.*s is not among APIUM_QUEUES: a worker consumes those that it was "
+			"started with",
+			STR_ARG(str_slice(name, 0, 100)));
 	if (call->c->is_cancelled[i]) {
 		call->c->is_cancelled[i] = false;
 		supervisor_pump(s);

@@ -21,11 +21,11 @@
 #include "queue/body.h"
 #include "queue/node.h"
 
-#define CHUNK        64
-#define SHOWN_MOST   1000 /* scheduled jobs of one queue */
-#define BODY_SHOWN   (64 * KIB)
-#define BYTES_MOST   (32 * MIB) /* read back for one command */
-#define PIDS_MOST    512
+#define CHUNK      64
+#define SHOWN_MOST 1000 /* scheduled jobs of one queue */
+#define BODY_SHOWN (64 * KIB)
+#define BYTES_MOST (32 * MIB) /* read back for one command */
+#define PIDS_MOST  512
 
 static void put_text(struct json_writer *w, const char *key, struct str text)
 {
@@ -376,7 +376,7 @@ static void query_here(void *arg, const struct control_job *job)
 	if (!is_asked(q, message_text(q->call->arena, job->message, MESSAGE_ID)))
 		return;
 	put_found(q,
-		  job->has_started	     ? "active"
+		  job->has_started           ? "active"
 		  : is_reserved(job->flight) ? "reserved"
 					     : "ready",
 		  job->message, job->queue, job->flight, job->has_started);
@@ -447,7 +447,8 @@ static int hello(struct control_call *call)
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp((*(const struct task *const *) a)->name, (*(const struct task *const *) b)->name);
+	return strcmp((*(const struct task *const *) a)->name,
+		      (*(const struct task *const *) b)->name);
 }
 
 static void add_info(struct control_call *call, struct buf *out, const struct task *task)
@@ -456,7 +457,8 @@ static void add_info(struct control_call *call, struct buf *out, const struct ta
 	const struct control_task *t = &call->c->tasks[task_number(task)];
 	bool has_any = false;
 
-	for (const struct json *v = items != NULL && items->type == JSON_ARRAY ? items->first : NULL;
+	for (const struct json *v = items != NULL && items->type == JSON_ARRAY ? items->first
+									       : NULL;
 	     v != NULL; v = v->next) {
 		struct str name = control_text(call, v), value = STR_NULL;
 
@@ -467,7 +469,8 @@ static void add_info(struct control_call *call, struct buf *out, const struct ta
 		else if (str_eq_c(name, "max_retries") && task->retry.times >= 0)
 			value = arena_printf(call->arena, "%d", task->retry.times);
 		else if (str_eq_c(name, "rate_limit") && t->interval > 0)
-			value = arena_printf(call->arena, "%g/s", (double) SEC / (double) t->interval);
+			value = arena_printf(call->arena, "%g/s",
+					     (double) SEC / (double) t->interval);
 		if (str_is_null(value))
 			continue;
 		buf_printf(out, "%s%.*s=%.*s", has_any ? " " : " [", STR_ARG(name), STR_ARG(value));
@@ -515,7 +518,7 @@ static int active_queues(struct control_call *call)
 {
 	static const char *const nothing[] = { "queue_arguments", "binding_arguments",
 					       "consumer_arguments" };
-	static const char *const rest[] = { "no_declare",	"expires",	    "message_ttl",
+	static const char *const rest[] = { "no_declare", "expires",          "message_ttl",
 					    "max_length", "max_length_bytes", "max_priority" };
 	struct supervisor *s = call->c->s;
 	struct json_writer *w = call->out;
@@ -704,8 +707,9 @@ static int report(struct control_call *call)
 {
 	struct utsname os;
 	struct str text = arena_printf(
-		call->arena, "\nsoftware -> apium:" APIUM_VERSION "\nplatform -> system:%s arch:%s\n"
-			     "queues   -> %s\n",
+		call->arena,
+		"\nsoftware -> apium:" APIUM_VERSION "\nplatform -> system:%s arch:%s\n"
+		"queues   -> %s\n",
 		uname(&os) == 0 ? os.sysname : "?", os.machine, settings.queues);
 
 	control_ok(call, text);

@@ -86,7 +86,7 @@ unsigned crew_most(const struct crew_options *); /* room at its largest: for the
 void crew_revoke(struct crew *, struct flight *, bool is_terminated);
 /* Slots of each shared host from now on; at least 1. */
 void crew_set_slots(struct crew *, unsigned slots);
-unsigned crew_slots(const struct crew *); /* of all shared hosts */
+unsigned crew_slots(const struct crew *);   /* of all shared hosts */
 unsigned crew_running(const struct crew *); /* jobs that have started and not ended */
 bool crew_has_started(const struct crew *, const struct flight *);
 int crew_pid_of(const struct crew *, const struct flight *); /* 0: it is not out */

@@ -232,7 +232,8 @@ void events_received(struct supervisor *s, const struct message *m)
 	begin_task(s, &w, message_text(&arena, m, MESSAGE_ID));
 	put(&w, STR("name"), message_text(&arena, m, MESSAGE_TASK));
 	v = json_get(headers, STR("argsrepr"));
-	put(&w, STR("args"), v != NULL && v->type == JSON_STRING ? json_text(&arena, v) : STR("()"));
+	put(&w, STR("args"),
+	    v != NULL && v->type == JSON_STRING ? json_text(&arena, v) : STR("()"));
 	v = json_get(headers, STR("kwargsrepr"));
 	put(&w, STR("kwargs"),
 	    v != NULL && v->type == JSON_STRING ? json_text(&arena, v) : STR("{}"));

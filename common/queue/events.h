@@ -24,7 +24,7 @@ struct result_exception;
 #define EVENTS_BEAT (2 * SEC)
 
 struct events {
-	bool is_on;      /* task events */
+	bool is_on; /* task events */
 	int64_t clock;
 	uint64_t processed; /* jobs that hosts were given */
 	struct buf channel; /* "/0.celeryev/": the beginning of each channel */

@@ -23,6 +23,8 @@
 /* Outcomes wait for the end of the loop turn, but not longer than this. */
 #define OUTCOMES_WAIT (1 * MSEC)
 #define BEAT          (250 * MSEC)
+/* Text of the children that a result tells of: a body may ask for any number of jobs. */
+#define CHILDREN_MOST (64 * KIB)
 /* Every wait has a deadline: that of a job without limits. */
 #define NO_LIMIT      (3650 * DAY)
 
@@ -62,7 +64,7 @@ struct host_job {
 	struct timer soft, hard;
 	bool has_passed_hard, is_terminated;
 	struct buf children; /* "[[id, null], null], …" of the jobs that the body has asked for */
-	usec_t started;
+	usec_t started, soft_at;
 	struct log_context log;
 };
 
@@ -215,7 +217,7 @@ static void report(struct host_job *hj, int r)
 		report_failure(hj, LINK_FAILED_TERMINATED, -E_REVOKED);
 	else if (hj->has_passed_hard)
 		report_failure(hj, LINK_FAILED_HARD, -E_DEADLINE);
-	else if (hj->job.soft_limit_passed && r == -ETIMEDOUT)
+	else if (r == -ETIMEDOUT && now_monotonic() >= hj->soft_at) /* its timer may be due yet */
 		report_failure(hj, LINK_FAILED_SOFT, -E_SOFT_TIME_LIMIT);
 	else
 		report_failure(hj, LINK_FAILED_ERROR, r);
@@ -351,7 +353,8 @@ static void on_job_end(void *arg, int result _unused_)
 
 static bool start(struct host *h, struct host_job *hj)
 {
-	usec_t now = loop_now(h->loop), soft = hj->head.soft_limit, hard = hj->head.hard_limit;
+	/* Not the loop's time: that is from before it slept, and a short limit would be over already. */
+	usec_t now = now_monotonic(), soft = hj->head.soft_limit, hard = hj->head.hard_limit;
 	const char *name = h->bodies[hj->head.task].task->name;
 
 	hj->fiber = fiber_start(h->loop, name, now + (soft > 0 ? soft : NO_LIMIT), run, hj);
@@ -359,8 +362,9 @@ static bool start(struct host *h, struct host_job *hj)
 		return false; /* no stack left; the next end gives one back */
 	fiber_detach(hj->fiber, on_job_end, hj);
 	h->running++;
+	hj->soft_at = soft > 0 ? now + soft : USEC_NEVER;
 	if (soft > 0)
-		timer_start(h->loop, &hj->soft, now + soft, on_soft);
+		timer_start(h->loop, &hj->soft, hj->soft_at, on_soft);
 	if (hard > 0)
 		timer_start(h->loop, &hj->hard, now + hard, on_hard);
 	return true;
@@ -534,7 +538,8 @@ void host_push(struct host *h, struct link_push *head, struct str queue, struct 
 	const struct str all[] = { queue, id, message };
 	struct host_job *parent = job_now(h);
 
-	if (parent != NULL)
+	if (parent != NULL && (parent->head.flags & LINK_WANTS_RESULT) != 0 &&
+	    parent->children.len < CHILDREN_MOST)
 		buf_printf(&parent->children, "%s[[\"%.*s\", null], null]",
 			   parent->children.len > 0 ? ", " : "", STR_ARG(id));
 	link_pack(&texts, all, ARRAY_SIZE(all));

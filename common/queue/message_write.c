@@ -16,9 +16,9 @@
 #include "base/world.h"
 #include "queue/body.h"
 
-#define DEPTH_MOST   200
-#define HISTORY_KEPT 10
-#define REPR_MOST    1024
+#define DEPTH_MOST     200
+#define HISTORY_KEPT   10
+#define REPR_MOST      1024
 /* More is not parsed for a text that is cut anyway. */
 #define REPR_READ_MOST (1 * MIB)
 

@@ -76,7 +76,8 @@ static unsigned fetch_lane(struct supervisor *s, unsigned number, unsigned room)
 {
 	struct lane *lane = s->lanes[number];
 
-	if (control_is_cancelled(s->control, number / QUEUE_STEPS) || !lane_may_fetch(lane) || !is_its_turn(s, number / QUEUE_STEPS, lane_step(lane)))
+	if (control_is_cancelled(s->control, number / QUEUE_STEPS) || !lane_may_fetch(lane) ||
+	    !is_its_turn(s, number / QUEUE_STEPS, lane_step(lane)))
 		return 0;
 	if (s->is_fed_alone[number] && crew_is_short_of_alone(s->crew))
 		return 0;
@@ -94,7 +95,8 @@ static void fetch(struct supervisor *s)
 {
 	unsigned room = crew_room(s->crew), out = asked(s);
 
-	if (supervisor_is_stopping(s) || !control_is_loaded(s->control) || room <= out || flights_left(&s->flights) < SPARE / 2)
+	if (supervisor_is_stopping(s) || !control_is_loaded(s->control) || room <= out ||
+	    flights_left(&s->flights) < SPARE / 2)
 		return;
 	room -= out;
 	s->turn++;

@@ -3,7 +3,6 @@ Flower."""
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -229,7 +228,7 @@ def test_a_queue_can_be_left_alone_and_taken_up_again(apium, ask):
 
 def test_only_who_is_meant_answers_and_late_replies_are_no_leak(apium, app):
     def count(**how):
-        return len(app.control.broadcast("ping", reply=True, timeout=0.5, **how))
+        return len(app.control.broadcast("ping", reply=True, timeout=1.5, **how))
     assert count(destination=[NODE]) == 1
     assert count(destination=["two@here"]) == 0
     assert count(pattern="one*", matcher="glob") == 1
@@ -237,11 +236,6 @@ def test_only_who_is_meant_answers_and_late_replies_are_no_leak(apium, app):
     assert count(pattern="on.@", matcher="pcre") == 1
     member = b"gone" + SEPARATOR + SEPARATOR + b"gone.reply.celery.pidbox"
 
-    def publish(oid):
-        app.control.mailbox._publish("ping", {}, destination=[NODE], reply_ticket="t", channel=None, timeout=60,
-                                     producer=None)
-    with app.connection_for_write() as connection:
-        app.control.mailbox(connection)._broadcast("ping", reply=False)
     apium.redis.call("SADD", "_kombu.binding.reply.celery.pidbox", member)
     body = {"method": "ping", "arguments": {}, "destination": [NODE], "pattern": None, "matcher": None, "ticket": "t",
             "reply_to": {"exchange": "reply.celery.pidbox", "routing_key": "gone"}}
@@ -271,9 +265,11 @@ class Events:
                 self.ready.set()
                 while not self.stop:
                     try:
-                        next(receiver.consume(limit=None, timeout=0.2), None)
-                    except (TimeoutError, OSError):
-                        pass
+                        for _ in receiver.consume(limit=None, timeout=0.5):
+                            if self.stop:
+                                break
+                    except TimeoutError:
+                        pass  # nothing came for a while
 
     def __enter__(self):
         self.thread.start()
@@ -290,9 +286,9 @@ class Events:
 
 def test_events_tell_a_jobs_life(apium, app, ask):
     with Events(app) as events:
-        wait_for(lambda: any(e["type"] == "worker-heartbeat" for e in events.seen), "a heartbeat")
-        beat = next(e for e in events.seen if e["type"] == "worker-heartbeat")
-        assert beat["hostname"] == NODE and beat["sw_ident"] == "apium" and beat["freq"] == 2
+        beat = wait_for(lambda: [e for e in events.seen if "active" in e], "a heartbeat")[0]
+        assert beat["type"] == "worker-heartbeat" and beat["hostname"] == NODE
+        assert beat["sw_ident"] == "apium" and beat["freq"] == 2
         silent = apium.push("diag.add", (1, 1))
         apium.final(silent)
         assert ask("enable_events") == {"ok": "task events enabled"}
@@ -336,9 +332,7 @@ def test_celery_events_dumps_them(apium, ask):
         threading.Thread(target=lambda: lines.extend(dump.stdout), daemon=True).start()
 
         def is_dumped():
-            job = apium.push("diag.add", (1, 1))
-            apium.final(job)
-            time.sleep(0)  # the reader's turn
+            apium.final(apium.push("diag.add", (1, 1)))
             return any("task succeeded" in line.lower() for line in lines)
         wait_for(is_dumped, "the dump")
     finally:
@@ -380,12 +374,11 @@ def flower(apium, app, tmp_path_factory):
 def test_flower_shows_the_worker(flower):
     assert flower(f"/api/workers?workername={NODE}")[NODE]["stats"]["pool"]["max-concurrency"] == 8
     page = flower(f"/worker/{NODE}")
-    assert "apium:hosts" in page and NODE in page
-    assert NODE in flower("/workers")
+    assert "diag.add" in page and NODE in page and "default" in page
 
 
-def test_flower_applies_lists_and_revokes_tasks(flower, apium):
-    wait_for(lambda: "ok" in str(flower(f"/api/task/send-task/diag.noop", {})) or True, "a first one")
+def test_flower_applies_lists_and_revokes_tasks(flower, apium, ask):
+    ask("enable_events")  # Flower does so itself, every five seconds
     job = flower("/api/task/send-task/diag.add", {"args": [20, 22]})["task-id"]
     assert apium.final(job)["result"] == 42
     info = wait_for(lambda: flower("/api/tasks").get(job), "Flower to list it")
