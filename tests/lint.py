@@ -26,6 +26,7 @@ BELOW = {
     "auth": "base loop db redis storage coord http",
     "queue": "base loop db redis storage image mail coord http",
     "resource": "base loop db redis storage image mail coord http auth queue",
+    "gateway": "base loop db redis storage image mail coord http auth queue resource",
 }
 # word: what to use instead
 BANNED = {

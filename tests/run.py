@@ -20,9 +20,16 @@ TOP = Path(__file__).resolve().parent.parent
 # folder of tests/, is it part of --quick, seconds it may take, must it have the machine to itself
 PYTHON_SUITES = [
     ("http", True, 480, False),
+    ("attacks", False, 480, False),
     ("tools", True, 120, False),
     ("e2e", False, 300, True),
+    ("tutorial", False, 400, True),
+    ("deploy", False, 400, True),
     ("jobs", False, 600, True),
+]
+# Suites of their own, which only their name runs: they need more than a Debian machine has.
+NAMED_SUITES = [
+    ("compose", 3000),
 ]
 UNIT_SECONDS = 240
 AT_ONCE = 2
@@ -113,6 +120,9 @@ def suites(build, quick, name):
             found.insert(0, Python(folder, seconds, None, quick, alone))
     if not name:
         return found
+    named = [Python(folder, seconds, None, False, True) for folder, seconds in NAMED_SUITES if folder == name]
+    if named:
+        return named
     whole = [suite for suite in found if name in suite.name]
     if whole:
         return whole
@@ -124,7 +134,7 @@ def run_suite(suite, build):
     with tempfile.TemporaryDirectory(prefix="apium-test-") as temporary:
         folder = Path(temporary)
         environment = {key: value for key, value in os.environ.items()
-                       if not key.startswith("APIUM_") or key.startswith("APIUM_TEST_")}
+                       if not key.startswith("APIUM_") or key.startswith(("APIUM_TEST_", "APIUM_COMPOSE"))}
         environment.update(APIUM_TEST_BUILD=str(build), APIUM_TEST_TOP=str(TOP), PYTHONDONTWRITEBYTECODE="1",
                            PYTHONPATH=str(TOP / "tests/support"))
         if "asan" in build.name:

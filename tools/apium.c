@@ -2,6 +2,7 @@
  * apium.c - the operator's command.  `apium NAME …` runs a row of the table; `apium worker …` and
  * `apium gateway …` exec the programs of that name beside this one, as git does.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -100,6 +101,7 @@ static int run(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	crash_setup("apium");
+	must(signal(SIGPIPE, SIG_IGN) != SIG_ERR); /* OpenSSL writes without MSG_NOSIGNAL */
 	log_setup(LOG_WARN, false, "apium");
 	if (argc < 2 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0) {
 		print_help();

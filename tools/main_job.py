@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
+import urllib.request
 import uuid
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -103,15 +105,32 @@ def gateway_is_ready(api):
         return False
 
 
-def find_token(folder, address):
-    """The verification token in the newest mail to this address, or None."""
+def mails_in_folder(folder, address):
+    """(name, text) of each mail to this address, newest first: from the .eml files of a folder."""
     for path in sorted(folder.glob("*.eml"), key=lambda p: p.stat().st_mtime, reverse=True):
         message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
-        if address not in str(message["To"]):
-            continue
-        match = re.search(r"your verification token is ([0-9a-f-]{36})", message.get_body(("plain",)).get_content())
+        if address in str(message["To"]):
+            yield path.name, message.get_body(("plain",)).get_content()
+
+
+def mails_of_catcher(url, address):
+    """The same from a mail catcher with mailpit's API."""
+    def get(path):
+        with urllib.request.urlopen(url.rstrip("/") + path, timeout=10) as answer:
+            return json.load(answer)
+
+    query = urllib.parse.urlencode({"query": f'to:"{address}"'})
+    for found in get(f"/api/v1/search?{query}")["messages"]:
+        yield found["ID"], get(f"/api/v1/message/{found['ID']}")["Text"]
+
+
+def find_token(where, address):
+    """The verification token in the newest mail to this address and what the mail is called, or None."""
+    mails = mails_of_catcher if where.startswith("http") else lambda folder, to: mails_in_folder(Path(folder), to)
+    for name, text in mails(where, address):
+        match = re.search(r"your verification token is ([0-9a-f-]{36})", text)
         if match:
-            return match[1], path.name
+            return match[1], name
     return None
 
 
@@ -206,7 +225,7 @@ def main_job(options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--base", required=True, help="URL of the gateway")
-    parser.add_argument("--mail", required=True, type=Path, help="folder of the .eml files")
+    parser.add_argument("--mail", required=True, help="folder of the .eml files, or URL of a mail catcher (mailpit)")
     parser.add_argument("--photo", type=Path, help="a picture to upload instead of a made one")
     options = parser.parse_args()
     try:

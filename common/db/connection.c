@@ -245,14 +245,31 @@ void db_connection_take_notices(struct db_connection *c)
 
 /*
  * One statement sets what the rest of the program relies on.  Reads of the shared lane must not
- * write: the server holds them to it, unless a pooler could hand the session to somebody else.  A
- * transaction whose process was stopped, or whose machine is gone, holds its locks for ten seconds
- * and not until TCP gives up: whoever does its work anew waits for the same rows.
+ * write: the server holds them to it.  A transaction whose process was stopped, or whose machine is
+ * gone, holds its locks for ten seconds and not until TCP gives up: whoever does its work anew waits
+ * for the same rows.
+ *
+ * A pooler in transaction mode hands the session to others between two transactions.  It keeps a
+ * client's TimeZone and DateStyle for it, wherever the next one runs (PgBouncer tracks what the
+ * server reports); anything else would stay with a session that is not ours any more.  There the
+ * transaction's own limit is set with each BEGIN (pipeline.c).
  */
+static const char *greeting(const struct db_connection *c)
+{
+	if (!c->db->is_prepared)
+		return "SELECT set_config('TimeZone', 'UTC', false), "
+		       "set_config('DateStyle', 'ISO, YMD', false)";
+	if (c->pool->kind == DB_SHARED)
+		return "SELECT set_config('TimeZone', 'UTC', false), "
+		       "set_config('DateStyle', 'ISO, YMD', false), "
+		       "set_config('default_transaction_read_only', 'on', false)";
+	return "SELECT set_config('TimeZone', 'UTC', false), "
+	       "set_config('DateStyle', 'ISO, YMD', false), "
+	       "set_config('idle_in_transaction_session_timeout', '10s', false)";
+}
+
 static void greet(struct db_connection *c)
 {
-	bool is_read_only = c->pool->kind == DB_SHARED && c->db->is_prepared;
-
 	sm_move(&c->sm, DB_GREETING);
 	if (PQsetnonblocking(c->pg, 1) != 0 || PQenterPipelineMode(c->pg) != 1) {
 		db_connection_lose(c, PQerrorMessage(c->pg));
@@ -260,15 +277,7 @@ static void greet(struct db_connection *c)
 	}
 	if (db_connection_listens(c) && !db_pipeline_send_plain(c, STEP_GREETING, c->db->listen))
 		return; /* lost */
-	if (db_pipeline_send_plain(
-		    c, STEP_GREETING,
-		    is_read_only
-			    ? "SELECT set_config('TimeZone', 'UTC', false), "
-			      "set_config('DateStyle', 'ISO, YMD', false), "
-			      "set_config('default_transaction_read_only', 'on', false)"
-			    : "SELECT set_config('TimeZone', 'UTC', false), "
-			      "set_config('DateStyle', 'ISO, YMD', false), "
-			      "set_config('idle_in_transaction_session_timeout', '10s', false)"))
+	if (db_pipeline_send_plain(c, STEP_GREETING, greeting(c)))
 		(void) db_pipeline_sync(c); /* false: lost */
 }
 

@@ -141,6 +141,14 @@ static bool send_begin(struct db_connection *c, struct db_call *call)
 	if (!db_pipeline_send_plain(c, STEP_BEGIN, "BEGIN ISOLATION LEVEL READ COMMITTED"))
 		return false;
 	list_entry(c->steps.prev, struct db_step, link)->call = call;
+	/* Behind a pooler the session is somebody else's afterwards: connection.c. */
+	if (!c->db->is_prepared) {
+		if (!db_pipeline_send_plain(
+			    c, STEP_BEGIN,
+			    "SET LOCAL idle_in_transaction_session_timeout TO '10s'"))
+			return false;
+		list_entry(c->steps.prev, struct db_step, link)->call = call;
+	}
 	c->db->stats.transactions++;
 	metric_add(METRIC_sql_transactions, 1);
 	return true;

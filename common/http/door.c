@@ -209,12 +209,34 @@ static int judge(h2o_req_t *req, void *arg)
 	return 0;
 }
 
+/*
+ * A TLS client that resets its connection leaves libh2o 2.2.5 waiting for ever: it writes a last alert before
+ * it closes, libuv refuses that write at once because the reset took the stream's being writable, and
+ * h2o does not look at what uv_write returns.  Seen from here, outside of every callback, a stream in that
+ * state has been closed by h2o already; closing it once more ends it without the alert.
+ */
+static void bury_reset(struct http_server *s)
+{
+	struct list *next;
+
+	for (struct list *node = s->connections.next; node != &s->connections; node = next) {
+		struct connection *c = list_entry(node, struct connection, link);
+
+		next = node->next;
+		if (!uv_is_writable((uv_stream_t *) c->tcp) &&
+		    !uv_is_closing((uv_handle_t *) c->tcp))
+			h2o_socket_close(c->sock); /* frees `c` */
+	}
+}
+
 static void sweep(struct http_server *s)
 {
 	struct sweep w = { .server = s, .now = now_monotonic() };
 
 	(void) s->config.http1.callbacks.foreach_request(&s->context, judge, &w);
 	poll_clients(&w);
+	if (s->accept.ssl_ctx != NULL)
+		bury_reset(s);
 	if (w.largest != NULL && !w.largest->is_shut &&
 	    budget_add(0) > (int64_t) s->options.body_budget) {
 		counter_add(&s->counters.refused_budget, 1);

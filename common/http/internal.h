@@ -106,7 +106,9 @@ struct connection {
 	uint32_t magic;
 	struct list link;
 	struct http_server *server;
-	int fd; /* h2o's; for shutdown(2) only */
+	int fd;        /* h2o's; for shutdown(2) only */
+	uv_tcp_t *tcp; /* h2o's too, and the socket that it made of it */
+	h2o_socket_t *sock;
 	struct exchange *exchange;
 	usec_t active; /* accepted, or last answered */
 	bool is_fresh; /* has not sent a request yet */

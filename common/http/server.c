@@ -157,6 +157,8 @@ static void open_connection(struct http_server *s, uv_tcp_t *tcp)
 	must(uv_fileno((uv_handle_t *) tcp, &c->fd) == 0);
 	gauge_add(&s->counters.connections, 1);
 	sock = h2o_uv_socket_create((uv_stream_t *) tcp, (uv_close_cb) free);
+	c->tcp = tcp;
+	c->sock = sock;
 	sock->on_close.cb = on_connection_closed;
 	sock->on_close.data = c;
 	h2o_accept(&s->accept, sock);

@@ -624,7 +624,7 @@ static int host_start(struct host *h)
 	r = crashpage_map(&h->page);
 	if (r < 0)
 		return fail(r, "the crash page cannot be mapped");
-	r = h->program->tasks(&h->bodies, &h->body_count);
+	r = worker_tasks(h->program, &h->bodies, &h->body_count);
 	if (r == 0)
 		r = open_queues(h);
 	if (r == 0)

@@ -158,6 +158,11 @@ int job_effect_commit(struct job *, struct db_tx *) may_yield _must_check_;
 	  .offset = offsetof(TASK_ARGUMENTS_STRUCT, name_),                                        \
 	  .usual = (usual_),                                                                       \
 	  .help = (help_) },
+/* What a declaration says of them. */
+/* clang-format off */
+#define TASK_TAKES(rows_, struct_)                                                                 \
+	.arguments = (rows_), .argument_count = ARRAY_SIZE(rows_), .arguments_size = sizeof(struct_)
+/* clang-format on */
 
 /*
  * Checks `args` and `kwargs` (JSON array and object) against the table and fills the struct;

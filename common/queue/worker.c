@@ -1,6 +1,7 @@
 #include "queue/worker.h"
 
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -34,13 +35,23 @@ static enum log_level level(void)
 	return LOG_INFO;
 }
 
+int worker_tasks(const struct worker_program *p, const struct task_body **ret_bodies,
+		 size_t *ret_count)
+{
+	if (p->tasks != NULL)
+		return p->tasks(ret_bodies, ret_count);
+	*ret_bodies = p->bodies;
+	*ret_count = p->body_count;
+	return 0;
+}
+
 /* The tasks' declarations: what supervisor and host number in the same way. */
 static int register_tasks(const struct worker_program *p)
 {
 	const struct task_body *bodies;
 	const struct task **tasks;
 	size_t count;
-	int r = p->tasks(&bodies, &count);
+	int r = worker_tasks(p, &bodies, &count);
 
 	if (r < 0)
 		return r;
@@ -72,6 +83,7 @@ int worker_main(int argc, char **argv, const struct worker_program *p)
 	(void) mallopt(M_TRIM_THRESHOLD, (int) HEAP_KEPT);
 	(void) mallopt(M_TOP_PAD, (int) HEAP_STEP);
 	crash_setup(p->name);
+	must(signal(SIGPIPE, SIG_IGN) != SIG_ERR); /* OpenSSL writes without MSG_NOSIGNAL */
 	health_settings();
 	r = settings_load();
 	if (r < 0) {

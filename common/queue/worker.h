@@ -3,8 +3,9 @@
  *
  *   apium-worker                      the supervisor (queue/supervisor.h)
  *   apium-worker host …               started by the supervisor (queue/host.h)
- *   apium-worker health               exit status 0 if the supervisor of this machine polls, see
- * below apium-worker <role> …             the application's own roles, `sandbox` say
+ *   apium-worker health               exit status 0 if the supervisor of this machine polls
+ *                                     (queue/health.h)
+ *   apium-worker <role> …             the application's own roles, `sandbox` say
  *
  * main() declares a struct worker_program and calls worker_main.
  */
@@ -32,8 +33,11 @@ struct worker_host {
 };
 
 struct worker_program {
-	const char *name; /* "apium-worker" */
-	/* Settings are loaded by then: tasks may depend on them.  0 or -E_BAD_SETTING. */
+	const char *name;               /* "apium-worker" */
+	const struct task_body *bodies; /* its tasks … */
+	size_t body_count;
+	/* … or, when they depend on settings, which are loaded by then: instead of `bodies`.  0 or
+	 * -E_BAD_SETTING. */
 	int (*tasks)(const struct task_body **ret_bodies, size_t *ret_count);
 	const struct worker_role *roles;
 	size_t role_count;
@@ -42,6 +46,13 @@ struct worker_program {
 	int (*host_open)(const struct worker_host *, void **ret_application);
 };
 
+/* clang-format off */
+#define WORKER_BODIES(rows_) .bodies = (rows_), .body_count = ARRAY_SIZE(rows_)
+/* clang-format on */
+
 int worker_main(int argc, char **argv, const struct worker_program *);
+/* Its tasks, whichever way it names them. */
+int worker_tasks(const struct worker_program *, const struct task_body **ret_bodies,
+		 size_t *ret_count) _must_check_;
 
 #endif

@@ -1,5 +1,7 @@
 #include "redis/redis.h"
 
+#include <stdio.h>
+#include <strings.h>
 #include <sys/un.h>
 
 #include "base/codec.h"
@@ -11,7 +13,10 @@
  * path in the place of host and database.  The reasons never quote the url: it holds the password.
  */
 
-#define USUAL_PORT 6379
+#define USUAL_PORT          6379
+#define USUAL_SENTINEL_PORT 26379
+/* Of a host's name: more is none, and TLS takes no more. */
+#define MOST_NAME           253
 
 static int set_database(struct redis_address *a, struct str text)
 {
@@ -26,7 +31,7 @@ static int set_database(struct redis_address *a, struct str text)
 	return 0;
 }
 
-static int set_port(struct redis_address *a, struct str text)
+static int read_port(struct str text, int *ret)
 {
 	uint64_t n;
 
@@ -34,7 +39,7 @@ static int set_port(struct redis_address *a, struct str text)
 		return fail(-E_BAD_SETTING,
 			    "redis url: the port is between 1 and 65535, not \"%.*s\"",
 			    STR_ARG(text));
-	a->port = (int) n;
+	*ret = (int) n;
 	return 0;
 }
 
@@ -43,20 +48,57 @@ static const char *decoded(struct arena *arena, struct str text)
 	return text.len == 0 ? NULL : arena_c(arena, percent_decode(arena, text, false));
 }
 
+static int set_check(struct str key, struct str value, const char *yes, const char *no,
+		     bool *ret_is_off)
+{
+	char word[24];
+
+	snprintf(word, sizeof(word), "%.*s", STR_ARG(value));
+	if (strcasecmp(word, yes) != 0 && strcasecmp(word, no) != 0)
+		return fail(-E_BAD_SETTING, "redis url: %.*s is %s or %s, not \"%s\"", STR_ARG(key),
+			    yes, no, word);
+	*ret_is_off = strcasecmp(word, no) == 0;
+	return 0;
+}
+
 static int set_option(struct arena *arena, struct redis_address *a, struct str key,
 		      struct str value)
 {
+	const struct {
+		const char *name;
+		const char **at;
+	} texts[] = {
+		{ "password", &a->password },
+		{ "user", &a->user },
+		{ "username", &a->user },
+		{ "ssl_ca_certs", &a->tls.authorities },
+		{ "ssl_certfile", &a->tls.certificate },
+		{ "ssl_keyfile", &a->tls.key },
+		{ "ssl_server_name", &a->tls.server_name },
+		{ "sentinel_username", &a->sentinel_user },
+		{ "sentinel_password", &a->sentinel_password },
+	};
+
 	if (str_eq_c(key, "db"))
 		return set_database(a, value);
-	if (str_eq_c(key, "password"))
-		a->password = decoded(arena, value);
-	else if (str_eq_c(key, "user") || str_eq_c(key, "username"))
-		a->user = decoded(arena, value);
-	else
-		return fail(-E_BAD_SETTING,
-			    "redis url: unknown option \"%.*s\"; db, user and password are known",
-			    STR_ARG(key));
-	return 0;
+	/* kombu writes CERT_REQUIRED and CERT_NONE. */
+	if (str_eq_c(key, "ssl_cert_reqs"))
+		return set_check(key,
+				 str_starts(value, STR("CERT_"))
+					 ? str_slice(value, strlen("CERT_"), value.len)
+					 : value,
+				 "required", "none", &a->tls.is_unchecked);
+	if (str_eq_c(key, "ssl_check_hostname"))
+		return set_check(key, value, "true", "false", &a->tls.is_name_unchecked);
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		if (!str_eq_c(key, texts[i].name))
+			continue;
+		*texts[i].at = decoded(arena, value);
+		return 0;
+	}
+	return fail(-E_BAD_SETTING,
+		    "redis url: unknown option \"%.*s\"; redis/redis.h lists those that are known",
+		    STR_ARG(key));
 }
 
 static int set_options(struct arena *arena, struct redis_address *a, struct str query)
@@ -92,9 +134,10 @@ static void take_credentials(struct arena *arena, struct redis_address *a, struc
 	a->password = decoded(arena, password);
 }
 
-static int take_host(struct arena *arena, struct redis_address *a, struct str authority)
+/* "host[:port]"; *port stays as it is when none is given. */
+static int take_host(struct arena *arena, struct str authority, const char **ret_host, int *port)
 {
-	struct str host = authority, port = STR_NULL;
+	struct str host = authority, digits = STR_NULL;
 	ptrdiff_t end;
 
 	if (str_starts(authority, STR("["))) {
@@ -103,16 +146,18 @@ static int take_host(struct arena *arena, struct redis_address *a, struct str au
 			return fail(-E_BAD_SETTING,
 				    "redis url: an address in brackets must end with ]");
 		host = str_slice(authority, 1, (size_t) end);
-		port = str_slice(authority, (size_t) end + 1, authority.len);
-		if (port.len > 0 && port.at[0] != ':')
+		digits = str_slice(authority, (size_t) end + 1, authority.len);
+		if (digits.len > 0 && digits.at[0] != ':')
 			return fail(-E_BAD_SETTING, "redis url: only :port may follow ]");
-		port = port.len == 0 ? STR_NULL : str_slice(port, 1, port.len);
+		digits = digits.len == 0 ? STR_NULL : str_slice(digits, 1, digits.len);
 	} else {
-		port = authority;
-		str_cut(&port, ':', &host);
+		digits = authority;
+		str_cut(&digits, ':', &host);
 	}
-	a->host = host.len == 0 ? "localhost" : decoded(arena, host);
-	return str_is_null(port) ? 0 : set_port(a, port);
+	if (host.len > MOST_NAME)
+		return fail(-E_BAD_SETTING, "redis url: the host's name is too long");
+	*ret_host = host.len == 0 ? "localhost" : decoded(arena, host);
+	return str_is_null(digits) ? 0 : read_port(digits, port);
 }
 
 static int parse_tcp(struct arena *arena, struct redis_address *a, struct str rest)
@@ -123,10 +168,36 @@ static int parse_tcp(struct arena *arena, struct redis_address *a, struct str re
 	a->port = USUAL_PORT;
 	str_cut(&path, '/', &authority);
 	take_credentials(arena, a, &authority);
-	r = take_host(arena, a, authority);
+	r = take_host(arena, authority, &a->host, &a->port);
 	if (r < 0)
 		return r;
 	return set_database(a, path);
+}
+
+static int parse_sentinel(struct arena *arena, struct redis_address *a, struct str rest)
+{
+	struct str authority, one, name = STR(""), path = rest;
+	int r = 0;
+
+	str_cut(&path, '/', &authority);
+	take_credentials(arena, a, &authority);
+	while (r == 0 && str_cut(&authority, ',', &one)) {
+		struct redis_sentinel *s;
+
+		if (a->sentinel_count == REDIS_SENTINELS_MOST)
+			return fail(-E_BAD_SETTING, "redis url: more than %d Sentinels",
+				    REDIS_SENTINELS_MOST);
+		s = &a->sentinels[a->sentinel_count];
+		s->port = USUAL_SENTINEL_PORT;
+		r = take_host(arena, one, &s->host, &s->port);
+		a->sentinel_count++;
+	}
+	(void) str_cut(&path, '/', &name); /* absent: no name */
+	if (r == 0 && name.len == 0)
+		r = fail(-E_BAD_SETTING,
+			 "redis url: redis+sentinel://host/name ends with the master's name");
+	a->master = decoded(arena, name);
+	return r < 0 ? r : set_database(a, path);
 }
 
 static int parse_unix(struct arena *arena, struct redis_address *a, struct str rest)
@@ -150,26 +221,34 @@ static int parse_unix(struct arena *arena, struct redis_address *a, struct str r
 
 int redis_address_parse(struct arena *arena, const char *url, struct redis_address *ret)
 {
+	static const struct {
+		struct str scheme;
+		int (*parse)(struct arena *, struct redis_address *, struct str rest);
+		bool is_tls;
+	} schemes[] = {
+		{ STR_INIT("redis://"), parse_tcp, false },
+		{ STR_INIT("rediss://"), parse_tcp, true },
+		{ STR_INIT("unix://"), parse_unix, false },
+		{ STR_INIT("redis+sentinel://"), parse_sentinel, false },
+		{ STR_INIT("rediss+sentinel://"), parse_sentinel, true },
+	};
 	struct redis_address a = { 0 };
-	struct str rest = arena_str(arena, str_c(url)), query, main;
-	int r;
+	struct str query = arena_str(arena, str_c(url)), main;
+	int r = -E_BAD_SETTING;
 
-	query = rest;
 	str_cut(&query, '?', &main);
-	if (str_starts(main, STR("redis://"))) {
-		r = parse_tcp(arena, &a, str_slice(main, strlen("redis://"), main.len));
-	} else if (str_starts(main, STR("rediss://"))) {
-		a.is_tls = true;
-		r = parse_tcp(arena, &a, str_slice(main, strlen("rediss://"), main.len));
-	} else if (str_starts(main, STR("unix://"))) {
-		r = parse_unix(arena, &a, str_slice(main, strlen("unix://"), main.len));
-	} else {
-		r = fail(-E_BAD_SETTING, "redis url: it begins with redis:// or unix://");
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
+		if (!str_starts(main, schemes[i].scheme))
+			continue;
+		a.is_tls = schemes[i].is_tls;
+		r = schemes[i].parse(arena, &a, str_slice(main, schemes[i].scheme.len, main.len));
+		if (r == 0)
+			r = set_options(arena, &a, query);
+		if (r < 0)
+			return r;
+		*ret = a;
+		return 0;
 	}
-	if (r >= 0)
-		r = set_options(arena, &a, query);
-	if (r < 0)
-		return r;
-	*ret = a;
-	return 0;
+	return fail(r,
+		    "redis url: it begins with redis://, rediss://, unix:// or redis+sentinel://");
 }

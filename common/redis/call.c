@@ -1,4 +1,4 @@
-#include "redis/call.h"
+#include "redis/call-internal.h"
 
 #include "base/error.h"
 #include "base/live.h"

@@ -29,8 +29,10 @@
 /* clang-format off */
 const struct sm_state redis_states[STATE_COUNT] = {
 	[STATE_WAITING]    = { "waiting",    SM_TO(STATE_RESOLVING) | SM_TO(STATE_CONNECTING) | SM_TO(STATE_WAITING) | SM_TO(STATE_CLOSING) },
-	[STATE_RESOLVING]  = { "resolving",  SM_TO(STATE_CONNECTING) | SM_TO(STATE_WAITING) | SM_TO(STATE_CLOSING) },
-	[STATE_CONNECTING] = { "connecting", SM_TO(STATE_CONNECTING) | SM_TO(STATE_GREETING) | SM_TO(STATE_WAITING) | SM_TO(STATE_CLOSING) },
+	[STATE_RESOLVING]  = { "resolving",  SM_TO(STATE_RESOLVING) | SM_TO(STATE_CONNECTING) | SM_TO(STATE_WAITING) | SM_TO(STATE_CLOSING) },
+	[STATE_CONNECTING] = { "connecting", SM_TO(STATE_RESOLVING) | SM_TO(STATE_CONNECTING) | SM_TO(STATE_SECURING) | SM_TO(STATE_ASKING) | SM_TO(STATE_GREETING) | SM_TO(STATE_WAITING) | SM_TO(STATE_CLOSING) },
+	[STATE_SECURING]   = { "securing",   SM_TO(STATE_RESOLVING) | SM_TO(STATE_CONNECTING) | SM_TO(STATE_ASKING) | SM_TO(STATE_GREETING) | SM_TO(STATE_WAITING) | SM_TO(STATE_CLOSING) },
+	[STATE_ASKING]     = { "asking",     SM_TO(STATE_RESOLVING) | SM_TO(STATE_CONNECTING) | SM_TO(STATE_WAITING) | SM_TO(STATE_CLOSING) },
 	[STATE_GREETING]   = { "greeting",   SM_TO(STATE_READY) | SM_TO(STATE_WAITING) | SM_TO(STATE_CLOSING) },
 	[STATE_READY]      = { "ready",      SM_TO(STATE_WAITING) | SM_TO(STATE_CLOSING) },
 	[STATE_CLOSING]    = { "closing",    0 },
@@ -40,7 +42,8 @@ const struct sm_state redis_states[STATE_COUNT] = {
 void redis_connection_invariant(const struct sm *sm)
 {
 	const struct redis *r = container_of(sm, struct redis, sm);
-	bool has_answers = sm->state == STATE_GREETING || sm->state == STATE_READY;
+	bool has_answers = sm->state == STATE_SECURING || sm->state == STATE_ASKING ||
+			   sm->state == STATE_GREETING || sm->state == STATE_READY;
 
 	must(has_answers == (r->wire != NULL)); /* while connecting it is made after the move */
 	must(has_answers || r->out.len == 0 || sm->state == STATE_CLOSING);
@@ -57,6 +60,7 @@ struct wire {
 	uv_poll_t poll;
 	struct redis *redis;
 	int fd;
+	struct redis_session *session; /* of TLS; NULL: none */
 	bool is_write_awaited;
 };
 
@@ -77,6 +81,7 @@ static void closing_ended(struct redis *r)
 		free(list_entry(l, struct redis_pending, link));
 	must(list_is_empty(&r->pending));
 	free(r->in);
+	r->tls = redis_tls_free(r->tls);
 	arena_fini(&r->arena);
 	r->magic = 0;
 	free(r);
@@ -101,6 +106,7 @@ static void wire_drop(struct redis *r)
 		return;
 	r->wire = NULL;
 	r->closings++;
+	w->session = redis_session_free(w->session);
 	uv_close((uv_handle_t *) &w->poll, wire_on_closed);
 	close(w->fd); /* only after uv_close: libuv still takes it out of epoll */
 }
@@ -113,7 +119,21 @@ static void addresses_drop(struct redis *r)
 
 static void wait_is_over(struct timer *t)
 {
-	attempt(container_of(t, struct redis, timer));
+	struct redis *r = container_of(t, struct redis, timer);
+
+	redis_sentinel_first_hop(r);
+	attempt(r);
+}
+
+/* What was said on the last socket is over. */
+static void forget_talk(struct redis *r)
+{
+	wire_drop(r);
+	redis_reader_reset(&r->reader);
+	buf_clear(&r->out);
+	r->out_at = 0;
+	r->refusal[0] = '\0';
+	flush_cancel(&r->flush);
 }
 
 /* Leaves whatever there was and waits for the next attempt.  Tells everybody; `why` for the log. */
@@ -122,13 +142,10 @@ static void lose(struct redis *r, int error, const char *why)
 	bool was_ready = r->sm.state == STATE_READY;
 	usec_t now = loop_now(r->loop), most;
 
-	wire_drop(r);
+	forget_talk(r);
 	addresses_drop(r);
-	redis_reader_reset(&r->reader);
-	buf_clear(&r->out);
-	r->out_at = 0;
-	r->refusal[0] = '\0';
-	flush_cancel(&r->flush);
+	if (r->sm.state == STATE_ASKING)
+		(void) redis_sentinel_next(r); /* not the same one first */
 	if (was_ready && now - r->ready_since >= STEADY)
 		r->failures = 0;
 	most = MIN(BACKOFF_MOST, BACKOFF_FIRST << MIN(r->failures, 16u));
@@ -217,6 +234,12 @@ static void greet(struct redis *r)
 	const struct redis_address *a = &r->address;
 	char database[16];
 
+	if (r->hop == HOP_SENTINEL) {
+		sm_move(&r->sm, STATE_ASKING);
+		redis_sentinel_ask(r);
+		redis_connection_write(r);
+		return;
+	}
 	sm_move(&r->sm, STATE_GREETING);
 	if (a->password != NULL && a->user != NULL)
 		redis_command_greet(r, REDIS_WORDS(STR("AUTH"), str_c(a->user), str_c(a->password)),
@@ -230,6 +253,7 @@ static void greet(struct redis *r)
 	if (r->name != NULL)
 		redis_command_greet(r, REDIS_WORDS(STR("CLIENT"), STR("SETNAME"), str_c(r->name)),
 				    on_named, r);
+	redis_sentinel_check_role(r);
 	redis_command_greet(r, REDIS_WORDS(STR("PING")), on_greeted, r);
 	redis_connection_write(r);
 }
@@ -254,7 +278,8 @@ void redis_connection_write(struct redis *r)
 	if (w == NULL || w->is_write_awaited || left == 0)
 		return;
 	r->stats.writes++;
-	n = send(w->fd, r->out.at + r->out_at, left, MSG_NOSIGNAL);
+	n = w->session != NULL ? redis_session_write(w->session, r->out.at + r->out_at, left)
+			       : send(w->fd, r->out.at + r->out_at, left, MSG_NOSIGNAL);
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
 		/* The reader sees the end and handles it: here we may be deep inside a caller. */
 		shutdown(w->fd, SHUT_RDWR);
@@ -295,7 +320,9 @@ static int consume(struct redis *r, size_t len)
 /* One read; libuv calls again while there is more.  Returns whether there may be more. */
 static bool wire_read(struct redis *r)
 {
-	ssize_t n = read(r->wire->fd, r->in, READ_SIZE);
+	struct wire *w = r->wire;
+	ssize_t n = w->session != NULL ? redis_session_read(w->session, r->in, READ_SIZE)
+				       : read(w->fd, r->in, READ_SIZE);
 	int e;
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -326,6 +353,14 @@ static bool wire_read(struct redis *r)
 		lose(r, -E_UNAVAILABLE, why);
 		return false;
 	}
+	if (r->sm.state == STATE_ASKING && r->master_host[0] != '\0') {
+		/* Only now: the answer's callback ran on what is dropped here. */
+		forget_talk(r);
+		addresses_drop(r);
+		redis_sentinel_second_hop(r);
+		attempt(r);
+		return false;
+	}
 	return true;
 }
 
@@ -339,15 +374,51 @@ static int wire_error(const struct wire *w)
 	return -error;
 }
 
-static void address_failed(struct redis *r, int error)
+/* This way to the hop's end fails: the next address, the next Sentinel, or none is left. */
+static void attempt_failed(struct redis *r, const char *why)
 {
-	wire_drop(r);
+	char kept[256];
+
+	snprintf(kept, sizeof(kept), "%s", why); /* it may lie in what goes now */
+	forget_talk(r);
+	(void) fail(-E_UNAVAILABLE, "redis %s: %s", r->label, kept);
+	redis_pending_fail(r, -E_UNAVAILABLE); /* a question that was not answered */
 	if (r->address_at != NULL && r->address_at->ai_next != NULL) {
 		r->address_at = r->address_at->ai_next;
 		attempt(r);
 		return;
 	}
-	lose_errno(r, error);
+	addresses_drop(r);
+	if (redis_sentinel_next(r))
+		attempt(r);
+	else
+		lose(r, -E_UNAVAILABLE, kept);
+}
+
+static void secure(struct redis *r)
+{
+	bool for_write = false;
+	int done = redis_session_handshake(r->wire->session, &for_write);
+
+	if (done < 0) {
+		attempt_failed(r, fail_reason(done));
+		return;
+	}
+	wire_watch(r->wire, done == 0 && for_write);
+	if (done > 0)
+		greet(r);
+}
+
+static void connected(struct redis *r)
+{
+	if (r->tls == NULL) {
+		wire_watch(r->wire, false);
+		greet(r);
+		return;
+	}
+	sm_move(&r->sm, STATE_SECURING);
+	r->wire->session = redis_session_new(r->tls, r->wire->fd, r->host);
+	secure(r);
 }
 
 static void wire_on_ready(uv_poll_t *poll, int status, int events)
@@ -359,12 +430,14 @@ static void wire_on_ready(uv_poll_t *poll, int status, int events)
 	OBJ_CHECK(r, REDIS_MAGIC);
 	if (r->sm.state == STATE_CONNECTING) {
 		error = wire_error(w);
-		if (error == 0 && status == 0) {
-			wire_watch(w, false);
-			greet(r);
-		} else {
-			address_failed(r, error < 0 ? error : status);
-		}
+		if (error == 0 && status == 0)
+			connected(r);
+		else
+			attempt_failed(r, uv_strerror(error < 0 ? error : status));
+		return;
+	}
+	if (r->sm.state == STATE_SECURING) {
+		secure(r); /* an error of the socket is found there */
 		return;
 	}
 	if (status < 0) {
@@ -438,10 +511,10 @@ static void attempt_is_late(struct timer *t)
 {
 	struct redis *r = container_of(t, struct redis, timer);
 
-	if (r->sm.state == STATE_CONNECTING)
-		address_failed(r, -ETIMEDOUT);
-	else
+	if (r->sm.state == STATE_GREETING)
 		lose(r, -E_UNAVAILABLE, "no answer to the greeting");
+	else
+		attempt_failed(r, uv_strerror(UV_ETIMEDOUT));
 }
 
 /* Connects to address_at, or to the unix socket. */
@@ -453,7 +526,7 @@ static void connect_next(struct redis *r)
 	sm_move(&r->sm, STATE_CONNECTING);
 	fd = socket_connect(r);
 	if (fd < 0) {
-		address_failed(r, fd);
+		attempt_failed(r, uv_strerror(fd));
 		return;
 	}
 	w = calloc(1, sizeof(*w));
@@ -464,7 +537,7 @@ static void connect_next(struct redis *r)
 	if (e < 0) {
 		free(w);
 		close(fd);
-		address_failed(r, e);
+		attempt_failed(r, uv_strerror(e));
 		return;
 	}
 	w->poll.data = w;
@@ -488,7 +561,7 @@ static void on_lookup(uv_getaddrinfo_t *req, int status, struct addrinfo *found)
 	}
 	r->closings--;
 	if (status < 0) {
-		lose_errno(r, status);
+		attempt_failed(r, uv_strerror(status));
 		return;
 	}
 	r->addresses = r->address_at = found;
@@ -503,14 +576,14 @@ static void resolve(struct redis *r)
 	int e;
 
 	must(lookup != NULL);
+	timer_stop(&r->timer); /* of the hop before; a look-up ends by itself */
 	sm_move(&r->sm, STATE_RESOLVING);
-	snprintf(port, sizeof(port), "%d", r->address.port);
+	snprintf(port, sizeof(port), "%d", r->port);
 	lookup->redis = r;
-	e = uv_getaddrinfo(loop_uv(r->loop), &lookup->req, on_lookup, r->address.host, port,
-			   &hints);
+	e = uv_getaddrinfo(loop_uv(r->loop), &lookup->req, on_lookup, r->host, port, &hints);
 	if (e < 0) {
 		free(lookup);
-		lose_errno(r, e);
+		attempt_failed(r, uv_strerror(e));
 		return;
 	}
 	r->lookup = lookup;

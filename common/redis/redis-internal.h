@@ -2,6 +2,8 @@
  * redis-internal.h - what the files of this folder know of a connection and strangers do not.
  *
  *   connection.c  the socket and its states
+ *   sentinel.c    who the master is
+ *   tls.c         TLS over the socket
  *   redis.c       commands in, replies out
  *   call.c        fibers
  *   script.c      scripts
@@ -13,27 +15,38 @@
 #include "loop/sm.h"
 #include "redis/reader.h"
 #include "redis/redis.h"
+#include "redis/tls-internal.h"
 
 /*
- *              +------------------------------------------------------------------+
- *              v                                                      lost, failed |
- *   WAITING --timer--> RESOLVING --> CONNECTING --> GREETING --> READY            |
- *                          |             |             |           |              |
- *                          +-------------+-------------+-----------+--------------+
+ *              +-------------------------------------------------------------------------------+
+ *              v                                                                  lost, failed |
+ *   WAITING --timer--> RESOLVING --> CONNECTING --> [SECURING] --> GREETING --> READY           |
+ *                        |  ^            |              |             |           |             |
+ *                        |  |            |              |--> ASKING   |           |             |
+ *                        |  +------------+--------------+------+      |           |             |
+ *                        +---------------+--------------+------+------+-----------+-------------+
  *   any of them --redis_close--> CLOSING, in which the handles end
  *
  * WAITING has no socket, and a timer; RESOLVING a name look-up (skipped for unix sockets);
- * CONNECTING and GREETING a socket and a timer; READY a socket.
+ * CONNECTING, SECURING (TLS's handshake), ASKING and GREETING a socket and a timer; READY a socket.
+ *
+ * With Sentinels there are two hops: to one of them, which is asked (ASKING) for the master, and
+ * then, with a new socket, to that one.  The edges back to RESOLVING are the second hop, or the
+ * next Sentinel when one does not answer.
  */
 enum redis_state {
 	STATE_WAITING,
 	STATE_RESOLVING,
 	STATE_CONNECTING,
+	STATE_SECURING,
+	STATE_ASKING,
 	STATE_GREETING,
 	STATE_READY,
 	STATE_CLOSING,
 	STATE_COUNT,
 };
+
+enum redis_hop { HOP_SERVER, HOP_SENTINEL };
 
 extern const struct sm_state redis_states[STATE_COUNT];
 void redis_connection_invariant(const struct sm *);
@@ -64,6 +77,15 @@ struct redis {
 	void *on_closed_arg;
 	unsigned closings; /* handles and look-ups whose end redis_close awaits */
 	uv_idle_t *anchor; /* never started: redis_close waits at least for its closing */
+
+	struct redis_tls *tls; /* NULL: none */
+	enum redis_hop hop;
+	const char *host; /* of this hop; NULL: a unix socket */
+	int port;
+	size_t sentinel_at;    /* the one that is asked, or is next */
+	size_t sentinels_left; /* not tried yet in this round */
+	char master_host[256]; /* a Sentinel's answer; "" before it */
+	int master_port;
 
 	struct lookup *lookup;       /* RESOLVING */
 	struct addrinfo *addresses;  /* what it found */
@@ -96,6 +118,18 @@ void redis_connection_close(struct redis *);
 void redis_connection_write(struct redis *);
 /* Sets why the connection must be left; it is, after the replies of this read were delivered. */
 void redis_connection_refuse(struct redis *, struct str why);
+
+/* sentinel.c */
+/* The first hop of a new attempt. */
+void redis_sentinel_first_hop(struct redis *);
+/* A Sentinel could not be asked: aims at the next one.  False: all were tried. */
+bool redis_sentinel_next(struct redis *);
+/* Writes the question; the answer is in master_host, or refuses the connection. */
+void redis_sentinel_ask(struct redis *);
+/* Aims at whom the answer named. */
+void redis_sentinel_second_hop(struct redis *);
+/* Asks the server itself: a replica is refused. */
+void redis_sentinel_check_role(struct redis *);
 
 /* redis.c */
 /* Between these two a command is appended to the buf.  begin: 0 or -E_UNAVAILABLE. */

@@ -37,6 +37,8 @@ static const char *make_label(struct arena *arena, const struct redis_address *a
 {
 	if (a->path != NULL)
 		return a->path;
+	if (a->master != NULL)
+		return arena_printf(arena, "%s/%d", a->master, a->database).at;
 	return arena_printf(arena, "%s:%d/%d", a->host, a->port, a->database).at;
 }
 
@@ -49,7 +51,7 @@ int redis_open(struct loop *loop, const struct redis_options *options, struct re
 	arena_init(&r->arena);
 	e = redis_address_parse(&r->arena, options->url, &r->address);
 	if (e == 0 && r->address.is_tls)
-		e = fail(-E_BAD_SETTING, "redis url: rediss:// (TLS) is not supported");
+		e = redis_tls_new(&r->address, &r->tls);
 	if (e < 0) {
 		arena_fini(&r->arena);
 		free(r);
@@ -204,7 +206,7 @@ struct redis_pending *redis_command_end(struct redis *r, size_t commands, redis_
 void redis_command_greet(struct redis *r, const struct str *words, size_t count,
 			 redis_on_reply *on_reply, void *arg)
 {
-	must(r->sm.state == STATE_GREETING);
+	must(r->sm.state == STATE_GREETING || r->sm.state == STATE_ASKING);
 	redis_format(&r->out, words, count);
 	(void) redis_command_end(r, 1, on_reply, arg);
 }

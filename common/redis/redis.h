@@ -4,8 +4,8 @@
  * Everything that a loop turn sends leaves in one write(2); replies come back in order.  hiredis
  * reads the replies (RESP2), the socket is ours, and commands are formatted straight into the send
  * buffer.  Redis failing is a state, not a crash (drawn in redis-internal.h): resolving ->
- * connecting -> greeting (AUTH, SELECT, CLIENT SETNAME, PING) -> ready; lost -> waiting with
- * backoff and full jitter.  -LOADING, -READONLY, -MASTERDOWN, -OOM and their like (the table in
+ * connecting -> [securing ->] greeting (AUTH, SELECT, CLIENT SETNAME, PING) -> ready; lost ->
+ * waiting with backoff and full jitter.  Behind Sentinels one of them is asked first.  -LOADING, -READONLY, -MASTERDOWN, -OOM and their like (the table in
  * redis.c) are reported to the caller as -E_UNAVAILABLE; the first three also put the connection
  * into waiting, because it talks to the wrong or a starting server: what is pending behind such a
  * reply fails as when the connection is lost.
@@ -36,8 +36,7 @@ struct redis_reply {
 };
 
 struct redis_options {
-	const char *url;  /* redis://[user[:password]@]host[:port][/db],
-			     unix:///path[?db=n&password=…&user=…] */
+	const char *url;  /* see struct redis_address */
 	const char *name; /* CLIENT SETNAME */
 	/* Told on the loop's stack whenever the connection becomes ready (with a number that
 	 * grows with each connection) or is lost (0).  May be NULL. */
@@ -116,12 +115,44 @@ struct redis_stats {
 };
 void redis_stats(const struct redis *, struct redis_stats *ret);
 
-/* host, port or path, user, password, database of a url; parts lie in the arena. */
+/*
+ * A url:
+ *
+ *   redis://[user[:password]@]host[:port][/database]
+ *   rediss://…                      the same by TLS
+ *   unix:///path
+ *   redis+sentinel://[user[:password]@]host[:port][,host[:port]…]/name[/database]
+ *   rediss+sentinel://…             Sentinels and server by TLS
+ *
+ * with options after `?`, named as Python's client names them: db, username, password,
+ * ssl_ca_certs, ssl_certfile, ssl_keyfile (files), ssl_cert_reqs (required, or none: the server's
+ * certificate is not looked at), ssl_check_hostname (true or false); and of our own
+ * ssl_server_name (instead of the host), sentinel_username, sentinel_password.
+ *
+ * With Sentinels the hosts are theirs (port 26379) and `name` is what they call the master.  Who
+ * it is they are asked for each new connection, and the server is asked whether it agrees; so a
+ * failover is followed as soon as they have agreed on it.
+ */
+#define REDIS_SENTINELS_MOST 16
+
 struct redis_address {
-	const char *host, *path, *user, *password;
+	const char *host, *path, *user, *password; /* host: NULL with Sentinels */
 	int port, database;
 	bool is_tls;
+	struct redis_tls_files {
+		const char *authorities, *certificate, *key; /* PEM; NULL: none given */
+		const char *server_name;                     /* NULL: the host */
+		bool is_unchecked, is_name_unchecked;
+	} tls;
+	const char *master; /* its name; NULL: no Sentinels */
+	struct redis_sentinel {
+		const char *host;
+		int port;
+	} sentinels[REDIS_SENTINELS_MOST];
+	size_t sentinel_count;
+	const char *sentinel_user, *sentinel_password;
 };
+/* The parts lie in the arena.  0, or -E_BAD_SETTING with a sentence that hides the password. */
 int redis_address_parse(struct arena *, const char *url, struct redis_address *ret) _must_check_;
 
 #endif

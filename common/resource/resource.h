@@ -76,6 +76,8 @@ struct row {
 	uint32_t allowed; /* bit n: permission n's `when` holds; not of VIEW_LIST and VIEW_SHAPE */
 };
 struct str row_get(const struct row *, const char *field);
+/* Of an INTEGER, or a bigint KEY.  0 or -E_INTERNAL: it is null, or no whole number. */
+int row_get_i64(const struct row *, const char *field, int64_t *ret) _must_check_;
 
 /* A write under way.  In the request's arena. */
 struct change {
@@ -156,6 +158,12 @@ struct resource {
 	usec_t list_ttl, detail_ttl;
 	struct hooks hooks;
 };
+
+/* clang-format off */
+/* Words for the tables of a resource. */
+#define FIELDS(rows_)      .fields = (rows_), .field_count = ARRAY_SIZE(rows_)
+#define PERMISSIONS(rows_) .permissions = (rows_), .permission_count = ARRAY_SIZE(rows_)
+/* clang-format on */
 
 /* Adds the routes of these resources.  0, or -EINVAL with a sentence about a wrong table. */
 int resource_routes(struct route_table *, const struct resource *const *, size_t count)

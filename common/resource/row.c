@@ -66,6 +66,13 @@ struct str row_get(const struct row *row, const char *field)
 	must_not_reach("a field that its resource does not have");
 }
 
+int row_get_i64(const struct row *row, const char *field, int64_t *ret)
+{
+	if (str_to_i64(row_get(row, field), ret) < 0)
+		return fail(-E_INTERNAL, "%s.%s is no whole number", row->resource->name, field);
+	return 0;
+}
+
 int row_find(struct request *rq, struct db_at at, const struct plan *p,
 	     const struct sql_statement *find, struct str key, enum row_view view, struct row *ret)
 {

@@ -6,6 +6,7 @@
 #ifndef SERVICES_GATEWAY_SHOP_H
 #define SERVICES_GATEWAY_SHOP_H
 
+#include "gateway/health.h"
 #include "http/route.h"
 #include "resource/resource.h"
 

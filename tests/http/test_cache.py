@@ -10,6 +10,8 @@ import pytest
 from apium import Stack
 from shop import Shop, picture, unique
 
+pytestmark = pytest.mark.slow
+
 PRODUCTS = "/api/v1/products/"
 
 

@@ -1,6 +1,7 @@
 """What the gateway stands for: hosts, origins, proxies, https, certificates."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -18,6 +19,8 @@ from apium import PATIENCE, TOP
 from doors import Doors
 from shop import PASSWORD, multipart, unique
 from test_start import start
+
+pytestmark = pytest.mark.slow
 
 CORS = "https://shop.example.org"
 GOLDEN = TOP / "tests/golden"
@@ -244,6 +247,21 @@ def test_a_new_certificate_is_taken_at_sighup(stack, doors, tmp_path):
     door.program.kill(signal.SIGHUP)
     stack.wait_for("the new one", lambda: {shown() for _ in range(8)} == {new})
     assert old != new and door.ask("GET", "/healthz").status == 200
+
+
+def test_a_reset_leaves_nothing_behind(stack, doors, tls):
+    """A client that goes without reading its session tickets resets its connection."""
+    door = doors.open(tls=tls)
+
+    def descriptors():
+        return len(os.listdir(f"/proc/{door.program.process.pid}/fd"))
+
+    assert door.ask("GET", "/healthz").status == 200
+    before = descriptors()
+    for _ in range(50):
+        ssl.get_server_certificate(("127.0.0.1", door.port))
+    stack.wait_for("the descriptors", lambda: descriptors() <= before)
+    assert door.ask("GET", "/healthz").status == 200 and door.program.stop(10) == 0
 
 
 def test_plain_words_at_a_tls_door(secure):

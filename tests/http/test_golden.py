@@ -14,6 +14,8 @@ import pytest
 from apium import Stack
 from golden_steps import LIST, hold
 
+pytestmark = pytest.mark.slow
+
 RECORDINGS = ["login", "register", "tokens", "users", "account-mail", "products", "product-images", "lists", "http", "posts", "comments-tags",
               "reviews-variants", "library", "records"]
 # Those that want a server set up for them have a test of their own.

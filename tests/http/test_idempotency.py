@@ -10,6 +10,8 @@ import pytest
 from apium import Stack
 from shop import PASSWORD, Shop, multipart, picture, unique
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def stack():

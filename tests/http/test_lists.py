@@ -4,7 +4,9 @@ import re
 
 import pytest
 
-from shop import unique
+from doors import Doors
+from routes import resources
+from shop import BY_STAFF, ROWS
 
 CATEGORIES = "/api/v1/categories/"
 INVALID = {"detail": "Invalid page."}
@@ -83,47 +85,46 @@ def test_products_come_newest_first_without_what_is_deleted(stack, shop, ann):
 # --- statements ------------------------------------------------------------------------------------------------------
 
 
-class Statements:
-    """Those that the gateway sent, read from the server's log."""
-
-    def __init__(self, stack):
-        self.stack = stack
-        self.path = stack.postgres.folder / "log"
-
-    def of(self, ask):
-        at = self.path.stat().st_size
-        answer = ask()
-        assert answer.status == 200, answer
-        # The log is written before a statement runs, and a marker after it.
-        marker = unique("marker")
-        self.stack.sql(f"SELECT '{marker}'")
-        text = self.stack.wait_for("the marker in the log", lambda: marker in (text := self.read(at)) and text)
-        sent = re.findall(r"<apium-gateway>LOG:  (?:statement|execute [^:]*): (.*)", text)
-        # The relay of the same process looks into the outbox once a second, whoever asks for what.
-        return [statement for statement in sent if "job_outbox" not in statement]
-
-    def read(self, at):
-        with open(self.path, "rb") as log:
-            log.seek(at)
-            return log.read().decode()
+@pytest.fixture(scope="module")
+def counting(stack):
+    """A gateway that says in each answer how many statements it cost."""
+    with Doors(stack) as doors:
+        yield doors.open(APIUM_ENV="development", APIUM_THREADS="1")
 
 
-@pytest.mark.parametrize("path, most", [
-    ("/api/v1/products/", 2), ("/api/v1/categories/", 2), ("/api/v1/product-images/", 2),
-    ("/api/v1/products/{product}/", 1), ("/api/v1/categories/{category}/", 1), ("/api/v1/product-images/{image}/", 1),
-    ("/api/v1/users/me/", 1),
-])
-def test_statements_of_one_answer(stack, shop, ann, path, most):
-    category = shop.category()
-    product = shop.product(ann, category=category["id"])
-    images = [shop.image(ann, product["id"]) for _ in range(3)]
-    path = path.format(product=product["id"], category=category["id"], image=images[0]["id"])
-    statements = Statements(stack)
-    found = []
-    for _ in range(6):  # the first on each loop may also read who is asking
-        found.append(statements.of(lambda: stack.http("GET", path, token=ann.access)))
-    authentication = [one for one in found if any("FROM users WHERE id" in s for s in one)]
-    assert all(len(one) <= most + 1 for one in authentication), found
-    others = [one for one in found if one not in authentication]
-    assert others or "me" in path, "every request asks who it is from"
-    assert all(len(one) == most for one in others), found
+def statements(door, user, path):
+    """Of one answer; who is asking is known from the one before."""
+    found = [door.ask("GET", path, headers={"Authorization": f"Bearer {user.access}"}) for _ in range(2)]
+    assert [answer.status for answer in found] == [200, 200], found
+    return int(re.search(r'db;[^,]*desc="(\d+) statements"', found[-1].headers["Server-Timing"])[1])
+
+
+@pytest.fixture(scope="module")
+def filled(stack, shop, ann):
+    """Rows that point at each other, so that what lists embed is there."""
+    author, product = shop.row("author", shop.staff(), ROWS["author"]), shop.product(ann, category=shop.category()["id"])
+    made = {"author": author, "product": product, "product_image": shop.image(ann, product["id"])}
+    for resource in ROWS:
+        if resource not in made:
+            user = shop.staff() if resource in BY_STAFF else ann
+            fields = ROWS[resource] | {name: {"author_id": author, "product": product}[name]["id"]
+                                       for name in ("author_id", "product") if name in ROWS[resource]}
+            made[resource] = shop.row(resource, user, fields)
+    return made
+
+
+@pytest.mark.parametrize("resource", resources(), ids=lambda resource: resource.name)
+def test_statements_of_one_answer(stack, shop, ann, counting, filled, resource):
+    """A page and its count; one row, whatever it shows.  Authors come whole, so without a count."""
+    user = shop.staff() if resource.name == "user" else ann
+    row = {"id": ann.id} if resource.name == "user" else filled[resource.name]
+    assert statements(counting, user, f"/api/v1/{resource.path}") == (1 if resource.name == "author" else 2)
+    assert statements(counting, user, f"/api/v1/{resource.path}{row['id']}/") == 1
+
+
+def test_statements_of_lists_below_and_of_oneself(counting, ann, filled):
+    assert statements(counting, ann, "/api/v1/users/me/") == 1
+    assert statements(counting, ann, "/api/v1/posts/my_posts/") == 1
+    assert statements(counting, ann, f"/api/v1/posts/{filled['post']['id']}/comments/") == 3  # the post, the count, the page
+    # What a filter names by its key is looked for first.
+    assert statements(counting, ann, f"/api/v1/comments/?post={filled['post']['id']}&search=a&ordering=-created_at") == 3

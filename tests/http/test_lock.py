@@ -7,6 +7,8 @@ import redis.exceptions
 
 from apium import BUILD, wait_for
 
+pytestmark = pytest.mark.slow
+
 HOLDER = BUILD / "tests/unit/coord/lock-holder"
 
 

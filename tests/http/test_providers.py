@@ -14,6 +14,8 @@ from shop import PASSWORD, Shop, unique
 from test_accounts import pbkdf2, stored
 from test_start import start
 
+pytestmark = pytest.mark.slow
+
 ISSUER, AUDIENCE = "https://id.example.com/", "shop"
 COOLOFF = 300
 LOCKED = {"detail": "Account locked: too many login attempts. Please try again later."}
@@ -262,7 +264,7 @@ def test_keys_from_a_file(keys, tmp_path):
     ({"APIUM_JWKS_URL": "/nowhere.json", "APIUM_JWT_ISSUER": ISSUER}, "/nowhere.json cannot be opened"),
     ({"APIUM_JWKS_URL": "/dev/null", "APIUM_JWT_ISSUER": ISSUER}, "holds no JWKS"),
     ({"APIUM_JWKS_URL": "ftp://x/y", "APIUM_JWT_ISSUER": ISSUER}, "keys come by https:// or from a file"),
-    ({"APIUM_JWKS_URL": "http://x/y", "APIUM_JWT_ISSUER": ISSUER, "APIUM_ENV": "production",
+    ({"APIUM_JWKS_URL": "http://x/y", "APIUM_JWT_ISSUER": ISSUER, "APIUM_ENV": "production", "APIUM_ALLOWED_HOSTS": "x",
       "APIUM_SECRET_KEY": "only-for-me-0123456789-0123456789"}, "keys come by https:// or from a file"),
     ({"APIUM_LOGIN_COOLOFF": "0"}, "APIUM_LOGIN_COOLOFF"),
 ])

@@ -141,3 +141,20 @@ def test_an_idle_connection_does_not_hold_it_up(stack):
         gateway.kill(signal.SIGTERM)
         assert gateway.wait(10) == 0
         assert idle.recv(4096) == b""
+
+
+def health(**environment):
+    done = subprocess.run([BUILD / "apium-gateway", "health"], env={"PATH": "/usr/bin", "APIUM_ENV": "test", **environment},
+                          capture_output=True, text=True, timeout=20 * PATIENCE)
+    return done.returncode, done.stdout.strip()
+
+
+def test_its_health_is_whether_it_answers():
+    with Stack() as stack:
+        gateway = stack.start_gateway(APIUM_ALLOWED_HOSTS="api.example.com")
+        address = f"127.0.0.1:{stack.port}"
+        assert health(APIUM_LISTEN=address) == (0, "healthy")
+        assert health(APIUM_LISTEN=f"0.0.0.0:{stack.port},127.0.0.1:1") == (0, "healthy")
+        gateway.stop()
+        status, said = health(APIUM_LISTEN=address)
+        assert status == 1 and said.startswith(f"unhealthy: {address}: "), said

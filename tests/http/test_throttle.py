@@ -8,6 +8,8 @@ from apium import Stack
 from golden_steps import hold
 from shop import PASSWORD, unique
 
+pytestmark = pytest.mark.slow
+
 SECRET = "golden-secret-key-0123456789-0123456789"
 
 

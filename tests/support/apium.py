@@ -56,7 +56,7 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def _as_postgres():
+def as_postgres():
     """What subprocess needs to run a program as `postgres`; nothing when we are not root."""
     if os.getuid() != 0:
         return {}
@@ -82,7 +82,7 @@ class Postgres:
             shutil.chown(self.folder, "postgres", "postgres")
         self.data = self.folder / "data"
         _quiet([self.bin / "initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8",
-                "-N"], **_as_postgres())
+                "-N"], **as_postgres())
         self.url = f"postgresql://postgres@/apium?host={self.folder}"
         self.start()
         with psycopg.connect(f"postgresql://postgres@/postgres?host={self.folder}", autocommit=True) as connection:
@@ -94,11 +94,11 @@ class Postgres:
         for setting in self.settings:
             options += ["-c", setting]
         _quiet([self.bin / "pg_ctl", "-D", self.data, "-w", "-t", "60", "-l", self.folder / "log", "-o",
-                " ".join(f"'{word}'" for word in options), "start"], **_as_postgres())
+                " ".join(f"'{word}'" for word in options), "start"], **as_postgres())
 
     def stop(self, mode="fast"):
         if (self.data / "postmaster.pid").exists():
-            _quiet([self.bin / "pg_ctl", "-D", self.data, "-m", mode, "-w", "-t", "60", "stop"], **_as_postgres())
+            _quiet([self.bin / "pg_ctl", "-D", self.data, "-m", mode, "-w", "-t", "60", "stop"], **as_postgres())
 
 
 class Redis:

@@ -21,6 +21,24 @@ UNKNOWN = "01890000-0000-7000-8000-000000000000"
 PAGE_404 = b"<h1>Not Found</h1>"
 
 
+# What a row of each resource is made of.  A value that is called makes it: with the shop and the user.
+ROWS = {
+    "category": {"name": None}, "brand": {"name": None}, "supplier": {"name": None}, "manufacturer": {"name": None},
+    "collection": {"name": None}, "tag": {"name": None}, "publisher": {"name": None},
+    "post": {"title": None, "content": "words", "published": True},
+    "comment": {"post": lambda shop, user: shop.row("post", user, ROWS["post"])["id"], "content": "words"},
+    "product": {"name": None, "price": "10.00"},
+    "product_variant": {"product": lambda shop, user: shop.product(user)["id"], "name": "red", "sku": None},
+    "review": {"product": lambda shop, user: shop.product(user)["id"], "rating": 4},
+    "author": {"name": None, "email": "author@example.com"},
+    "book": {"title": None, "author_id": lambda shop, user: shop.row("author", shop.staff(), ROWS["author"])["id"]},
+    "event": {"name": None, "start_time": "2026-01-01T10:00:00Z", "end_time": "2026-01-01T11:00:00Z"},
+    "person": {"first_name": "Ann", "last_name": None},
+    "health_record": {"weight_kg": "70.00", "height_m": "1.80"},
+}
+BY_STAFF = {"category", "brand", "supplier", "manufacturer", "collection", "tag", "publisher", "author", "book", "event", "person"}
+
+
 @dataclass
 class User:
     id: str

@@ -67,6 +67,12 @@ Test(redis_address, refuses_with_a_sentence_that_hides_the_password)
 		"redis://u:hunter2@[::1",
 		"redis://u:hunter2@[::1]7",
 		"redis://u:hunter2@h?dbb=1",
+		"rediss://u:hunter2@h?ssl_cert_reqs=perhaps",
+		"rediss://u:hunter2@h?ssl_check_hostname=1",
+		"redis+sentinel://u:hunter2@h",
+		"redis+sentinel://u:hunter2@h,i:99999/main",
+		"redis+sentinel://u:hunter2@h/main/x",
+		"redis+sentinel://u:hunter2@1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17/main",
 		"unix://host/path",
 		"unix://nopath",
 		"unix:///xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
@@ -86,4 +92,38 @@ Test(redis_address, refuses_with_a_sentence_that_hides_the_password)
 		cr_assert_not_null(strstr(fail_reason(-E_BAD_SETTING), "redis url: "), "%s",
 				   urls[i]);
 	}
+}
+
+Test(redis_address, names_sentinels_and_files)
+{
+	_cleanup_(arena_fini) struct arena arena;
+	struct redis_address a;
+
+	arena_init(&arena);
+	cr_assert_eq(redis_address_parse(
+			     &arena,
+			     "rediss+sentinel://u:pw@one,two:5000,[::1]:5001/main/3?"
+			     "sentinel_password=s&ssl_ca_certs=/ca%20file&ssl_certfile=/c&"
+			     "ssl_keyfile=/k&ssl_server_name=redis.example&ssl_cert_reqs=CERT_NONE&"
+			     "ssl_check_hostname=False",
+			     &a),
+		     0, "%s", fail_reason(-E_BAD_SETTING));
+	cr_assert_null(a.host);
+	cr_assert_str_eq(a.master, "main");
+	cr_assert_eq(a.database, 3);
+	cr_assert_eq(a.sentinel_count, 3);
+	cr_assert_str_eq(a.sentinels[0].host, "one");
+	cr_assert_eq(a.sentinels[0].port, 26379);
+	cr_assert_str_eq(a.sentinels[1].host, "two");
+	cr_assert_eq(a.sentinels[1].port, 5000);
+	cr_assert_str_eq(a.sentinels[2].host, "::1");
+	cr_assert_eq(a.sentinels[2].port, 5001);
+	cr_assert_str_eq(a.user, "u");
+	cr_assert_str_eq(a.password, "pw");
+	cr_assert_str_eq(a.sentinel_password, "s");
+	cr_assert(a.is_tls && a.tls.is_unchecked && a.tls.is_name_unchecked);
+	cr_assert_str_eq(a.tls.authorities, "/ca file");
+	cr_assert_str_eq(a.tls.certificate, "/c");
+	cr_assert_str_eq(a.tls.key, "/k");
+	cr_assert_str_eq(a.tls.server_name, "redis.example");
 }

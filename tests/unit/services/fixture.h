@@ -2,7 +2,7 @@
  * fixture.h - the gateway's routes in process, on a real PostgreSQL and Redis: one loop, one
  * server, no socket.
  *
- * `fixture_start` opens all as services/gateway/main.c does, `fixture_stop` closes it in the same
+ * `fixture_start` opens all as common/gateway/gateway.c does, `fixture_stop` closes it in the same
  * order and asserts that nothing lives on.
  */
 #ifndef TESTS_SERVICES_FIXTURE_H

@@ -1,8 +1,5 @@
-/*
- * main.c - apium-gateway: N threads, each with an event loop, a server and stores of its own;
- * nothing shared but counters.  The first thread only waits for signals: SIGTERM or SIGINT drains
- * all, a second one ends at once; SIGHUP reads reloadable settings again.
- */
+#include "gateway/gateway.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,18 +19,22 @@
 #include "coord/idempotency.h"
 #include "db/conninfo.h"
 #include "db/db.h"
+#include "gateway/ask.h"
 #include "http/exporter.h"
 #include "http/policy.h"
 #include "http/server.h"
 #include "http/throttles.h"
 #include "queue/enqueue.h"
 #include "redis/redis.h"
-#include "proto/tasks.h"
-#include "shop.h"
 #include "storage/storage.h"
 
 #define LISTEN_MOST  8
 #define THREADS_MOST 64
+
+/*
+ * Nothing is shared by the threads but counters and what does not change.  The first thread only
+ * waits for signals.
+ */
 
 /* One event loop of the gateway. */
 struct door {
@@ -47,14 +48,13 @@ struct door {
 	unsigned closing; /* stores and exporter that are not closed yet */
 };
 
+static const struct gateway_program *program;
 static struct door doors[THREADS_MOST];
 static size_t door_count;
 static struct route_table *routes;
 static struct http_policy *policy;
 static struct storage storage; /* the media folder, the same for all */
 static uv_sem_t door_is_open;
-
-static const char version_text[] = "apium-gateway " APIUM_VERSION "\n";
 
 /* --- the end of a thread: server, then producer, then stores --- */
 
@@ -123,11 +123,11 @@ static int open_stores(struct door *d)
 				 .shared = (unsigned) settings.db_shared,
 				 .exclusive = (unsigned) settings.db_exclusive,
 				 .is_prepared = settings.db_prepare,
-				 .application = "apium-gateway",
+				 .application = program->name,
 				 .channel = IDENTITY_CHANNEL,
 				 .on_listening = identity_cache_on_listening,
 				 .on_notice = identity_cache_on_notice };
-	const struct redis_options redis = { .url = settings.redis_url, .name = "apium-gateway" };
+	const struct redis_options redis = { .url = settings.redis_url, .name = program->name };
 	int r;
 
 	d->thread.identities = identity_cache_new();
@@ -215,7 +215,7 @@ static void run_door(void *arg)
 	if (r == 0)
 		r = open_server(d);
 	if (r == 0 && d == &doors[0])
-		r = exporter_open(d->thread.loop, settings.metrics_listen, "apium-gateway",
+		r = exporter_open(d->thread.loop, settings.metrics_listen, program->name,
 				  &d->exporter);
 	if (r == 0)
 		r = fiber_report_on_signal(d->thread.loop);
@@ -278,7 +278,7 @@ static int check_urls(void)
 	int r;
 
 	arena_init(&arena);
-	r = db_conninfo_parse(&arena, settings.database_url, "apium-gateway", &info);
+	r = db_conninfo_parse(&arena, settings.database_url, program->name, &info);
 	if (r < 0)
 		return fail_in(r, "DATABASE_URL");
 	r = redis_address_parse(&arena, settings.redis_url, &address);
@@ -326,7 +326,7 @@ static int prepare(void)
 	if (r < 0)
 		return r;
 	log_setup(log_level_from_name(settings.log_level), strcmp(settings.log_format, "json") == 0,
-		  "apium-gateway");
+		  program->name);
 	r = settings_check_secret();
 	if (r == 0)
 		r = check_door();
@@ -339,7 +339,7 @@ static int prepare(void)
 	if (r == 0)
 		r = jwks_setup(settings.jwks_url);
 	if (r == 0)
-		r = tasks_register();
+		r = task_register(program->tasks, program->task_count);
 	if (r < 0)
 		return r;
 	token_setup(str_c(settings.secret_key));
@@ -347,7 +347,10 @@ static int prepare(void)
 	lockout_setup((unsigned) settings.login_failures, settings.login_cooloff);
 	storage.root = settings.media_root;
 	routes = route_table_new();
-	r = shop_routes(routes, settings.media_root);
+	r = resource_routes(routes, program->resources, program->resource_count);
+	route_table_add(routes, program->routes, program->route_count);
+	if (r == 0 && program->prepare != NULL)
+		r = program->prepare(routes);
 	if (r == 0)
 		r = route_table_seal(routes);
 	if (r < 0)
@@ -384,28 +387,25 @@ static void *end_at_second_signal(void *set)
 	return NULL;
 }
 
-int main(int argc, char **argv)
+static int usage(const char *word)
+{
+	fprintf(stderr,
+		"%s: takes no argument but health and --version; its settings are environment "
+		"variables (`apium settings`), not %s\n",
+		program->name, word);
+	return 2;
+}
+
+static int print_version(void)
+{
+	printf("%s %s\n", program->name, program->version);
+	return fflush(stdout) != 0;
+}
+
+static int serve(void)
 {
 	sigset_t set;
-	int r;
 
-	if (argc > 1 && strcmp(argv[1], "--version") == 0)
-		return write(STDOUT_FILENO, version_text, sizeof(version_text) - 1) < 0;
-	if (argc > 1) {
-		fprintf(stderr,
-			"apium-gateway: takes no argument but --version; its settings are environment variables "
-			"(`apium settings`), not %s\n",
-			argv[1]);
-		return 2;
-	}
-	crash_setup("apium-gateway");
-	log_setup(LOG_INFO, false, "apium-gateway");
-	signal(SIGPIPE, SIG_IGN);
-	r = prepare();
-	if (r < 0) {
-		log_error("%s", fail_reason(r));
-		return 1;
-	}
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
@@ -430,4 +430,25 @@ int main(int argc, char **argv)
 	policy = http_policy_free(policy);
 	log_info("drained");
 	return 0;
+}
+
+int gateway_main(int argc, char **argv, const struct gateway_program *p)
+{
+	bool is_question = argc > 1 && strcmp(argv[1], "health") == 0;
+	int r;
+
+	program = p;
+	if (argc > 1 && strcmp(argv[1], "--version") == 0)
+		return print_version();
+	if (argc > 1 && !is_question)
+		return usage(argv[1]);
+	crash_setup(program->name);
+	log_setup(LOG_INFO, false, program->name);
+	signal(SIGPIPE, SIG_IGN);
+	r = is_question ? settings_load() : prepare();
+	if (r < 0) {
+		log_error("%s", fail_reason(r));
+		return 1;
+	}
+	return is_question ? gateway_ask_health() : serve();
 }

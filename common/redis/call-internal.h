@@ -1,11 +1,11 @@
 /*
- * call.h - one command of one fiber, from its sending to its answer.
+ * call-internal.h - one command of one fiber, from its sending to its answer.
  *
  * The call lies on the fiber's stack.  Its `struct redis_pending` points at it; a fiber that leaves
  * early takes that pointer out, so that the late answer finds nobody.
  */
-#ifndef REDIS_CALL_H
-#define REDIS_CALL_H
+#ifndef REDIS_CALL_INTERNAL_H
+#define REDIS_CALL_INTERNAL_H
 
 #include "redis/redis-internal.h"
 

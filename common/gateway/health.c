@@ -1,13 +1,9 @@
-/*
- * health.c - /healthz says that the process answers, /readyz whether it can do its work.
- *
- * Without PostgreSQL nothing can be served: 503.  Without Redis jobs wait in the outbox and caches
- * miss, so the answer stays 200 and says "degraded" (a deliberate departure: the replaced stack
- * answers 503).
- */
+#include "gateway/health.h"
+
 #include "db/db.h"
 #include "redis/redis.h"
-#include "shop.h"
+
+/* "degraded" stays 200: a deliberate departure, the replaced stack answers 503. */
 
 #define READY_MOST (2 * SEC)
 /* A Redis that is stopped keeps its connections open: only an answer says that it is there. */

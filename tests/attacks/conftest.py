@@ -1,0 +1,1 @@
+from http_fixtures import *  # noqa: F401, F403
