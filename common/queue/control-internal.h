@@ -65,6 +65,8 @@ extern const size_t control_inspect_count, control_change_count;
 
 /* An argument that must be there; else the words in which Python would complain. */
 int control_argument(struct control_call *, const char *name, const struct json **ret) _must_check_;
+/* An argument that Python would call true: Flower says 1, Celery true. */
+bool control_flag(struct control_call *, const char *name);
 /* The reply {"ok": …} */
 void control_ok(struct control_call *, struct str text);
 struct str control_text(struct control_call *, const struct json *); /* "" if it is no string */

@@ -75,6 +75,16 @@ int control_argument(struct control_call *call, const char *name, const struct j
 	return 0;
 }
 
+bool control_flag(struct control_call *call, const char *name)
+{
+	const struct json *v = json_get(call->arguments, str_c(name));
+	double number;
+
+	if (v != NULL && v->type == JSON_NUMBER)
+		return json_to_double(v, &number) == 0 && number != 0;
+	return json_is_true(v) || (v != NULL && v->type == JSON_STRING && v->text.len > 0);
+}
+
 void control_ok(struct control_call *call, struct str text)
 {
 	json_begin_object(call->out);

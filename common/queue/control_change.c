@@ -282,7 +282,7 @@ static int revoke_ids(struct control_call *call, bool is_terminated)
 
 static int revoke_tasks(struct control_call *call)
 {
-	return revoke_ids(call, json_is_true(json_get(call->arguments, STR("terminate"))));
+	return revoke_ids(call, control_flag(call, "terminate"));
 }
 
 static int terminate(struct control_call *call)
@@ -345,8 +345,7 @@ static int revoke_by_stamped_headers(struct control_call *call)
 {
 	const struct json *headers;
 	struct stamped w = { .call = call,
-			     .is_terminated = json_is_true(
-				     json_get(call->arguments, STR("terminate"))),
+			     .is_terminated = control_flag(call, "terminate"),
 			     .ended = BUF_INIT };
 	struct str shown;
 	int r = control_argument(call, "headers", &headers);

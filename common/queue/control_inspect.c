@@ -259,7 +259,7 @@ static int list_jobs(struct control_call *call, bool wants_started)
 {
 	struct listing l = { .call = call,
 			     .wants_started = wants_started,
-			     .is_repr = json_is_true(json_get(call->arguments, STR("safe"))) };
+			     .is_repr = control_flag(call, "safe") };
 	int r;
 
 	json_begin_array(call->out);

@@ -1,3 +1,9 @@
+/*
+ * crew.c - birth, feeding, watching and death of hosts.
+ *
+ * Long, but better whole: one state machine over one struct, of which each part reads and writes
+ * what the others keep.
+ */
 #include "queue/crew.h"
 
 #include <signal.h>

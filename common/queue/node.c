@@ -39,7 +39,7 @@ struct str node_name(void)
 	if (len > 0)
 		return str_make(name, len);
 	if (gethostname(host, sizeof(host) - 1) < 0 || host[0] == '\0')
-		(void) strcpy(host, "localhost");
+		memcpy(host, "localhost", sizeof("localhost"));
 	expand(&text, settings.node == NULL || settings.node[0] == '\0' ? USUAL : settings.node,
 	       str_c(host));
 	if (utf8_find_invalid(buf_str(&text)) >= 0) { /* it goes into JSON */

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/settings.h"
 #include "http/exporter.h"
+#include "queue/binding.h"
 #include "queue/gauges.h"
 #include "queue/health.h"
 #include "queue/push.h"
@@ -329,37 +330,13 @@ static void on_acks_state(void *arg, uint64_t generation)
 		log_debug("the connection was lost again");
 }
 
-static void on_bound(void *arg _unused_, int error, const struct redis_reply *reply)
-{
-	if (error == 0 && reply->type == REDIS_ERROR)
-		log_warn("a binding could not be written: %.*s, ignoring", STR_ARG(reply->text));
-}
-
-/* What a Python worker writes of its queues: a Python client that publishes to the exchange of that
- * name looks there, and drops what is bound to nobody. */
-static void bind_queues(struct supervisor *s)
-{
-	static const char *const sets[] = { "_kombu.binding.", "_kombu.binding_permanent." };
-
-	for (size_t i = 0; i < s->queue_count; i++)
-		for (size_t k = 0; k < ARRAY_SIZE(sets); k++) {
-			_cleanup_(buf_fini) struct buf key = BUF_INIT, member = BUF_INIT;
-
-			queue_binding(&key, &member, sets[k], s->queues[i].queue);
-			if (redis_send(s->general,
-				       REDIS_WORDS(STR("SADD"), buf_str(&key), buf_str(&member)),
-				       on_bound, NULL) < 0)
-				return; /* the connection was lost: it is told again */
-		}
-}
-
 static void on_general_state(void *arg, uint64_t generation)
 {
 	struct supervisor *s = arg;
 
 	if (generation == 0)
 		return;
-	bind_queues(s);
+	binding_write(s->general, s->queues, s->queue_count);
 	if (!supervisor_is_stopping(s))
 		events_worker(s, EVENTS_ONLINE);
 }
