@@ -113,6 +113,18 @@ def check_documents():
                 yield path, 1, "is not what the tables say: ./dev docs writes it"
 
 
+def check_resources():
+    """docs/resources.md names every word of the tables of fields, and every type."""
+    header = (TOP / "common/resource/field.h").read_text()
+    told = (TOP / "docs/resources.md").read_text()
+    words = re.findall(r"^#define ([A-Z][A-Z_]+)(?:\(\w+_\b.*?\))?\s+\.\w+ =", header, re.M)
+    types = re.findall(r"^\tFIELD_([A-Z]+),", header, re.M)
+    assert len(words) > 30 and "TEXT" in types, "the lint no longer understands field.h"
+    for word in [*words, *(name for name in types if name != "TYPES")]:
+        if not re.search(rf"\b{word}\b", told):
+            yield TOP / "docs/resources.md", 1, f"does not explain {word} (common/resource/field.h)"
+
+
 def check_operations():
     """docs/operations.md speaks of every metric and every alert."""
     text = (TOP / "docs/operations.md").read_text()
@@ -134,7 +146,7 @@ def check_operations():
 
 def main():
     offences = 0
-    for path, number, sentence in (*check_documents(), *check_operations()):
+    for path, number, sentence in (*check_documents(), *check_operations(), *check_resources()):
         print(f"{path.relative_to(TOP)}:{number}: {sentence}")
         offences += 1
     for path in files("*.c", "*.h", "*.def", "*.py", "*.sql", "*.md", "dev", "*.build"):

@@ -39,7 +39,7 @@ int command_routes(int argc, char **argv)
 	if (argc > 0)
 		return fail(-EINVAL, "routes takes no words, not %s", argv[0]);
 	table = route_table_new();
-	r = shop_routes(table, settings.media_root);
+	r = shop_routes(table, settings.media_root, settings.static_root);
 	if (r == 0)
 		r = route_table_seal(table);
 	count = r == 0 ? route_table_views(table, &views) : 0;

@@ -49,7 +49,7 @@ static int refuse(struct request *rq, const char *detail, const char *code, cons
 	}
 	json_end_object(&w);
 	reply_header(rq, STR("WWW-Authenticate"), STR("Bearer realm=\"api\""));
-	int r = reply_json(rq, 401, buf_str(&body));
+	int r = reply_refusal(rq, 401, buf_str(&body));
 	return r < 0 ? r : -E_BAD_TOKEN;
 }
 

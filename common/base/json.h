@@ -111,6 +111,9 @@ void json_put_tree(struct json_writer *,
 		   const struct json *); /* normalised: numbers as they were */
 
 /* The quoted form alone, for keys and logs. */
+/* The same document with `indent` spaces a level, as Python's json.dumps writes it.  `compact` is
+ * valid JSON without white space. */
+void json_indent(struct buf *out, struct str compact, unsigned indent);
 void json_escape_add(struct buf *, struct str text, enum json_escape);
 /* repr() of a Python float. */
 void json_double_add(struct buf *, double);

@@ -390,6 +390,16 @@ static bool share_an_item(const char *one, const char *other)
 	return false;
 }
 
+/* Whether a folder is the other one or lies below it, as the paths are written. */
+static bool lies_in(const char *folder, const char *other)
+{
+	size_t len = strlen(other);
+
+	while (len > 1 && other[len - 1] == '/')
+		len--;
+	return strncmp(folder, other, len) == 0 && (folder[len] == '\0' || folder[len] == '/');
+}
+
 static int check_rules(void)
 {
 #define RULE(first, second, holds, sentence)                                                       \

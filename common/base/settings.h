@@ -26,7 +26,8 @@ struct settings {
 	const char *redis_url, *result_url;
 	int64_t wait_replicas;
 	usec_t wait_timeout;
-	const char *media_root, *mail_url, *mail_from;
+	bool error_envelope;
+	const char *media_root, *static_root, *private_root, *mail_url, *mail_from;
 	const char *queues, *shared_queues, *unknown_to;
 	const char *key_prefix, *result_prefix, *node;
 	bool result_extended, track_started, task_events;

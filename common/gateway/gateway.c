@@ -26,6 +26,7 @@
 #include "http/throttles.h"
 #include "queue/enqueue.h"
 #include "redis/redis.h"
+#include "resource/operation.h"
 #include "storage/storage.h"
 
 #define LISTEN_MOST  8
@@ -53,7 +54,8 @@ static struct door doors[THREADS_MOST];
 static size_t door_count;
 static struct route_table *routes;
 static struct http_policy *policy;
-static struct storage storage; /* the media folder, the same for all */
+static struct storage storage;         /* the media folder, the same for all */
+static struct storage private_storage; /* likewise, of what no URL serves */
 static uv_sem_t door_is_open;
 
 /* --- the end of a thread: server, then producer, then stores --- */
@@ -146,6 +148,7 @@ static int open_stores(struct door *d)
 	if (r < 0)
 		return r;
 	d->thread.storage = &storage;
+	d->thread.private_storage = &private_storage;
 	return settings.cache ? open_cache(d) : 0;
 }
 
@@ -160,6 +163,8 @@ static int open_server(struct door *d)
 		.thread = &d->thread,
 		.routes = routes,
 		.authenticate = identity_authenticate,
+		.describe = resource_describe,
+		.has_error_envelope = settings.error_envelope,
 		.caller_key = identity_key,
 		.throttle = throttles_check,
 		.compress = settings.compress,
@@ -346,6 +351,7 @@ static int prepare(void)
 	idempotency_setup(str_c(settings.secret_key));
 	lockout_setup((unsigned) settings.login_failures, settings.login_cooloff);
 	storage.root = settings.media_root;
+	private_storage.root = settings.private_root;
 	routes = route_table_new();
 	r = resource_routes(routes, program->resources, program->resource_count);
 	route_table_add(routes, program->routes, program->route_count);
@@ -355,6 +361,8 @@ static int prepare(void)
 		r = route_table_seal(routes);
 	if (r < 0)
 		return r;
+	if (program->sealed != NULL)
+		program->sealed(routes);
 	door_count = (size_t) settings.threads;
 	return bind_addresses();
 }

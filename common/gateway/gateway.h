@@ -29,6 +29,8 @@ struct gateway_program {
 	/* For what no table can say: once settings are loaded, before the table is sealed.  0 or
 	 * negative with a sentence; may be NULL. */
 	int (*prepare)(struct route_table *);
+	/* Once the table is sealed and before the threads start; may be NULL. */
+	void (*sealed)(const struct route_table *);
 };
 
 /* clang-format off */

@@ -9,41 +9,100 @@
 #include "http/once.h"
 #include "http/route.h"
 
-/* "post-detail" is "Post Instance" to DRF, any other name its words with capitals. */
-static void add_title(struct buf *out, struct str name)
+/* Words with capitals behind each blank. */
+static void add_words(struct buf *out, struct str name)
 {
 	bool is_start = true;
 
-	if (str_ends(name, STR("-detail"))) {
-		add_title(out, str_slice(name, 0, name.len - STR("-detail").len));
-		buf_add_c(out, " Instance");
-		return;
-	}
 	for (size_t i = 0; i < name.len; i++) {
-		char c = name.at[i];
+		char c = name.at[i] == '-' ? ' ' : name.at[i];
 
-		if (c == '-' || c == '_')
-			c = ' ';
-		else if (is_start && c >= 'a' && c <= 'z')
+		if (is_start && c >= 'a' && c <= 'z')
 			c = (char) (c - 'a' + 'A');
-		buf_add_byte(out, c);
+		buf_add_byte(out, c == '_' ? ' ' : c);
 		is_start = c == ' ';
 	}
 }
 
-/* OPTIONS, without the fields of the view: those are the resource's to tell, by a row of its
- * own. */
+/* The last word of a pattern that is no parameter: an action is called by its function's name, "my_posts" is
+ * "My posts"; other views by their class's, "verify-email" is "Verify Email". */
+static void add_end_of_path(struct buf *out, struct str pattern)
+{
+	struct str segment, last = pattern;
+
+	while (str_cut(&pattern, '/', &segment)) {
+		if (segment.len > 0 && segment.at[0] != '{')
+			last = segment;
+	}
+	add_words(out, last);
+}
+
+/* "post-list" is "Post List" to DRF, "post-detail" "Post Instance". */
+static void add_title(struct buf *out, const struct route *first)
+{
+	struct str name = str_c(first->name);
+
+	if (first->title != NULL) {
+		buf_add_c(out, first->title);
+	} else if (str_ends(name, STR("-list"))) {
+		add_words(out, name);
+	} else if (str_ends(name, STR("-detail"))) {
+		add_words(out, str_slice(name, 0, name.len - STR("-detail").len));
+		buf_add_c(out, " Instance");
+	} else {
+		add_end_of_path(out, str_c(first->pattern));
+	}
+}
+
+/* In DRF's usual order; where JSON is not taken, files come first. */
+static void put_parsers(struct json_writer *w, unsigned accepts)
+{
+	static const char *const types[] = {
+		[BODY_JSON] = "application/json",
+		[BODY_FORM] = "application/x-www-form-urlencoded",
+		[BODY_MULTIPART] = "multipart/form-data",
+	};
+	static const enum body_kind usual[] = { BODY_JSON, BODY_FORM, BODY_MULTIPART },
+				    files[] = { BODY_MULTIPART, BODY_FORM, BODY_JSON };
+	const enum body_kind *kinds = accepts & 1u << BODY_JSON ? usual : files;
+
+	json_begin_array(w);
+	for (size_t i = 0; i < ARRAY_SIZE(usual); i++) {
+		if (accepts & 1u << kinds[i])
+			json_put_c(w, types[kinds[i]]);
+	}
+	json_end_array(w);
+}
+
+/* OPTIONS, as DRF's SimpleMetadata; the fields are the resource's to tell. */
 static int reply_metadata(struct request *rq)
 {
+	const struct route *first = rq->view->first;
 	_cleanup_(buf_fini) struct buf name = BUF_INIT;
 	_cleanup_(buf_fini) struct buf out = BUF_INIT;
+	struct json_writer w;
+	int r = 0;
 
-	add_title(&name, str_c(rq->view->first->name));
-	buf_add_c(&out, "{\"name\":");
-	json_escape_add(&out, buf_str(&name), JSON_ESCAPE_DRF);
-	buf_add_c(&out, ",\"description\":\"\",\"renders\":[\"application/json\"],\"parses\":["
-			"\"application/json\",\"application/x-www-form-urlencoded\","
-			"\"multipart/form-data\"]}");
+	add_title(&name, first);
+	json_writer_init(&w, &out, JSON_ESCAPE_DRF, false);
+	json_begin_object(&w);
+	json_put_key(&w, STR("name"));
+	json_put_str(&w, buf_str(&name));
+	json_put_key(&w, STR("description"));
+	json_put_c(&w, first->description != NULL ? first->description : "");
+	json_put_key(&w, STR("renders"));
+	json_begin_array(&w);
+	json_put_c(&w, "application/json");
+	json_end_array(&w);
+	json_put_key(&w, STR("parses"));
+	put_parsers(&w, first->accepts != 0 ? first->accepts : BODY_ANY);
+	if (rq->server->options.describe != NULL)
+		r = rq->server->options.describe(rq, &w);
+	if (r < 0)
+		return r;
+	json_end_object(&w);
+	if (reply_is_set(rq))
+		reply_reset(rq);
 	return reply_json_take(rq, 200, &out);
 }
 
@@ -63,7 +122,7 @@ static int steps(struct request *rq)
 	bool is_plain = (rule->flags & ROUTE_NO_NEGOTIATION) != 0;
 	int r;
 
-	if (!is_plain) {
+	if (!is_plain && ((rule->flags & ROUTE_OWN_TYPES) == 0 || rq->route == NULL)) {
 		r = negotiate(rq, rq->_format, &rq->_indent);
 		if (r < 0)
 			return r;
@@ -100,7 +159,7 @@ static void log_failure(struct request *rq, int code)
 		  LOG_STR("error", str_c(error_name(code))), LOG_INT("status", status));
 }
 
-int dispatch(struct request *rq)
+static int answer(struct request *rq)
 {
 	int r = steps(rq);
 
@@ -114,5 +173,14 @@ int dispatch(struct request *rq)
 		reply_reset(rq);
 	must(reply_error(rq, r) == 0);
 	log_failure(rq, r);
+	return r;
+}
+
+int dispatch(struct request *rq)
+{
+	int r = answer(rq);
+
+	if ((rq->view->first->flags & ROUTE_OWN_TYPES) != 0)
+		reply_header(rq, STR("Vary"), STR("Accept"));
 	return r;
 }

@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 
 #include "base/codec.h"
+#include "base/error.h"
 #include "http/internal.h"
 
 /* W/"32 hexadecimal digits" */
@@ -47,4 +48,18 @@ void reply_etag(struct request *rq)
 		must(reply_empty(rq, 304) == 0);
 	}
 	reply_header(rq, STR("ETag"), etag);
+}
+
+bool request_is_conditional(const struct request *rq)
+{
+	struct str wanted = request_header(rq, STR("if-match"));
+
+	return !str_is_null(wanted) && !str_eq(str_trim(wanted), STR("*"));
+}
+
+int request_check_match(struct request *rq, struct str json)
+{
+	struct str wanted = request_header(rq, STR("if-match"));
+
+	return is_named(wanted, make_etag(&rq->arena, json)) ? 0 : -E_PRECONDITION;
 }

@@ -13,4 +13,11 @@
  */
 void reply_etag(struct request *);
 
+/* Whether the request is to hold only for a document that its client has seen: If-Match, and not "*", which
+ * any document fulfils. */
+bool request_is_conditional(const struct request *);
+/* 0 if If-Match names the ETag of this JSON (RFC 9110 §13.1.1), else -E_PRECONDITION.  The comparison is weak,
+ * though the RFC wants a strong one here: our ETags are weak only because of indentation and compression. */
+int request_check_match(struct request *, struct str json) _must_check_;
+
 #endif

@@ -61,9 +61,6 @@ int reply_detail(struct request *, int status, struct str text) _must_check_;
 /* Bytes of a file as they are; the descriptor is the arena's from now on. */
 int reply_file_part(struct request *, int status, int fd, uint64_t offset, uint64_t length,
 		    const char *content_type) _must_check_;
-/* The same document with `indent` spaces a level, as Python's json.dumps writes it.  `compact` is
- * valid JSON without white space. */
-void json_indent(struct buf *out, struct str compact, unsigned indent);
 
 #define EXCHANGE_MAGIC   UINT32_C(0x45584348)
 #define CONNECTION_MAGIC UINT32_C(0x434f4e4e)

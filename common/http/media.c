@@ -11,10 +11,13 @@
 #include "storage/storage.h"
 
 /* Types that a browser may show; whatever else is there is only bytes. */
-static const struct {
+struct type {
 	struct str suffix;
 	const char *type;
-} types[] = {
+};
+
+/* What strangers may have sent: nothing that a browser would run. */
+static const struct type types[] = {
 	{ STR_INIT(".jpg"), "image/jpeg" },
 	{ STR_INIT(".jpeg"), "image/jpeg" },
 	{ STR_INIT(".png"), "image/png" },
@@ -26,16 +29,38 @@ static const struct {
 	{ STR_INIT(".json"), "application/json" },
 };
 
-static const char *type_of(struct str path)
+/* Beside those, in our own folder. */
+static const struct type own_types[] = {
+	{ STR_INIT(".js"), "text/javascript; charset=utf-8" },
+	{ STR_INIT(".css"), "text/css; charset=utf-8" },
+	{ STR_INIT(".svg"), "image/svg+xml" },
+};
+
+struct folder {
+	struct route route;
+	struct storage storage;
+	bool is_own;
+};
+
+static const char *find_type(struct str path, const struct type *list, size_t count)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-		struct str suffix = types[i].suffix;
+	for (size_t i = 0; i < count; i++) {
+		struct str suffix = list[i].suffix;
 
 		if (path.len > suffix.len &&
 		    str_eq_nocase(str_slice(path, path.len - suffix.len, path.len), suffix))
-			return types[i].type;
+			return list[i].type;
 	}
-	return "application/octet-stream";
+	return NULL;
+}
+
+static const char *type_of(const struct folder *folder, struct str path)
+{
+	const char *type = find_type(path, types, ARRAY_SIZE(types));
+
+	if (type == NULL && folder->is_own)
+		type = find_type(path, own_types, ARRAY_SIZE(own_types));
+	return type != NULL ? type : "application/octet-stream";
 }
 
 /* Weak comparison: W/ does not count. */
@@ -183,39 +208,47 @@ static bool is_absence(int error)
 
 static int serve(struct request *rq)
 {
-	const struct storage *storage = rq->route->about;
+	const struct folder *folder = rq->route->about;
 	struct str path = rq->parameters[0], etag;
 	struct storage_file file;
-	int r = storage_open(storage, path, &file);
+	int r = storage_open(&folder->storage, path, &file);
 
 	if (r < 0)
 		return is_absence(r) ? reply_page(rq, 404) : r;
 	etag = arena_printf(&rq->arena, "\"%llx-%llx\"", (unsigned long long) file.modified,
 			    (unsigned long long) file.size);
-	r = reply_file(rq, file.fd, file.size, file.modified, type_of(path), etag);
+	r = reply_file(rq, file.fd, file.size, file.modified, type_of(folder, path), etag);
 	if (r < 0)
 		return r;
 	rq->_reply->dress = DRESS_FILE;
 	return 0;
 }
 
-void route_table_add_media(struct route_table *t, const char *prefix, const char *folder)
+static void add_folder(struct route_table *t, const char *prefix, const char *path, bool is_own)
 {
-	struct media {
-		struct route route;
-		struct storage storage;
-	} *m = route_table_keep(t, sizeof(*m));
+	struct folder *f = route_table_keep(t, sizeof(*f));
 
-	m->storage.root = folder;
-	m->route = (struct route){
+	f->storage.root = path;
+	f->is_own = is_own;
+	f->route = (struct route){
 		.mount = ROUTE_ROOT,
 		.method = HTTP_GET,
 		.pattern = prefix,
 		.handle = serve,
 		.permit = permit_anyone,
-		.name = "media",
+		.name = is_own ? "assets" : "media",
 		.flags = ROUTE_NO_AUTHENTICATION | ROUTE_NO_NEGOTIATION,
-		.about = &m->storage,
+		.about = f,
 	};
-	route_table_add_prefix(t, prefix, &m->route);
+	route_table_add_prefix(t, prefix, &f->route);
+}
+
+void route_table_add_media(struct route_table *t, const char *prefix, const char *folder)
+{
+	add_folder(t, prefix, folder, false);
+}
+
+void route_table_add_assets(struct route_table *t, const char *prefix, const char *folder)
+{
+	add_folder(t, prefix, folder, true);
 }

@@ -16,5 +16,7 @@
  * Registered with the table as a prefix; not subject to patterns.  Both texts are borrowed for as
  * long as the table lives. */
 void route_table_add_media(struct route_table *, const char *prefix, const char *folder);
+/* The same for files that came with the program: scripts and styles have their types. */
+void route_table_add_assets(struct route_table *, const char *prefix, const char *folder);
 
 #endif

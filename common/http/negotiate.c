@@ -15,32 +15,33 @@ static unsigned indent_of(struct request *rq, struct str parameters)
 	return (unsigned) MIN(n, INDENT_MOST);
 }
 
-static bool is_json(struct str format)
+/* What is offered in the format that the query or the path's suffix names; all if none is named. */
+static struct str format_asked(struct request *rq, struct str suffix)
 {
-	return str_eq(format, STR("json"));
+	if (suffix.len == 0 && str_find(rq->raw_query, STR("format")) >= 0)
+		return request_query(rq, STR("format"));
+	return suffix;
 }
 
-/* An absent or empty format says nothing. */
-static int format_check(struct request *rq, struct str suffix)
+static bool is_format(const struct offer *offer, struct str format)
 {
-	struct str format = suffix;
-
-	if (format.len == 0 && str_find(rq->raw_query, STR("format")) >= 0)
-		format = request_query(rq, STR("format"));
-	if (format.len == 0 || is_json(format))
-		return 0;
-	return fail(-E_NOT_FOUND, "Not found.");
+	return format.len == 0 || str_eq_c(format, offer->format);
 }
 
-int negotiate(struct request *rq, struct str suffix, unsigned *ret_indent)
+int negotiate_offers(struct request *rq, struct str suffix, const struct offer *offers,
+		     size_t count, struct negotiated *ret)
 {
-	int best = -1;
+	struct str format = format_asked(rq, suffix);
+	struct negotiated best = { .offer = count };
+	int best_precedence = -1;
 	bool is_asked = false;
-	unsigned indent = 0;
-	int r = format_check(rq, suffix);
 
-	if (r < 0)
-		return r;
+	for (size_t k = count; k-- > 0;) {
+		if (is_format(&offers[k], format))
+			best.offer = k; /* the first one, if nothing else is asked */
+	}
+	if (best.offer == count)
+		return fail(-E_NOT_FOUND, "Not found.");
 	for (size_t i = 0; i < rq->header_count; i++) {
 		struct str rest = rq->headers[i].value, range;
 
@@ -51,14 +52,34 @@ int negotiate(struct request *rq, struct str suffix, unsigned *ret_indent)
 			struct media_type m = media_type_parse(range);
 			int precedence = media_type_precedence(&m);
 
-			if (precedence <= best || !media_type_matches(STR("application/json"), &m))
-				continue;
-			best = precedence;
-			indent = str_is_null(m.parameters) ? 0 : indent_of(rq, m.parameters);
+			for (size_t k = 0; k < count && precedence >= best_precedence; k++) {
+				bool is_better = precedence > best_precedence || k < best.offer;
+
+				if (!is_better || !is_format(&offers[k], format) ||
+				    !media_type_matches(str_c(offers[k].type), &m))
+					continue;
+				best_precedence = precedence;
+				best.offer = k;
+				best.indent = str_is_null(m.parameters)
+						      ? 0
+						      : indent_of(rq, m.parameters);
+			}
 		}
 	}
-	if (is_asked && best < 0)
+	if (is_asked && best_precedence < 0)
 		return fail(-E_NOT_ACCEPTABLE, "Could not satisfy the request Accept header.");
-	*ret_indent = indent;
+	*ret = best;
 	return 0;
+}
+
+int negotiate(struct request *rq, struct str suffix, unsigned *ret_indent)
+{
+	static const struct offer json = { "application/json", "json" };
+	struct negotiated chosen;
+	int r;
+
+	r = negotiate_offers(rq, suffix, &json, 1, &chosen);
+	if (r == 0)
+		*ret_indent = chosen.indent;
+	return r;
 }

@@ -149,7 +149,7 @@ int reply_detail(struct request *rq, int status, struct str text)
 	buf_add_c(&b, "{\"detail\":");
 	json_escape_add(&b, text, JSON_ESCAPE_DRF);
 	buf_add_byte(&b, '}');
-	return reply_json_take(rq, status, &b);
+	return reply_refusal(rq, status, buf_str(&b));
 }
 
 static void close_file(void *fd)
@@ -216,53 +216,4 @@ int reply_error(struct request *rq, int code)
 	if (status == 503)
 		reply_header(rq, STR("Retry-After"), STR("1"));
 	return reply_detail(rq, status, sentence(rq, code, status));
-}
-
-static void new_line(struct buf *out, unsigned spaces)
-{
-	buf_add_byte(out, '\n');
-	buf_reserve(out, spaces);
-	while (spaces-- > 0)
-		buf_add_byte(out, ' ');
-}
-
-/* The end of the string that begins at `at`; past its closing quote. */
-static size_t string_end(struct str s, size_t at)
-{
-	for (at++; at < s.len && s.at[at] != '"'; at++)
-		if (s.at[at] == '\\')
-			at++;
-	return MIN(at + 1, s.len);
-}
-
-void json_indent(struct buf *out, struct str s, unsigned indent)
-{
-	unsigned depth = 0;
-
-	for (size_t i = 0; i < s.len; i++) {
-		char c = s.at[i];
-		char next = i + 1 < s.len ? s.at[i + 1] : '\0';
-
-		if (c == '"') {
-			size_t end = string_end(s, i);
-
-			buf_add_str(out, str_slice(s, i, end));
-			i = end - 1;
-		} else if ((c == '{' && next == '}') || (c == '[' && next == ']')) {
-			buf_add(out, s.at + i++, 2);
-		} else if (c == '{' || c == '[') {
-			buf_add_byte(out, c);
-			new_line(out, ++depth * indent);
-		} else if (c == '}' || c == ']') {
-			new_line(out, --depth * indent);
-			buf_add_byte(out, c);
-		} else if (c == ',') {
-			buf_add_byte(out, c);
-			new_line(out, depth * indent);
-		} else {
-			buf_add_byte(out, c);
-			if (c == ':')
-				buf_add_byte(out, ' ');
-		}
-	}
 }

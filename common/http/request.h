@@ -58,11 +58,12 @@ struct gateway_thread {
 	struct loop *loop;
 	struct db *db;
 	struct redis *redis;
-	struct cache *cache;               /* coord/cache.h; NULL: nothing is cached */
-	struct identity_cache *identities; /* auth/identity_cache.h */
-	struct producer *producer;         /* queue/enqueue.h */
-	const struct storage *storage;     /* storage/storage.h: the media folder */
-	void *application;                 /* what services/ hangs here */
+	struct cache *cache;                   /* coord/cache.h; NULL: nothing is cached */
+	struct identity_cache *identities;     /* auth/identity_cache.h */
+	struct producer *producer;             /* queue/enqueue.h */
+	const struct storage *storage;         /* storage/storage.h: the media folder */
+	const struct storage *private_storage; /* files that no URL serves */
+	void *application;                     /* what services/ hangs here */
 };
 
 struct upload {
@@ -164,6 +165,9 @@ struct str request_absolute(struct request *, struct str path);
 int reply_json(struct request *, int status, struct str json) _must_check_;
 /* The same for long texts: the buf's memory is taken, the buf is empty afterwards. */
 int reply_json_take(struct request *, int status, struct buf *json) _must_check_;
+/* The body of an error as an exception of DRF would have it, by what the client did wrong; in an envelope if
+ * the server wants them so (http/server.h). */
+int reply_refusal(struct request *, int status, struct str json) _must_check_;
 int reply_text(struct request *, int status, const char *content_type, struct str text)
 	_must_check_;
 int reply_empty(struct request *, int status) _must_check_; /* 204; others with Content-Length: 0 */

@@ -23,6 +23,8 @@
 
 #include "http/request.h"
 
+struct operation;
+
 enum route_mount { ROUTE_API, ROUTE_ROOT };
 enum {
 	ROUTE_NO_AUTHENTICATION = 1, /* ignores Authorization, as simplejwt's views do */
@@ -30,6 +32,8 @@ enum {
 	ROUTE_NO_SUFFIX = 4,      /* not made by DRF's router: no "….json" */
 	ROUTE_NOT_STORED =
 		8, /* answers with tokens: never kept for an Idempotency-Key (http/once.h) */
+	ROUTE_UNTOLD = 16,    /* not in the API's document */
+	ROUTE_OWN_TYPES = 32, /* the handler looks at Accept itself (http/negotiate.h) */
 };
 
 /* Yields allowed in all of them.  0 or a negative error; `permit` sees the caller but no object. */
@@ -50,6 +54,12 @@ struct route {
 	size_t max_body;            /* 0: ROUTE_MAX_BODY */
 	const char *throttle_scope; /* "login"; NULL: none of its own (http/throttles.h) */
 	const void *about;          /* what the handler is about: the resource's table; borrowed */
+	unsigned accepts;           /* kinds of body, as for request_body; 0: BODY_ANY */
+	/* What OPTIONS says of the view, by its first row; both may be NULL. */
+	const char *title;       /* NULL: made from the name */
+	const char *description; /* NULL: "" */
+	/* What the routes' documents know of it beyond (resource/operation.h). */
+	const struct operation *operation;
 };
 
 struct metric_series; /* base/metric.h */

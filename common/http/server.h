@@ -45,6 +45,11 @@ struct http_options {
 	/* Anything else the application wants in every answer (headers).  May be NULL; must not
 	 * yield. */
 	void (*decorate)(struct request *);
+	/* Adds members to what OPTIONS answers about rq->view ("actions").  A reply that it sets on the way
+	 * does not count.  May be NULL; yields. */
+	int (*describe)(struct request *, struct json_writer *);
+	/* {"error": {"status_code", "message", "errors"}} around the bodies of refusals (http/envelope.c). */
+	bool has_error_envelope;
 	size_t max_body;      /* of any route, bytes */
 	size_t body_budget;   /* of the process, bytes */
 	size_t most_requests; /* fibers of this loop */

@@ -1,5 +1,6 @@
 #include "resource/coerce.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -26,138 +27,6 @@ static bool blame(struct coercion *c, const char *words)
 	return false;
 }
 
-const char *python_type_name(const struct json *json)
-{
-	switch (json->type) {
-	case JSON_NULL:
-		return "NoneType";
-	case JSON_FALSE:
-	case JSON_TRUE:
-		return "bool";
-	case JSON_NUMBER:
-		return json->is_integer ? "int" : "float";
-	case JSON_STRING:
-		return "str";
-	case JSON_ARRAY:
-		return "list";
-	case JSON_OBJECT:
-		return "dict";
-	}
-	must_not_reach("a JSON type that does not exist");
-}
-
-static bool is_space(uint32_t c)
-{
-	return (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 ||
-	       c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
-	       c == 0x202f || c == 0x205f || c == 0x3000;
-}
-
-struct str python_strip(struct str s)
-{
-	struct str rest = s;
-
-	while (rest.len > 0) {
-		struct str before = rest;
-
-		if (!is_space(utf8_next(&rest))) {
-			s = before;
-			break;
-		}
-		s = rest;
-	}
-	size_t end = 0;
-	for (rest = s; rest.len > 0;) {
-		if (!is_space(utf8_next(&rest)))
-			end = s.len - rest.len;
-	}
-	return str_slice(s, 0, end);
-}
-
-/* str() of a JSON number as Python reads it: integers as they are, the rest through a float. */
-static struct str python_number_text(struct arena *arena, const struct json *json)
-{
-	_cleanup_(buf_fini) struct buf text = BUF_INIT;
-	double number;
-
-	if (json->is_integer)
-		return str_eq_c(json->text, "-0") ? STR("0") : json->text;
-	if (json_to_double(json, &number) < 0)
-		return json->text;
-	json_double_add(&text, number);
-	return arena_str(arena, buf_str(&text));
-}
-
-/* repr() of a str: in single quotes, unless it has those and no double ones. */
-static void add_text_repr(struct buf *out, struct str text)
-{
-	bool is_double = str_find_char(text, '\'') >= 0 && str_find_char(text, '"') < 0;
-	char quote = is_double ? '"' : '\'';
-
-	buf_add_byte(out, quote);
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char) text.at[i];
-
-		if (c == '\n' || c == '\r' || c == '\t')
-			buf_printf(out, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
-		else if (c < ' ' || c == 0x7f)
-			buf_printf(out, "\\x%02x", c);
-		else if (c == '\\' || c == (unsigned char) quote)
-			buf_printf(out, "\\%c", c);
-		else
-			buf_add_byte(out, (char) c);
-	}
-	buf_add_byte(out, quote);
-}
-
-/* repr() of what json.loads makes of it.  Recursive, as deep as the gate of the body let it be. */
-static void add_repr(struct buf *out, struct arena *arena, const struct json *json)
-{
-	bool is_object = json->type == JSON_OBJECT;
-
-	if (json->type == JSON_STRING) {
-		add_text_repr(out, utf8_repair(arena, json_text(arena, json)));
-		return;
-	}
-	if (json->type != JSON_ARRAY && !is_object) {
-		buf_add_str(out, python_text(arena, json));
-		return;
-	}
-	buf_add_byte(out, is_object ? '{' : '[');
-	for (const struct json *one = json->first; one != NULL; one = one->next) {
-		if (one != json->first)
-			buf_add_c(out, ", ");
-		if (is_object) {
-			add_text_repr(out, utf8_repair(arena, json_key(arena, one)));
-			buf_add_c(out, ": ");
-		}
-		add_repr(out, arena, one);
-	}
-	buf_add_byte(out, is_object ? '}' : ']');
-}
-
-struct str python_text(struct arena *arena, const struct json *json)
-{
-	switch (json->type) {
-	case JSON_TRUE:
-		return STR("True");
-	case JSON_FALSE:
-		return STR("False");
-	case JSON_NULL:
-		return STR("None");
-	case JSON_NUMBER:
-		return python_number_text(arena, json);
-	case JSON_STRING:
-		return utf8_repair(arena, json_text(arena, json));
-	case JSON_ARRAY:
-	case JSON_OBJECT:
-		break;
-	}
-	_cleanup_(buf_fini) struct buf text = BUF_INIT;
-	add_repr(&text, arena, json);
-	return arena_str(arena, buf_str(&text));
-}
-
 /* The text of a string, of a number or of a form's value; false for what has none. */
 static bool plain_text(struct coercion *c, struct str *ret)
 {
@@ -168,7 +37,7 @@ static bool plain_text(struct coercion *c, struct str *ret)
 	else if (json->type == JSON_STRING)
 		*ret = json_text(c->arena, json);
 	else if (json->type == JSON_NUMBER)
-		*ret = python_number_text(c->arena, json);
+		*ret = python_text(c->arena, json);
 	else
 		return false;
 	return true;
@@ -228,7 +97,7 @@ static bool coerce_text(struct coercion *c, struct str *ret)
 {
 	struct str text;
 
-	if (!plain_text(c, &text))
+	if (c->in->upload != NULL || !plain_text(c, &text))
 		return blame(c, "Not a valid string.");
 	unsigned surrogate;
 	bool is_broken = has_surrogate(text, &surrogate);
@@ -265,6 +134,68 @@ static bool coerce_email(struct coercion *c, struct str *ret)
 	}
 	*ret = str_make(lower, text.len);
 	return is_right;
+}
+
+/* What a text must look like after the checks that every text passes. */
+static bool coerce_shaped(struct coercion *c, bool (*is_shaped)(struct str), const char *words,
+			  struct str *ret)
+{
+	bool is_right = coerce_text(c, ret);
+
+	if (ret->len == 0 || is_shaped(*ret))
+		return is_right;
+	return blame(c, words);
+}
+
+static bool is_slug(struct str text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		char ch = text.at[i];
+
+		if (!(ch >= 'a' && ch <= 'z') && !(ch >= 'A' && ch <= 'Z') &&
+		    !(ch >= '0' && ch <= '9') && ch != '-' && ch != '_')
+			return false;
+	}
+	return true;
+}
+
+static bool coerce_slug(struct coercion *c, struct str *ret)
+{
+	return coerce_shaped(
+		c, is_slug,
+		"Enter a valid \"slug\" consisting of letters, numbers, underscores or "
+		"hyphens.",
+		ret);
+}
+
+static bool coerce_url(struct coercion *c, struct str *ret)
+{
+	return coerce_shaped(c, is_url, "Enter a valid URL.", ret);
+}
+
+/* As Python's ipaddress writes it: PostgreSQL's inet takes more, and keeps the form. */
+static bool coerce_ip(struct coercion *c, struct str *ret)
+{
+	static const char words[] = "Enter a valid IPv4 or IPv6 address.";
+	char name[INET6_ADDRSTRLEN];
+	struct in6_addr address;
+	struct str text;
+
+	if (c->in->json != NULL && c->in->json->type != JSON_STRING)
+		return blame(c, words);
+	if (!coerce_text(c, &text))
+		return false;
+	*ret = text;
+	if (text.len == 0)
+		return true;
+	if (text.len >= sizeof(name) || memchr(text.at, '%', text.len) != NULL)
+		return blame(c, words);
+	int family = memchr(text.at, ':', text.len) != NULL ? AF_INET6 : AF_INET;
+	if (inet_pton(family, arena_c(c->arena, text), &address) != 1)
+		return blame(c, words);
+	must(inet_ntop(family, &address, name, sizeof(name)) != NULL);
+	*ret = arena_str(c->arena, str_c(name));
+	return true;
 }
 
 /* --- numbers --- */
@@ -548,6 +479,17 @@ static bool coerce_date(struct coercion *c, struct str *ret)
 	return true;
 }
 
+static bool coerce_clock(struct coercion *c, struct str *ret)
+{
+	struct str text;
+
+	if (plain_text(c, &text) && (c->in->json == NULL || c->in->json->type == JSON_STRING) &&
+	    clock_text(c->arena, text, ret))
+		return true;
+	return blame(
+		c, "Time has wrong format. Use one of these formats instead: hh:mm[:ss[.uuuuuu]].");
+}
+
 static bool coerce_duration(struct coercion *c, struct str *ret)
 {
 	struct str text;
@@ -679,6 +621,76 @@ static bool coerce_keys(struct coercion *c, struct str *ret)
 	return is_right;
 }
 
+/* --- arrays --- */
+
+/* An item as PostgreSQL reads it within an array: always in quotes, so that no sign counts. */
+static void add_item(struct buf *array, struct str item)
+{
+	buf_add_c(array, array->len > 1 ? "," : "");
+	if (str_is_null(item)) {
+		buf_add_c(array, "NULL");
+		return;
+	}
+	buf_add_byte(array, '"');
+	for (size_t i = 0; i < item.len; i++) {
+		if (item.at[i] == '"' || item.at[i] == '\\')
+			buf_add_byte(array, '\\');
+		buf_add_byte(array, item.at[i]);
+	}
+	buf_add_byte(array, '"');
+}
+
+/* Item `number` by its own rules; what it breaks is blamed under its number. */
+static bool coerce_item(struct coercion *c, const struct input *in, size_t number, struct str *ret)
+{
+	struct field element = *c->field->element;
+
+	element.name = arena_printf(c->arena, "%zu", number).at;
+	if (in->json != NULL && in->json->type == JSON_NULL) {
+		*ret = STR_NULL;
+		if (element.is_nullable)
+			return true;
+		errors_add(errors_within(c->errors, c->field->name), element.name,
+			   "This field may not be null.");
+		return false;
+	}
+	return coerce(errors_within(c->errors, c->field->name), &element, in, ret);
+}
+
+static bool coerce_array(struct coercion *c, struct str *ret)
+{
+	_cleanup_(buf_fini) struct buf array = BUF_INIT;
+	const struct json *json = c->in->json;
+	size_t number = 0;
+	bool is_right = true;
+	struct str item;
+
+	if (json != NULL && json->type != JSON_ARRAY) {
+		errors_add(c->errors, c->field->name,
+			   "Expected a list of items but got type \"%s\".", python_type_name(json));
+		return false;
+	}
+	buf_add_byte(&array, '{');
+	for (const struct json *one = json == NULL ? NULL : json->first; one != NULL;
+	     one = one->next) {
+		if (coerce_item(c, &(struct input){ .json = one }, number++, &item))
+			add_item(&array, item);
+		else
+			is_right = false;
+	}
+	for (size_t i = 0; i < c->in->text_count; i++) {
+		if (coerce_item(c, &(struct input){ .text = c->in->texts[i] }, number++, &item))
+			add_item(&array, item);
+		else
+			is_right = false;
+	}
+	if (number == 0 && !c->field->may_be_empty)
+		return blame(c, "This list may not be empty.");
+	buf_add_byte(&array, '}');
+	*ret = arena_str(c->arena, buf_str(&array));
+	return is_right;
+}
+
 static bool coerce_json(struct coercion *c, struct str *ret)
 {
 	_cleanup_(buf_fini) struct buf text = BUF_INIT;
@@ -730,6 +742,9 @@ static bool (*const readers[FIELD_TYPES])(struct coercion *, struct str *) = {
 	[FIELD_UUID] = coerce_uuid,       [FIELD_JSON] = coerce_json,
 	[FIELD_UPLOAD] = coerce_upload,   [FIELD_KEYS] = coerce_keys,
 	[FIELD_DATE] = coerce_date,       [FIELD_DURATION] = coerce_duration,
+	[FIELD_ARRAY] = coerce_array,     [FIELD_SLUG] = coerce_slug,
+	[FIELD_URL] = coerce_url,         [FIELD_IP] = coerce_ip,
+	[FIELD_CLOCK] = coerce_clock,
 };
 
 bool coerce(struct errors *errors, const struct field *field, const struct input *in,

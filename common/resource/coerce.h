@@ -7,13 +7,14 @@
 
 #include "resource/errors.h"
 #include "resource/field.h"
+#include "resource/python.h"
 
 /* A value as it stands in the body: exactly one of the three, or none when absent. */
 struct input {
 	const struct json *json;
 	struct str text; /* of a form; not absent */
 	const struct upload *upload;
-	/* KEYS in a form: every value of the name; NULL for other types and in JSON. */
+	/* KEYS and ARRAY in a form: every value of the name; NULL for other types and in JSON. */
 	const struct str *texts;
 	size_t text_count;
 };
@@ -26,22 +27,21 @@ static inline bool input_is_absent(const struct input *in)
 /*
  * The value is present and not null.  True with *ret_text; false with messages added under the
  * field's name. FIELD_UPLOAD leaves an empty text: the file stays where it is.  FIELD_KEYS gives
- * PostgreSQL's array of uuids.
+ * PostgreSQL's array of uuids, FIELD_ARRAY one of its items' texts; what is wrong with items is said one
+ * level below, under their numbers.
  */
 bool coerce(struct errors *, const struct field *, const struct input *, struct str *ret_text);
 
-/* Python's name for the type of a JSON value: "dict", "list", "str", "int", "float", "bool",
- * "NoneType". */
-const char *python_type_name(const struct json *);
-
-/* str() of a value as Python has it, for messages that quote it. */
-struct str python_text(struct arena *, const struct json *);
-
-/* str.strip() of Python: all that Unicode calls white space. */
-struct str python_strip(struct str);
-
 /* A decimal number of Python's, in PostgreSQL's form; false for NaN, Infinity and what is none. */
 bool decimal_text(struct arena *, struct str, struct str *ret);
+
+/* hh:mm[:ss[.uuuuuu]] without a zone, in PostgreSQL's form; false for what is none. */
+bool clock_text(struct arena *, struct str, struct str *ret);
+
+/* Django's URLValidator. */
+bool is_url(struct str);
+/* A part of a host name between two dots. */
+bool is_host_label(struct str);
 
 /* Django's EmailValidator. */
 bool is_email_address(struct str);

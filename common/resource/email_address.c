@@ -59,7 +59,7 @@ static bool is_local_part(struct str s)
 	return true;
 }
 
-static bool is_label(struct str s)
+bool is_host_label(struct str s)
 {
 	if (s.len == 0 || s.len > LABEL_MOST || s.at[0] == '-' || s.at[s.len - 1] == '-')
 		return false;
@@ -76,7 +76,7 @@ static bool is_top_level(struct str s)
 
 	for (size_t i = 0; i < s.len; i++)
 		has_letter = has_letter || s.at[i] < '0' || s.at[i] > '9';
-	return is_label(s) && s.len >= 2 && has_letter;
+	return is_host_label(s) && s.len >= 2 && has_letter;
 }
 
 static bool is_bracketed_ip(struct str s)
@@ -99,7 +99,7 @@ static bool is_domain(struct str s)
 	if (str_eq_nocase(s, STR("localhost")) || is_bracketed_ip(s))
 		return true;
 	while (str_cut(&s, '.', &label)) {
-		if (!is_label(label))
+		if (!is_host_label(label))
 			return false;
 		labels++;
 	}

@@ -10,8 +10,15 @@ struct error_message {
 struct error_entry {
 	const char *field;
 	struct error_message *first, *last;
+	struct errors *within; /* NULL: no level below */
 	struct error_entry *next;
 };
+
+/* Whether there is anything to show of it. */
+static bool entry_says(const struct error_entry *e)
+{
+	return e->first != NULL || (e->within != NULL && errors_any(e->within));
+}
 
 void errors_init(struct errors *errors, struct request *rq)
 {
@@ -66,6 +73,19 @@ void errors_add(struct errors *errors, const char *field, const char *format, ..
 	e->last = m;
 }
 
+struct errors *errors_within(struct errors *errors, const char *field)
+{
+	struct error_entry *e = find_entry(errors, field);
+
+	if (e == NULL)
+		e = add_entry(errors, field);
+	if (e->within == NULL) {
+		e->within = arena_new(&errors->rq->arena, struct errors);
+		errors_init(e->within, errors->rq);
+	}
+	return e->within;
+}
+
 /* Takes the entry out of the list; NULL if it is not there. */
 static struct error_entry *take_entry(struct errors *errors, const char *field)
 {
@@ -109,17 +129,46 @@ void errors_sort(struct errors *errors, const struct field *fields, size_t count
 
 bool errors_any(const struct errors *errors)
 {
-	return errors->first != NULL;
+	for (const struct error_entry *e = errors->first; e != NULL; e = e->next) {
+		if (entry_says(e))
+			return true;
+	}
+	return false;
 }
 
 bool errors_has(const struct errors *errors, const char *field)
 {
-	return find_entry(errors, field) != NULL;
+	const struct error_entry *e = find_entry(errors, field);
+
+	return e != NULL && entry_says(e);
 }
 
 struct str errors_first(const struct errors *errors)
 {
-	return errors->first == NULL ? STR_NULL : errors->first->first->words;
+	for (const struct error_entry *e = errors->first; e != NULL; e = e->next) {
+		if (entry_says(e))
+			return e->first != NULL ? e->first->words : errors_first(e->within);
+	}
+	return STR_NULL;
+}
+
+void errors_put(const struct errors *errors, struct json_writer *w)
+{
+	json_begin_object(w);
+	for (const struct error_entry *e = errors->first; e != NULL; e = e->next) {
+		if (!entry_says(e))
+			continue;
+		json_put_key(w, str_c(e->field));
+		if (e->first == NULL) {
+			errors_put(e->within, w);
+			continue;
+		}
+		json_begin_array(w);
+		for (const struct error_message *m = e->first; m != NULL; m = m->next)
+			json_put_str(w, m->words);
+		json_end_array(w);
+	}
+	json_end_object(w);
 }
 
 int reply_errors(struct request *rq, const struct errors *errors)
@@ -129,14 +178,6 @@ int reply_errors(struct request *rq, const struct errors *errors)
 
 	must(errors_any(errors));
 	json_writer_init(&w, &body, JSON_ESCAPE_DRF, false);
-	json_begin_object(&w);
-	for (const struct error_entry *e = errors->first; e != NULL; e = e->next) {
-		json_put_key(&w, str_c(e->field));
-		json_begin_array(&w);
-		for (const struct error_message *m = e->first; m != NULL; m = m->next)
-			json_put_str(&w, m->words);
-		json_end_array(&w);
-	}
-	json_end_object(&w);
-	return reply_json(rq, 400, buf_str(&body));
+	errors_put(errors, &w);
+	return reply_refusal(rq, 400, buf_str(&body));
 }

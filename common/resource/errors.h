@@ -7,6 +7,7 @@
 #ifndef RESOURCE_ERRORS_H
 #define RESOURCE_ERRORS_H
 
+#include "base/json.h"
 #include "http/request.h"
 
 struct errors {
@@ -19,6 +20,11 @@ void errors_init(struct errors *, struct request *);
 void errors_add(struct errors *, const char *field, const char *format, ...) _printf_(3, 4);
 bool errors_any(const struct errors *);
 bool errors_has(const struct errors *, const char *field);
+/*
+ * Errors one level below: what is wrong inside this field, as {"field":{"0":["…"]}}.  Made when first
+ * asked for; shown if there is any in it, and if nothing is said of the field itself.
+ */
+struct errors *errors_within(struct errors *, const char *field);
 /* Takes back what was said of this field. */
 void errors_forget(struct errors *, const char *field);
 /* In the order of a table's fields; others come last, in the order in which they were blamed. */
@@ -26,7 +32,9 @@ struct field;
 void errors_sort(struct errors *, const struct field *, size_t count);
 /* The message added first; absent without one. */
 struct str errors_first(const struct errors *);
-/* 400 {"field":["…"],…}; returns 0. */
+/* {"field":["…"],…}; {} without any. */
+void errors_put(const struct errors *, struct json_writer *);
+/* 400 with them as the body; returns 0. */
 int reply_errors(struct request *, const struct errors *) _must_check_;
 
 #endif

@@ -54,7 +54,8 @@ static bool is_computed_and_a_column(const struct field *f)
 static bool is_blank_number(const struct field *f)
 {
 	return f->may_be_blank && f->type != FIELD_TEXT && f->type != FIELD_EMAIL &&
-	       f->type != FIELD_CHOICE;
+	       f->type != FIELD_CHOICE && f->type != FIELD_SLUG && f->type != FIELD_URL &&
+	       f->type != FIELD_IP;
 }
 
 static bool is_nowhere_filled(const struct field *f)
@@ -74,6 +75,18 @@ static bool is_pattern_without_words(const struct field *f)
 	return (f->has_pattern != NULL) != (f->pattern_words != NULL);
 }
 
+/* What a text of PostgreSQL's can be made from and shown again without more. */
+static bool has_no_item(const struct field *f)
+{
+	const struct field *item = f->element;
+
+	if (f->type != FIELD_ARRAY)
+		return item != NULL;
+	return item == NULL || item->type == FIELD_ARRAY || item->type == FIELD_UPLOAD ||
+	       item->type == FIELD_DURATION || item->type == FIELD_KEY ||
+	       item->type == FIELD_REFERENCE || item->type == FIELD_JSON || field_is_relation(item);
+}
+
 static const struct contradiction contradictions[] = {
 	{ has_no_name, "has no name" },
 	{ has_no_digits, "is a DECIMAL without DIGITS(most, places)" },
@@ -87,8 +100,22 @@ static const struct contradiction contradictions[] = {
 	{ is_blank_number, "is BLANK but no text" },
 	{ is_nowhere_filled,
 	  "may be left out but has no USUALLY, is not NULLABLE and not set BY_HOOK" },
+	{ has_no_item, "is an ARRAY that is not OF single values, or has OF and is none" },
 	{ is_pattern_without_words, "has a PATTERN without words, or words without one" },
 };
+
+void field_label_add(struct buf *out, const char *name)
+{
+	for (size_t i = 0; name[i] != '\0'; i++) {
+		char c = name[i] == '_' ? ' ' : name[i];
+
+		if (i == 0 && c >= 'a' && c <= 'z')
+			c = (char) (c - 'a' + 'A');
+		else if (i > 0 && c >= 'A' && c <= 'Z')
+			c = (char) (c - 'A' + 'a');
+		buf_add_byte(out, c);
+	}
+}
 
 int field_table_check(const char *resource, const struct field *fields, size_t count)
 {

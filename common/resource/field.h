@@ -17,6 +17,7 @@
 #include "base/json.h"
 #include "http/request.h"
 
+struct form;
 struct resource;
 struct row;
 
@@ -36,6 +37,11 @@ enum field_type {
 	FIELD_UUID,
 	FIELD_JSON,   /* jsonb; shown as it is */
 	FIELD_UPLOAD, /* a file of a multipart body; the column holds its path */
+	FIELD_SLUG,   /* letters, digits, '_' and '-' of ASCII */
+	FIELD_URL,    /* http, https, ftp or ftps */
+	FIELD_IP,     /* inet: an address of version 4 or 6, without a net */
+	FIELD_CLOCK,  /* time without time zone */
+	FIELD_ARRAY,  /* a PostgreSQL array of what OF describes; one level */
 	/* What other resources are to this row.  None of them is a column, and none costs a statement of its
 	 * own, however many rows a page has: see plan.c. */
 	FIELD_EMBED, /* the row that COLUMN points at, as an object or null; only shown */
@@ -74,6 +80,7 @@ struct field {
 	enum shown shown;
 	bool is_not_a_column; /* input that only hooks use (password_confirm, name) */
 	unsigned most_length;
+	bool is_most_untold; /* BOUND: kept to, but no word of it in OPTIONS and the document */
 	unsigned digits, places;
 	const char *least, *most;                /* numbers, as text */
 	const char *least_words, *most_words;    /* NULL: DRF's */
@@ -82,7 +89,10 @@ struct field {
 	const char *usual; /* value at creation when absent, as SQL text; NULL: "" for blank text,
 			      NULL if nullable */
 	const char *const *choices; /* NULL-terminated */
-	const char *pattern_words;  /* with has_pattern: the message */
+	const struct field
+		*element;  /* ARRAY: type and rules of one item; its name is not looked at */
+	bool may_be_empty; /* ARRAY: without items */
+	const char *pattern_words; /* with has_pattern: the message */
 	bool (*has_pattern)(struct str value);
 	/* More rules of a text: fills the sentences that it breaks (at most FIELD_RULES), returns
 	 * how many. */
@@ -101,10 +111,22 @@ struct field {
 	bool is_unique;                /* asked before saving; the index decides without a race */
 	const char *unique_constraint; /* its name in the database */
 	const char *unique_words;      /* NULL: "<model> with this <field> already exists." */
+	bool is_left_out_of_bulk;      /* not in the answer to a change of several rows */
 	/* Instead of the type's own form.  Writes one JSON value.  Must not yield. */
 	void (*render)(struct request *, struct json_writer *, const struct row *);
+	bool is_slug;    /* TEXT: letters, digits, '-' and '_', for the document */
+	bool is_untyped; /* OPTIONS does not tell its type: a method or a read-only property to DRF */
+	/* EMBED, MANY with a SHAPE: the name of that shape in the document; NULL: what the other resource's
+	 * lists show */
+	const char *shape_name;
+	const struct form
+		*form; /* EMBED, MANY of an answer by hand: what stands there (operation.h) */
 	const char *help;
 };
+
+/* What a column of PostgreSQL's `integer` holds. */
+#define INTEGER_LEAST "-2147483648"
+#define INTEGER_MOST  "2147483647"
 
 /* clang-format off */
 #define FIELD(name_, type_, ...) { .name = (name_), .type = FIELD_##type_, ##__VA_ARGS__ }
@@ -126,6 +148,8 @@ struct field {
 #define RETRIEVAL            .shown = SHOWN_IN_RETRIEVAL
 #define INPUT_ONLY           .is_not_a_column = true, .is_write_only = true
 #define LENGTH(most_)        .most_length = (most_)
+/* A bound of our own, which clients are not told of. */
+#define BOUND(most_)         .most_length = (most_), .is_most_untold = true
 #define DIGITS(digits_, places_) .digits = (digits_), .places = (places_)
 #define AT_LEAST(text_, words_)  .least = (text_), .least_words = (words_)
 #define AT_MOST(text_, words_)   .most = (text_), .most_words = (words_)
@@ -143,7 +167,15 @@ struct field {
 #define SORTED(sql_)         .sorted = (sql_)
 #define SHAPE(names_)        .shape = (names_)
 #define UNIQUE(constraint_, words_) .is_unique = true, .unique_constraint = (constraint_), .unique_words = (words_)
+#define OF(field_)           .element = (field_)
+#define MAY_BE_EMPTY         .may_be_empty = true
+/* A figure that the replaced program has not worked out there. */
+#define NOT_IN_BULK_CHANGES  .is_left_out_of_bulk = true
 #define RENDER(fn_)          .render = (fn_)
+#define SLUG                 .is_slug = true
+#define UNTYPED              .is_untyped = true
+#define CALLED(name_)        .shape_name = (name_)
+#define OF_FORM(form_)       .form = (form_)
 #define HELP(text_)          .help = (text_)
 /* clang-format on */
 
@@ -159,10 +191,20 @@ static inline bool field_is_stored(const struct field *f)
 	return f->sql == NULL && !f->is_not_a_column && !field_is_relation(f);
 }
 
+/* Never taken from a body. */
+static inline bool field_is_read_only(const struct field *f)
+{
+	return f->is_read_only || f->is_hidden || f->type == FIELD_KEY;
+}
+
 static inline const char *field_column(const struct field *f)
 {
 	return f->column != NULL ? f->column : f->name;
 }
+
+/* A name or a choice to people: "created_at" is "Created at", "GOLD" is "Gold". */
+struct buf;
+void field_label_add(struct buf *, const char *name);
 
 /* Contradictions in a table: 0 or -EINVAL with a sentence that names the field. */
 int field_table_check(const char *resource, const struct field *, size_t count) _must_check_;

@@ -347,7 +347,7 @@ static void add_comparison(struct sql *s, const struct condition *c)
 	if (f->lookup == LOOKUP_YEAR)
 		sql_add(s, "EXTRACT(YEAR FROM ");
 	sql_add(s, "(");
-	sql_add_over(s, f->sql, "t");
+	sql_add_over(s, f->lookup == LOOKUP_HOLDS ? scope_sql(c->selections, f->sql) : f->sql, "t");
 	sql_add(s, f->lookup == LOOKUP_DATE ? " AT TIME ZONE 'UTC')::date" : ")");
 	if (f->lookup == LOOKUP_YEAR)
 		sql_add(s, ")");

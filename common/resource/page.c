@@ -1,5 +1,5 @@
 /*
- * page.c - PageNumberPagination of DRF: {"count", "next", "previous", "results"}.
+ * page.c - PageNumberPagination and LimitOffsetPagination of DRF: {"count", "next", "previous", "results"}.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 /* Where in a list a page is. */
 struct place {
-	int64_t count, pages, page;
+	int64_t count, offset, limit;
 };
 
 static unsigned page_size(const struct resource *res)
@@ -59,27 +59,61 @@ static void add_pair(struct buf *query, struct str name, struct str value)
 	add_query_text(query, value);
 }
 
-/* This request's URL with another page; DRF sorts the parameters by name, and page 1 has none. */
-static struct str page_link(struct request *rq, int64_t page)
+static bool is_changed(struct str name, const struct form_field *changes, size_t count)
 {
-	struct form_field *pairs = arena_array(&rq->arena, struct form_field, QUERY_MOST + 1);
+	for (size_t i = 0; i < count; i++) {
+		if (str_eq(name, changes[i].name))
+			return true;
+	}
+	return false;
+}
+
+/* This request's URL with other values of these parameters, an absent one left out; DRF sorts the parameters
+ * by name. */
+static struct str make_link(struct request *rq, const struct form_field *changes,
+			    size_t change_count)
+{
+	struct form_field *pairs = arena_array(&rq->arena, struct form_field,
+					       QUERY_MOST + change_count);
 	_cleanup_(buf_fini) struct buf query = BUF_INIT;
 	_cleanup_(buf_fini) struct buf path = BUF_INIT;
 	struct form_field pair;
 	size_t count = 0, cursor = 0;
 
 	while (count < QUERY_MOST && request_query_next(rq, &cursor, &pair)) {
-		if (!str_eq(pair.name, STR("page")))
+		if (!is_changed(pair.name, changes, change_count))
 			pairs[count++] = pair;
 	}
-	if (page > 1)
-		pairs[count++] = (struct form_field){ STR("page"),
-						      arena_printf(&rq->arena, "%" PRId64, page) };
+	for (size_t i = 0; i < change_count; i++) {
+		if (!str_is_null(changes[i].value))
+			pairs[count++] = changes[i];
+	}
 	qsort(pairs, count, sizeof(pairs[0]), by_name);
 	for (size_t i = 0; i < count; i++)
 		add_pair(&query, pairs[i].name, pairs[i].value);
 	percent_encode(&path, rq->path, STR("/!$&'()*+,;=:@"));
 	return request_absolute(rq, arena_printf(&rq->arena, "%s%s", path.at, query.at));
+}
+
+static struct str number_text(struct request *rq, int64_t number)
+{
+	return arena_printf(&rq->arena, "%" PRId64, number);
+}
+
+/* To the rows from `offset` on; the first page has no number, and no offset. */
+static struct str page_link(struct request *rq, const struct resource *res,
+			    const struct place *place, int64_t offset)
+{
+	const struct form_field number = { STR("page"),
+					   offset > 0 ? number_text(rq, offset / place->limit + 1)
+						      : STR_NULL };
+	const struct form_field offsets[] = {
+		{ STR("limit"), number_text(rq, place->limit) },
+		{ STR("offset"), offset > 0 ? number_text(rq, offset) : STR_NULL },
+	};
+
+	return res->paging == PAGING_NUMBERS ? make_link(rq, &number, 1)
+					     : make_link(rq, offsets, ARRAY_SIZE(offsets));
 }
 
 /* 1 … the last page; an empty list still has a first page. */
@@ -98,12 +132,12 @@ static int choose_page(struct request *rq, int64_t pages, int64_t *ret)
 	return 0;
 }
 
-static void put_link(struct json_writer *w, struct request *rq, const char *name, bool exists,
-		     int64_t page)
+static void put_link(struct json_writer *w, struct request *rq, const struct resource *res,
+		     const struct place *place, const char *name, bool exists, int64_t offset)
 {
 	json_put_key(w, str_c(name));
 	if (exists)
-		json_put_str(w, page_link(rq, page));
+		json_put_str(w, page_link(rq, res, place, offset));
 	else
 		json_put_null(w);
 }
@@ -117,6 +151,11 @@ static void add_from(struct sql *s, const struct resource *res, const struct lis
 	if (listing->where != NULL) {
 		sql_add(s, " AND (");
 		sql_add_over(s, listing->where, "t");
+		sql_add(s, ")");
+	}
+	for (const char *const *name = listing->scopes; name != NULL && *name != NULL; name++) {
+		sql_add(s, " AND (");
+		sql_add_over(s, scope_sql(&res->select, *name), "t");
 		sql_add(s, ")");
 	}
 	selection_add(s, selection);
@@ -135,7 +174,7 @@ static struct sql_statement make_count(struct request *rq, const struct resource
 
 static struct sql_statement make_page(struct request *rq, const struct plan *p,
 				      const struct listing *listing,
-				      const struct selection *selection)
+				      const struct selection *selection, const struct place *place)
 {
 	_cleanup_(sql_fini) struct sql s = SQL_INIT;
 	const struct resource *res = p->resource;
@@ -149,7 +188,9 @@ static struct sql_statement make_page(struct request *rq, const struct plan *p,
 	else
 		sql_add_over(&s, listing->order != NULL ? listing->order : res->order, "t");
 	if (!listing->is_bare) {
-		sql_printf(&s, " LIMIT %u OFFSET ", page_size(res));
+		sql_add(&s, " LIMIT ");
+		sql_add_value(&s, number_text(rq, place->limit));
+		sql_add(&s, " OFFSET ");
 		sql_add_name(&s, SQL_OFFSET);
 	}
 	return sql_finish(&s, &rq->arena, DB_EXCLUSIVE, false);
@@ -182,34 +223,50 @@ static int reply_list(struct request *rq, const struct plan *p, const struct db_
 	json_begin_object(&w);
 	json_put_key(&w, STR("count"));
 	json_put_i64(&w, place->count);
-	put_link(&w, rq, "next", place->page < place->pages, place->page + 1);
-	put_link(&w, rq, "previous", place->page > 1, place->page - 1);
+	put_link(&w, rq, p->resource, place, "next", place->offset + place->limit < place->count,
+		 place->offset + place->limit);
+	put_link(&w, rq, p->resource, place, "previous", place->offset > 0,
+		 place->offset - place->limit);
 	json_put_key(&w, STR("results"));
 	put_rows(rq, p, rows, &w);
 	json_end_object(&w);
 	return reply_json_take(rq, 200, &body);
 }
 
+/* ?limit= and ?offset=; what is no number that makes sense counts as absent. */
+static void read_offsets(struct request *rq, const struct resource *res, struct place *ret)
+{
+	int64_t most = res->page_most == 0 ? 100 : res->page_most, number;
+
+	if (read_page_number(request_query(rq, STR("limit")), &number) && number > 0)
+		ret->limit = MIN(number, most);
+	if (read_page_number(request_query(rq, STR("offset")), &number) && number >= 0)
+		ret->offset = MIN(number, INT64_MAX / 2); /* so that sums stay numbers */
+}
+
 static int find_place(struct request *rq, const struct resource *res, const struct db_rows *counted,
 		      struct place *ret)
 {
-	int64_t size = page_size(res);
+	int64_t page = 1;
+	int r;
 
-	ret->count = db_get_i64(counted, 0, 0);
-	ret->pages = MAX(1, (ret->count + size - 1) / size);
-	return choose_page(rq, ret->pages, &ret->page);
+	*ret = (struct place){ .count = db_get_i64(counted, 0, 0), .limit = page_size(res) };
+	if (res->paging == PAGING_OFFSETS) {
+		read_offsets(rq, res, ret);
+		return 0;
+	}
+	r = choose_page(rq, MAX(1, (ret->count + ret->limit - 1) / ret->limit), &page);
+	if (r == 0)
+		ret->offset = (page - 1) * ret->limit;
+	return r;
 }
 
-/* What was built at start, when nothing was asked for; else texts of this request. */
-static void choose_statements(struct request *rq, const struct plan *p,
-			      const struct listing *listing, const struct selection *selection,
-			      struct sql_statement *ret_count, struct sql_statement *ret_page)
+/* Nothing was asked for but a page: what was built at start will do. */
+static bool is_usual(const struct resource *res, const struct listing *listing,
+		     const struct selection *selection)
 {
-	bool is_usual = selection_is_empty(selection) && listing->where == NULL &&
-			listing->order == NULL && !listing->is_bare;
-
-	*ret_count = is_usual ? p->count : make_count(rq, p->resource, listing, selection);
-	*ret_page = is_usual ? p->page : make_page(rq, p, listing, selection);
+	return selection_is_empty(selection) && listing->where == NULL && listing->scopes == NULL &&
+	       listing->order == NULL && !listing->is_bare && res->paging == PAGING_NUMBERS;
 }
 
 int resource_list(struct request *rq, const struct resource *res, const struct listing *listing)
@@ -219,24 +276,26 @@ int resource_list(struct request *rq, const struct resource *res, const struct l
 	struct sql_context context = { .key = listing->key };
 	struct selection selection = { .joins = STR("") };
 	struct sql_statement count, page;
-	struct place place = { .page = 1 };
+	struct place place = { .count = 0 };
 	struct db_rows rows;
+	bool is_kept;
 	int r = 0;
 
 	if (!listing->is_unfiltered)
 		r = selection_read(rq, &res->select, &selection);
 	if (r < 0)
 		return r;
-	choose_statements(rq, p, listing, &selection, &count, &page);
+	is_kept = is_usual(res, listing, &selection);
 	if (!listing->is_bare) {
+		count = is_kept ? p->count : make_count(rq, res, listing, &selection);
 		r = sql_run(rq, at, &count, &context, &rows);
 		if (r == 0)
 			r = find_place(rq, res, &rows, &place);
 		if (r < 0)
 			return r;
-		context.offset = arena_printf(&rq->arena, "%" PRId64,
-					      (place.page - 1) * page_size(res));
+		context.offset = number_text(rq, place.offset);
 	}
+	page = is_kept ? p->page : make_page(rq, p, listing, &selection, &place);
 	r = sql_run(rq, at, &page, &context, &rows);
 	return r < 0 ? r : reply_list(rq, p, &rows, listing->is_bare ? NULL : &place);
 }

@@ -47,7 +47,7 @@ static bool is_read(const struct field *f, enum row_view view)
 	static const enum shown most_shown[VIEWS] = {
 		[VIEW_LIST] = SHOWN_ALWAYS,      [VIEW_PLAIN] = SHOWN_IN_RETRIEVAL,
 		[VIEW_DETAIL] = SHOWN_IN_DETAIL, [VIEW_RETRIEVAL] = SHOWN_IN_RETRIEVAL,
-		[VIEW_SHAPE] = SHOWN_ALWAYS,
+		[VIEW_SHAPE] = SHOWN_ALWAYS,     [VIEW_BULK] = SHOWN_ALWAYS,
 	};
 
 	if (f->is_not_a_column || f->is_write_only || f->shown > most_shown[view])
@@ -57,15 +57,23 @@ static bool is_read(const struct field *f, enum row_view view)
 
 static void add_own_column(struct sql *s, const struct field *f, const char *alias)
 {
-	/* Days and hours of an interval depend on IntervalStyle; microseconds do not. */
-	bool is_interval = f->type == FIELD_DURATION;
+	static const struct {
+		const char *before, *behind;
+	} forms[FIELD_TYPES] = {
+		/* Days and hours of an interval depend on IntervalStyle; microseconds do not. */
+		[FIELD_DURATION] = { "(EXTRACT(EPOCH FROM ", ") * 1000000)::bigint" },
+		/* Texts of the items, as JSON: no need to read PostgreSQL's own braces. */
+		[FIELD_ARRAY] = { "array_to_json(", "::text[])" },
+		[FIELD_IP] = { "host(", ")" },
+	};
+	bool has_form = forms[f->type].before != NULL;
 
-	sql_add(s, is_interval ? "(EXTRACT(EPOCH FROM " : "");
+	sql_add(s, has_form ? forms[f->type].before : "");
 	if (f->sql != NULL)
 		sql_add_over(s, f->sql, alias);
 	else
 		sql_printf(s, "%s.%s", alias, field_column(f));
-	sql_add(s, is_interval ? ") * 1000000)::bigint" : "");
+	sql_add(s, has_form ? forms[f->type].behind : "");
 }
 
 static void add_field(struct sql *s, const struct plan *p, size_t place, const char *alias,

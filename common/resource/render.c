@@ -17,6 +17,19 @@ static void put_time(struct json_writer *w, struct str text)
 		json_put_plain(w, datetime_drf(at, drf));
 }
 
+/* PostgreSQL drops zeros at the end of a fraction, Python does not. */
+static void put_clock(struct json_writer *w, struct str text)
+{
+	static const char zeros[] = "000000";
+	ptrdiff_t dot = str_find_char(text, '.');
+	_cleanup_(buf_fini) struct buf full = BUF_INIT;
+
+	buf_add_str(&full, text);
+	if (dot >= 0)
+		buf_add_c(&full, zeros + MIN(text.len - (size_t) dot - 1, sizeof(zeros) - 1));
+	json_put_plain(w, buf_str(&full));
+}
+
 static void put_duration(struct json_writer *w, struct str micros)
 {
 	_cleanup_(buf_fini) struct buf text = BUF_INIT;
@@ -25,6 +38,16 @@ static void put_duration(struct json_writer *w, struct str micros)
 	must(str_to_i64(micros, &length) == 0); /* plan.c reads it so */
 	duration_add(&text, length);
 	json_put_plain(w, buf_str(&text));
+}
+
+static struct json *read_related(struct request *rq, struct str text)
+{
+	struct json_error error;
+	struct json *tree;
+
+	if (json_parse(&rq->arena, text, JSON_STRICT, 64, &tree, &error) < 0)
+		must_not_reach("PostgreSQL's json that is not JSON");
+	return tree;
 }
 
 /* jsonb's own text has spaces that DRF's has not. */
@@ -36,6 +59,21 @@ static void put_json(struct request *rq, struct json_writer *w, struct str text)
 	if (json_parse(&rq->arena, text, JSON_STRICT, 1000, &tree, &error) < 0)
 		must_not_reach("jsonb that is not JSON");
 	json_put_tree(w, tree);
+}
+
+static void put_value(struct request *rq, struct json_writer *w, const struct resource *res,
+		      const struct field *f, struct str text);
+
+static void put_array(struct request *rq, struct json_writer *w, const struct resource *res,
+		      const struct field *f, struct str texts)
+{
+	const struct json *tree = read_related(rq, texts);
+
+	json_begin_array(w);
+	for (const struct json *one = tree->first; one != NULL; one = one->next)
+		put_value(rq, w, res, f->element,
+			  one->type == JSON_NULL ? STR_NULL : json_text(&rq->arena, one));
+	json_end_array(w);
 }
 
 static void put_value(struct request *rq, struct json_writer *w, const struct resource *res,
@@ -55,11 +93,17 @@ static void put_value(struct request *rq, struct json_writer *w, const struct re
 	case FIELD_TIME:
 		put_time(w, text);
 		return;
+	case FIELD_CLOCK:
+		put_clock(w, text);
+		return;
 	case FIELD_DURATION:
 		put_duration(w, text);
 		return;
 	case FIELD_JSON:
 		put_json(rq, w, text);
+		return;
+	case FIELD_ARRAY:
+		put_array(rq, w, res, f, text);
 		return;
 	case FIELD_KEY:
 		if (res->key == RESOURCE_BIGINT)
@@ -75,16 +119,6 @@ static void put_value(struct request *rq, struct json_writer *w, const struct re
 		json_put_str(w, text);
 		return;
 	}
-}
-
-static struct json *read_related(struct request *rq, struct str text)
-{
-	struct json_error error;
-	struct json *tree;
-
-	if (json_parse(&rq->arena, text, JSON_STRICT, 64, &tree, &error) < 0)
-		must_not_reach("PostgreSQL's json that is not JSON");
-	return tree;
 }
 
 static void put_shape(struct request *rq, struct json_writer *w, const struct shape *shape,
@@ -149,7 +183,22 @@ static bool is_shown(const struct field *f, enum row_view view)
 			  : view == VIEW_DETAIL  ? SHOWN_IN_DETAIL
 						 : SHOWN_ALWAYS;
 
-	return !f->is_hidden && !f->is_write_only && f->shown <= most;
+	return !f->is_hidden && !f->is_write_only && f->shown <= most &&
+	       (view != VIEW_BULK || !f->is_left_out_of_bulk);
+}
+
+/* Whether ?fields= names it, or there is none.  The last one of the name counts. */
+static bool is_wanted(const struct field *f, struct str wanted)
+{
+	struct str name;
+
+	if (wanted.len == 0)
+		return true;
+	while (str_cut(&wanted, ',', &name)) {
+		if (str_eq_c(str_trim(name), f->name))
+			return true;
+	}
+	return false;
 }
 
 void row_render(struct request *rq, const struct plan *p, const struct row *row, enum row_view view,
@@ -157,9 +206,13 @@ void row_render(struct request *rq, const struct plan *p, const struct row *row,
 {
 	const struct resource *res = p->resource;
 
+	struct str wanted = res->takes_fields ? request_query(rq, STR("fields")) : STR_NULL;
+
 	json_begin_object(w);
 	for (size_t i = 0; i < res->field_count; i++) {
-		if (is_shown(&res->fields[i], view))
+		const struct field *f = &res->fields[i];
+
+		if (is_shown(f, view) && is_wanted(f, wanted))
 			put_field(rq, w, p, row, i);
 	}
 	json_end_object(w);

@@ -56,6 +56,17 @@ void row_render(struct request *, const struct plan *, const struct row *, enum 
 int row_find(struct request *, struct db_at, const struct plan *, const struct sql_statement *,
 	     struct str key, enum row_view, struct row *ret) may_yield _must_check_;
 
+/* The row of a change, locked in its transaction, into c->old: the one that the path names, or that of
+ * c->key; -E_NOT_FOUND, -E_FORBIDDEN.  Yields. */
+int change_find(struct change *, unsigned may) may_yield _must_check_;
+/* Removes c->old.  Yields. */
+int change_remove(struct change *) may_yield _must_check_;
+/* As change_finish, of a removal.  Yields. */
+void change_finish_removal(struct change *) may_yield;
+
+/* The three of resource.h's `bulk`, as handlers. */
+route_handler bulk_create, bulk_update, bulk_delete;
+
 /* As resource_reply, within a transaction or not.  Yields. */
 int row_reply(struct request *, struct db_at, int status, const struct resource *,
 	      const struct row *, enum row_view) may_yield _must_check_;

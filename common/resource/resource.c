@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/uuid.h"
 #include "resource/cached.h"
+#include "resource/event.h"
 #include "resource/resource-internal.h"
 
 /* Bytes that most rows fit into as JSON: room for them is made once, not by doubling. */
@@ -264,13 +265,54 @@ static const struct action {
 };
 /* clang-format on */
 
+/* Of several rows: below the path. */
+static const struct {
+	enum http_method method;
+	unsigned may;
+	const char *name, *suffix;
+	route_handler *handle, *permit;
+} bulk_actions[] = {
+	{ HTTP_POST, MAY_CREATE, "bulk_create", "bulk-create", bulk_create, permit_create },
+	{ HTTP_PATCH, MAY_UPDATE, "bulk_update", "bulk-update", bulk_update, permit_update },
+	{ HTTP_POST, MAY_DELETE, "bulk_delete", "bulk-delete", bulk_delete, permit_delete },
+};
+
 /* Routes live as long as the process, like the tables they come from. */
 static struct arena routes_arena;
 static bool has_arena;
 
+/* "product-image-list" */
+static const char *route_name(const struct resource *res, const char *suffix)
+{
+	struct str name = arena_printf(&routes_arena, "%s-%s", res->name, suffix);
+
+	for (size_t i = 0; i < name.len; i++) {
+		if (name.at[i] == '_')
+			((char *) name.at)[i] = '-';
+	}
+	return name.at;
+}
+
+static struct route make_route(const struct resource *res, enum http_method method,
+			       const char *below, const char *suffix)
+{
+	return (struct route){
+		.mount = ROUTE_API,
+		.method = method,
+		.pattern = arena_printf(&routes_arena, "%s%s", res->path, below).at,
+		.name = route_name(res, suffix),
+		.deadline = res->deadline,
+		.max_body = res->max_body,
+		.about = res,
+		.accepts = res->accepts,
+		.description = res->description,
+	};
+}
+
 static void add_routes(struct route_table *table, const struct resource *res)
 {
-	struct route *rows = arena_array(&routes_arena, struct route, ARRAY_SIZE(actions));
+	struct route *rows = arena_array(&routes_arena, struct route,
+					 ARRAY_SIZE(actions) + ARRAY_SIZE(bulk_actions));
 	unsigned wanted = res->actions == 0 ? MAY_ALL : res->actions;
 	size_t count = 0;
 
@@ -279,19 +321,18 @@ static void add_routes(struct route_table *table, const struct resource *res)
 
 		if (!(wanted & a->may))
 			continue;
-		rows[count++] = (struct route){
-			.mount = ROUTE_API,
-			.method = a->method,
-			.pattern = arena_printf(&routes_arena, "%s%s", res->path,
-						a->on_one ? "{id}/" : "")
-					   .at,
-			.handle = a->handle,
-			.permit = a->permit,
-			.name = arena_printf(&routes_arena, "%s-%s", res->name, a->suffix).at,
-			.deadline = res->deadline,
-			.max_body = res->max_body,
-			.about = res,
-		};
+		rows[count] = make_route(res, a->method, a->on_one ? "{id}/" : "", a->suffix);
+		rows[count].handle = a->handle;
+		rows[count++].permit = a->permit;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bulk_actions); i++) {
+		if (!(res->bulk & bulk_actions[i].may))
+			continue;
+		struct str below = arena_printf(&routes_arena, "%s/", bulk_actions[i].name);
+		rows[count] = make_route(res, bulk_actions[i].method, below.at,
+					 bulk_actions[i].suffix);
+		rows[count].handle = bulk_actions[i].handle;
+		rows[count++].permit = bulk_actions[i].permit;
 	}
 	route_table_add(table, rows, count);
 }
@@ -303,7 +344,10 @@ int resource_routes(struct route_table *table, const struct resource *const *res
 		arena_init(&routes_arena);
 		has_arena = true;
 	}
-	int r = plan_build(resources, count);
+	int r = event_check(resources, count);
+
+	if (r == 0)
+		r = plan_build(resources, count);
 
 	for (size_t i = 0; r == 0 && i < count; i++)
 		add_routes(table, resources[i]);

@@ -5,6 +5,9 @@
  * the pages.  What is not listed is refused.  Everything is checked at start by resource_routes,
  * which refuses a contradiction with a sentence; SQL texts are built once there.
  *
+ * Several rows at once, where `bulk` has the word: POST bulk_create/, PATCH bulk_update/ and POST
+ * bulk_delete/ below the path, 1 to 100 rows, all in one transaction or none; see bulk.c.
+ *
  * To add a resource: one .c file with its tables, one row in routes.def, one migration.
  *
  * Statements.  A list page: a count and the page; a retrieve: one; whatever they embed.  Reads of
@@ -12,7 +15,8 @@
  * permission, validate, hooks, write, hooks, commit, then jobs are pushed.
  *
  * Order of checks on one object is DRF's: 404, then 401/403 for the object, then the body (drf-wire
- * §1).
+ * §1).  Before the body comes If-Match, which names the ETag of a GET of the same row: 412 if that would
+ * answer something else by now.
  */
 #ifndef RESOURCE_RESOURCE_H
 #define RESOURCE_RESOURCE_H
@@ -32,6 +36,7 @@ enum {
 	MAY_UPDATE = 8,
 	MAY_DELETE = 16,
 	MAY_ALL = 31,
+	MAY_NOTHING = 32, /* in `actions`: no routes of its own */
 };
 
 enum who {
@@ -65,6 +70,7 @@ enum row_view {
 	VIEW_DETAIL,    /* what create, PUT and PATCH answer; and what the caller may do to it */
 	VIEW_RETRIEVAL, /* what retrieve answers; likewise */
 	VIEW_SHAPE,     /* inside another resource's row */
+	VIEW_BULK, /* one of several that were changed: as in a list, less NOT_IN_BULK_CHANGES */
 	VIEWS,
 };
 
@@ -92,6 +98,8 @@ struct change {
 	struct db_tx *tx;
 	struct enqueued *enqueued; /* jobs of this transaction; see change_enqueue */
 	void *notes;               /* the hooks' own */
+	const struct body *body;   /* what it is read from; NULL: the request's */
+	enum shown most_shown;     /* fields that only fuller answers show are not read */
 	int _status;               /* of the engine's answer; 0: somebody else answers */
 	struct str key;            /* of the row to change; absent: the one that the path names */
 };
@@ -99,6 +107,23 @@ struct change {
 /* Writes a job with the change's transaction; it is pushed after the commit.  Yields. */
 int change_enqueue(struct change *, const struct task *, const void *arguments)
 	may_yield _must_check_;
+
+/*
+ * One of several changes in a transaction of the handler's own:
+ *
+ *     c = change_new(rq, res, VALIDATE_CREATE, body);  a body that the handler made of the request's
+ *     r = change_check(c);                  0; c->errors says what is wrong.  In a transaction if c->tx is set
+ *     r = change_write(c);                  0 with c->row; not if there are errors, and there may be new ones.
+ *                                           -E_UNIQUE: the transaction is lost
+ *     change_finish(c);                     after the COMMIT; resource_forget is the handler's
+ *
+ * All but change_new yield.
+ */
+struct change *change_new(struct request *, const struct resource *, enum validate_mode,
+			  const struct body *);
+int change_check(struct change *) may_yield _must_check_;
+int change_write(struct change *) may_yield _must_check_;
+void change_finish(struct change *) may_yield;
 
 /*
  * Hooks may yield, use change->tx, and return 0 or a negative error, which ends the request and
@@ -114,11 +139,15 @@ struct hooks {
 	int (*check)(struct change *);
 	int (*saving)(struct change *); /* all is valid: fill what the server sets (slug, owner) */
 	int (*saved)(struct change *);  /* the row is written; the transaction is open */
-	int (*done)(struct change *); /* committed; cannot fail the request any more: log what goes
-					 wrong */
+	void (*done)(struct change *);  /* committed; cannot fail the request any more: log what
+					  goes wrong */
 	int (*deleting)(struct change *); /* change->old is the row; before the DELETE */
-	int (*deleted)(struct change *);  /* committed */
+	void (*deleted)(struct change *); /* committed; likewise */
 };
+
+/* How lists are cut: ?page= as DRF's PageNumberPagination, or ?limit= and ?offset= as its
+ * LimitOffsetPagination. */
+enum paging { PAGING_NUMBERS, PAGING_OFFSETS };
 
 enum resource_key { RESOURCE_UUID, RESOURCE_BIGINT };
 
@@ -127,7 +156,12 @@ struct resource {
 	const char *model; /* "Product": "No Product matches the given query." */
 	const char *path;  /* "products/" */
 	const char *table;
-	const char *help;
+	const char *help;        /* for whoever reads the table */
+	const char *description; /* for clients: OPTIONS and the document; NULL: nothing */
+	/* Names of components in the document.  `component`: of what is shown; NULL: the model.  `writes`: of
+	 * what creation reads, where that is another shape; `changes`: of what PUT and PATCH read, NULL: as
+	 * `writes`.  OPTIONS then tells of what is shown. */
+	const char *component, *writes, *changes;
 	enum resource_key key;
 	const struct field *fields;
 	size_t field_count;
@@ -149,10 +183,15 @@ struct resource {
 	const char *remove; /* instead of DELETE: "is_deleted = true, deleted_at = now()"; NULL:
 			       DELETE */
 	unsigned page;      /* rows a page; 0: 20 */
-	unsigned accepts;   /* body kinds; 0: JSON, form and multipart */
+	enum paging paging;
+	unsigned page_most; /* the most that ?limit= gets; 0: 100 */
+	/* ?fields=id,title: answers show these only, in the order of the table. */
+	bool takes_fields;
+	unsigned accepts; /* body kinds; 0: JSON, form and multipart */
 	size_t max_body;
 	usec_t deadline;
 	unsigned actions; /* which of MAY_* have routes; 0: all */
+	unsigned bulk; /* which of MAY_CREATE, MAY_UPDATE, MAY_DELETE are there for many rows too */
 	/* How long answers of lists and of single rows may be kept (resource/cached.h); 0: never.  All
 	 * that they show must lie in this table or come through its fields. */
 	usec_t list_ttl, detail_ttl;
@@ -193,11 +232,13 @@ int resource_reply(struct request *, int status, const struct resource *, const 
 
 /* A list that no table can express. */
 struct listing {
-	const char *where;  /* narrows it: SQL over t with the names of sql.h; NULL: no further */
-	struct str key;     /* what :key is there */
-	const char *order;  /* NULL: the resource's */
-	bool is_unfiltered; /* the query's filters, search and ordering are not looked at */
-	bool is_bare;       /* an array without pages */
+	const char *where; /* narrows it: SQL over t with the names of sql.h; NULL: no further */
+	const char *const *scopes; /* of the resource's `select`: all of them hold; NULL behind the
+				      last, or none at all */
+	struct str key;            /* what :key is there */
+	const char *order;         /* NULL: the resource's */
+	bool is_unfiltered;        /* the query's filters, search and ordering are not looked at */
+	bool is_bare;              /* an array without pages */
 };
 /* Sets the reply.  Yields. */
 int resource_list(struct request *, const struct resource *, const struct listing *)
@@ -228,6 +269,10 @@ int resource_create(struct request *, const struct resource *, const struct pres
 		    struct row *ret) may_yield _must_check_;
 int resource_create_reply(struct request *, const struct resource *, const struct preset *,
 			  int status) may_yield _must_check_;
+/* For forms that are no resource: whether the rows are there that REFERENCE fields name; messages as for a
+ * resource's own.  Yields. */
+int resource_check_references(struct request *, struct db_at, const struct values *,
+			      struct errors *) may_yield _must_check_;
 /* After the COMMIT of a hand-written change of its rows: what the cache keeps of them ends.  Yields. */
 void resource_forget(struct request *, const struct resource *) may_yield;
 

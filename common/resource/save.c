@@ -4,7 +4,9 @@
 #include "auth/identity.h"
 #include "base/error.h"
 #include "base/uuid.h"
+#include "http/etag.h"
 #include "http/once.h"
+#include "resource/event.h"
 #include "resource/resource-internal.h"
 
 /* How often a save is tried again when a value that a hook made (a slug) was taken by somebody else
@@ -32,9 +34,11 @@ static struct db_at change_at(const struct change *c)
 
 /* --- what only the database can say --- */
 
-static int check_reference(struct change *c, const struct field *f, struct str key, struct str sent)
+static int check_reference(struct request *rq, struct db_at at, const struct values *v,
+			   size_t place, struct errors *errors)
 {
-	const struct sql_context context = { .key = key };
+	const struct field *f = &v->fields[place];
+	const struct sql_context context = { .key = v->text[place] };
 	_cleanup_(sql_fini) struct sql s = SQL_INIT;
 	struct db_rows rows;
 	int r;
@@ -42,11 +46,24 @@ static int check_reference(struct change *c, const struct field *f, struct str k
 	sql_printf(&s, "SELECT 1 FROM %s t WHERE t.id = ", f->refers->table);
 	sql_add_name(&s, SQL_KEY);
 	resource_add_rows(&s, f->refers, "t");
-	struct sql_statement ask = sql_finish(&s, &c->rq->arena, DB_EXCLUSIVE, false);
-	r = sql_run(c->rq, change_at(c), &ask, &context, &rows);
+	struct sql_statement ask = sql_finish(&s, &rq->arena, DB_EXCLUSIVE, false);
+	r = sql_run(rq, at, &ask, &context, &rows);
 	if (r == 0 && rows.count == 0)
-		errors_add(&c->errors, f->name, "Invalid pk \"%.*s\" - object does not exist.",
-			   STR_ARG(sent));
+		errors_add(errors, f->name, "Invalid pk \"%.*s\" - object does not exist.",
+			   STR_ARG(v->sent[place]));
+	return r;
+}
+
+int resource_check_references(struct request *rq, struct db_at at, const struct values *v,
+			      struct errors *errors)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < v->count && r == 0; i++) {
+		if (v->fields[i].type == FIELD_REFERENCE && v->is_given[i] &&
+		    !str_is_null(v->text[i]))
+			r = check_reference(rq, at, v, i, errors);
+	}
 	return r;
 }
 
@@ -101,7 +118,7 @@ static int check_in_database(struct change *c)
 		    (errors_has(&c->errors, f->name) && f->type != FIELD_KEYS))
 			continue;
 		if (f->type == FIELD_REFERENCE)
-			r = check_reference(c, f, value, c->values.sent[i]);
+			r = check_reference(c->rq, change_at(c), &c->values, i, &c->errors);
 		else if (f->type == FIELD_KEYS)
 			r = links_check(c, i);
 		else if (f->is_unique)
@@ -112,17 +129,32 @@ static int check_in_database(struct change *c)
 	return 0;
 }
 
+static int read_body(struct change *c)
+{
+	unsigned accepts = c->resource->accepts;
+
+	if (c->body != NULL)
+		return 0;
+	return request_body(c->rq, accepts == 0 ? BODY_ANY : accepts, &c->body);
+}
+
 /* The fields' own rules, the database's, then the resource's. */
-static int check(struct change *c)
+int change_check(struct change *c)
 {
 	const struct resource *res = c->resource;
+	const struct validation validation = {
+		.fields = res->fields,
+		.count = res->field_count,
+		.mode = c->mode,
+		.presets = c->presets,
+		.most_shown = c->most_shown,
+	};
 	int r;
 
-	r = validate_rest(c->rq, res->fields, res->field_count, c->mode,
-			  res->accepts == 0 ? BODY_ANY : res->accepts, c->presets, &c->errors,
-			  &c->values);
+	r = read_body(c);
 	if (r < 0)
 		return r;
+	validate_parsed(&validation, c->body, &c->errors, &c->values);
 	r = check_in_database(c);
 	if (r == 0 && res->hooks.validate != NULL)
 		r = res->hooks.validate(c);
@@ -255,42 +287,58 @@ static int reply_invalid(struct change *c)
 	return r < 0 ? r : -E_INVALID;
 }
 
-/* Everything between BEGIN and COMMIT but the checks. */
-static int write_in_transaction(struct change *c, struct row *ret)
+int change_write(struct change *c)
 {
 	const struct hooks *hooks = &c->resource->hooks;
+	struct row *row = arena_new(&c->rq->arena, struct row);
 	int r = 0;
 
 	if (hooks->saving != NULL)
 		r = hooks->saving(c);
+	if (r < 0 || errors_any(&c->errors))
+		return r;
+	r = write_row(c, row);
+	if (r < 0)
+		return r;
+	c->row = row;
+	return hooks->saved != NULL ? hooks->saved(c) : 0;
+}
+
+/* Everything between BEGIN and COMMIT but the checks. */
+static int write_in_transaction(struct change *c)
+{
+	int r;
+
+	r = change_write(c);
+	if (r == -E_UNIQUE)
+		r = blame_violation(c);
 	if (r < 0)
 		return r;
 	if (errors_any(&c->errors))
 		return reply_invalid(c);
-	r = write_row(c, ret);
-	if (r == -E_UNIQUE) {
-		r = blame_violation(c);
-		return r < 0 ? r : reply_invalid(c);
-	}
-	if (r < 0)
-		return r;
-	c->row = ret;
-	if (hooks->saved != NULL)
-		r = hooks->saved(c);
-	if (r == 0 && c->_status != 0 && request_keeps_answer(c->rq))
-		r = row_reply(c->rq, change_at(c), c->_status, c->resource, ret, VIEW_DETAIL);
+	if (c->_status != 0 && request_keeps_answer(c->rq))
+		r = row_reply(c->rq, change_at(c), c->_status, c->resource, c->row, VIEW_DETAIL);
 	return r < 0 ? r : request_commit(c->rq, c->tx);
+}
+
+void change_finish(struct change *c)
+{
+	if (c->enqueued != NULL)
+		enqueue_push(c->rq->thread->producer, c->enqueued);
+	c->tx = NULL;
+	if (c->resource->hooks.done != NULL)
+		c->resource->hooks.done(c);
+	event_tell(c->rq, c->old == NULL ? EVENT_CREATED : EVENT_CHANGED, c->row);
 }
 
 static int finish(struct change *c)
 {
-	if (c->enqueued != NULL)
-		enqueue_push(c->rq->thread->producer, c->enqueued);
 	resource_forget(c->rq, c->resource);
-	return c->resource->hooks.done != NULL ? c->resource->hooks.done(c) : 0;
+	change_finish(c);
+	return 0;
 }
 
-static int create_once(struct change *c, struct row *ret)
+static int create_once(struct change *c)
 {
 	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
 	int r;
@@ -300,16 +348,16 @@ static int create_once(struct change *c, struct row *ret)
 		return r;
 	c->tx = &tx;
 	c->enqueued = NULL;
-	r = write_in_transaction(c, ret);
+	r = write_in_transaction(c);
 	c->tx = NULL;
 	return r;
 }
 
-static int create(struct change *c, struct row *ret)
+static int create(struct change *c)
 {
 	int r;
 
-	r = check(c);
+	r = change_check(c);
 	if (r < 0)
 		return r;
 	if (errors_any(&c->errors))
@@ -318,41 +366,56 @@ static int create(struct change *c, struct row *ret)
 	for (unsigned tries = 0; tries < RACES_MOST; tries++) {
 		/* What the hooks of a lost race had set must not look like the client's. */
 		c->values = values_copy(&checked, &c->rq->arena);
-		r = create_once(c, ret);
+		r = create_once(c);
 		if (r != -E_UNIQUE)
 			break;
 	}
 	return r < 0 ? r : finish(c);
 }
 
-/* BEGIN, the row that the path names, locked, and the caller's right to do that to it. */
-static int find_by_key(struct change *c, unsigned may, struct row *ret)
+int change_find(struct change *c, unsigned may)
 {
 	const struct plan *p = plan_of(c->resource);
-	int r;
-
-	r = row_find(c->rq, change_at(c), p, &p->find_for_update, c->key, VIEW_PLAIN, ret);
-	return r < 0 ? r : resource_allow(c->rq, c->resource, ret, may);
-}
-
-static int begin_on_row(struct change *c, struct db_tx *tx, unsigned may)
-{
 	struct row *old = arena_new(&c->rq->arena, struct row);
 	int r;
 
-	r = request_begin(c->rq, tx);
-	if (r < 0)
-		return r;
-	c->tx = tx;
-	r = str_is_null(c->key) ? resource_object(c->rq, tx, c->resource, may, old)
-				: find_by_key(c, may, old);
-	if (r < 0)
-		return r;
-	c->old = old;
-	return 0;
+	if (str_is_null(c->key))
+		r = resource_object(c->rq, c->tx, c->resource, may, old);
+	else
+		r = row_find(c->rq, change_at(c), p, &p->find_for_update, c->key, VIEW_PLAIN, old);
+	if (r == 0 && !str_is_null(c->key))
+		r = resource_allow(c->rq, c->resource, old, may);
+	if (r == 0)
+		c->old = old;
+	return r;
 }
 
-static int change_row(struct change *c, struct row *ret)
+/* What a GET of the row would answer now must be what the client has seen, if it says so. */
+static int check_condition(struct change *c)
+{
+	_cleanup_(buf_fini) struct buf text = BUF_INIT;
+	struct json_writer w;
+	int r;
+
+	if (!request_is_conditional(c->rq))
+		return 0;
+	json_writer_init(&w, &text, JSON_ESCAPE_DRF, false);
+	r = resource_render(c->rq, change_at(c), c->resource, c->old, VIEW_RETRIEVAL, &w);
+	return r < 0 ? r : request_check_match(c->rq, buf_str(&text));
+}
+
+/* BEGIN, and the row. */
+static int begin_on_row(struct change *c, struct db_tx *tx, unsigned may)
+{
+	int r = request_begin(c->rq, tx);
+
+	c->tx = tx;
+	if (r == 0)
+		r = change_find(c, may);
+	return r < 0 ? r : check_condition(c);
+}
+
+static int change_row(struct change *c)
 {
 	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
 	int r;
@@ -360,31 +423,36 @@ static int change_row(struct change *c, struct row *ret)
 	r = begin_on_row(c, &tx, MAY_UPDATE);
 	if (r < 0)
 		return r;
-	r = check(c);
+	r = change_check(c);
 	if (r < 0)
 		return r;
 	if (errors_any(&c->errors))
 		return reply_invalid(c);
-	r = write_in_transaction(c, ret);
-	c->tx = NULL;
+	r = write_in_transaction(c);
 	return r < 0 ? r : finish(c);
 }
 
-static struct change *new_change(struct request *rq, const struct resource *res,
-				 enum validate_mode mode)
+struct change *change_new(struct request *rq, const struct resource *res, enum validate_mode mode,
+			  const struct body *body)
 {
 	struct change *c = arena_new(&rq->arena, struct change);
 
 	c->rq = rq;
 	c->resource = res;
 	c->mode = mode;
+	c->body = body;
+	c->most_shown = SHOWN_IN_RETRIEVAL;
 	errors_init(&c->errors, rq);
 	return c;
 }
 
 static int save(struct change *c, struct row *ret)
 {
-	return c->mode == VALIDATE_CREATE ? create(c, ret) : change_row(c, ret);
+	int r = c->mode == VALIDATE_CREATE ? create(c) : change_row(c);
+
+	if (r == 0)
+		*ret = *c->row;
+	return r;
 }
 
 /* Unless the answer was set with the transaction. */
@@ -403,19 +471,19 @@ static int save_and_reply(struct change *c, int status)
 int resource_save(struct request *rq, const struct resource *res, enum validate_mode mode,
 		  struct row *ret)
 {
-	return save(new_change(rq, res, mode), ret);
+	return save(change_new(rq, res, mode, NULL), ret);
 }
 
 int resource_save_reply(struct request *rq, const struct resource *res, enum validate_mode mode,
 			int status)
 {
-	return save_and_reply(new_change(rq, res, mode), status);
+	return save_and_reply(change_new(rq, res, mode, NULL), status);
 }
 
 static struct change *new_creation(struct request *rq, const struct resource *res,
 				   const struct preset *presets)
 {
-	struct change *c = new_change(rq, res, VALIDATE_CREATE);
+	struct change *c = change_new(rq, res, VALIDATE_CREATE, NULL);
 
 	c->presets = presets;
 	return c;
@@ -424,10 +492,10 @@ static struct change *new_creation(struct request *rq, const struct resource *re
 int resource_change(struct request *rq, const struct resource *res, enum validate_mode mode,
 		    struct str key, struct row *ret)
 {
-	struct change *c = new_change(rq, res, mode);
+	struct change *c = change_new(rq, res, mode, NULL);
 
 	c->key = key;
-	return change_row(c, ret);
+	return save(c, ret);
 }
 
 int resource_create(struct request *rq, const struct resource *res, const struct preset *presets,
@@ -442,38 +510,52 @@ int resource_create_reply(struct request *rq, const struct resource *res,
 	return save_and_reply(new_creation(rq, res, presets), status);
 }
 
+int change_remove(struct change *c)
+{
+	const struct sql_context context = { .key = row_get(c->old, "id") };
+	const struct hooks *hooks = &c->resource->hooks;
+	struct db_rows rows;
+	int r = 0;
+
+	if (hooks->deleting != NULL)
+		r = hooks->deleting(c);
+	if (r < 0)
+		return r;
+	return sql_run(c->rq, change_at(c), &plan_of(c->resource)->remove, &context, &rows);
+}
+
+void change_finish_removal(struct change *c)
+{
+	if (c->enqueued != NULL)
+		enqueue_push(c->rq->thread->producer, c->enqueued);
+	c->tx = NULL;
+	if (c->resource->hooks.deleted != NULL)
+		c->resource->hooks.deleted(c);
+	event_tell(c->rq, EVENT_DELETED, c->old);
+}
+
 static int remove_row(struct change *c)
 {
 	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
-	const struct hooks *hooks = &c->resource->hooks;
-	struct sql_context context;
-	struct db_rows rows;
 	int r;
 
 	r = begin_on_row(c, &tx, MAY_DELETE);
-	if (r < 0)
-		return r;
-	if (hooks->deleting != NULL)
-		r = hooks->deleting(c);
-	context = (struct sql_context){ .key = row_get(c->old, "id") };
 	if (r == 0)
-		r = sql_run(c->rq, change_at(c), &plan_of(c->resource)->remove, &context, &rows);
+		r = change_remove(c);
 	if (r == 0)
 		r = request_commit(c->rq, &tx);
-	c->tx = NULL;
 	return r;
 }
 
 int resource_remove(struct request *rq, const struct resource *res)
 {
-	struct change *c = new_change(rq, res, VALIDATE_CHANGE);
+	struct change *c = change_new(rq, res, VALIDATE_CHANGE, NULL);
 	int r;
 
 	r = remove_row(c);
 	if (r < 0)
 		return r;
-	if (c->enqueued != NULL)
-		enqueue_push(rq->thread->producer, c->enqueued);
 	resource_forget(rq, res);
-	return res->hooks.deleted != NULL ? res->hooks.deleted(c) : 0;
+	change_finish_removal(c);
+	return 0;
 }

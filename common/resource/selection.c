@@ -31,6 +31,23 @@ static const struct match *find_match(char how)
 	return NULL;
 }
 
+static const struct scope *find_scope(const struct selections *s, const char *name)
+{
+	for (size_t i = 0; i < s->scope_count; i++) {
+		if (strcmp(s->scopes[i].name, name) == 0)
+			return &s->scopes[i];
+	}
+	return NULL;
+}
+
+const char *scope_sql(const struct selections *s, const char *name)
+{
+	const struct scope *scope = find_scope(s, name);
+
+	must(scope != NULL);
+	return scope->sql;
+}
+
 /* --- at start --- */
 
 static bool is_wrong_snippet(const char *snippet)
@@ -38,7 +55,7 @@ static bool is_wrong_snippet(const char *snippet)
 	return snippet != NULL && !str_is_null(sql_unknown_name(snippet));
 }
 
-static const char *filter_fault(const struct filter *f)
+static const char *filter_fault(const struct selections *s, const struct filter *f)
 {
 	static const bool is_read[FIELD_TYPES] = {
 		[FIELD_KEY] = true,      [FIELD_UUID] = true,    [FIELD_TEXT] = true,
@@ -59,6 +76,8 @@ static const char *filter_fault(const struct filter *f)
 		    (f->type == FIELD_BOOLEAN) &&
 	    f->lookup != LOOKUP_EXACT)
 		return "asks a yes or no of what is none";
+	if (f->lookup == LOOKUP_HOLDS && find_scope(s, f->sql) == NULL)
+		return "names a scope that does not exist";
 	if (is_wrong_snippet(f->sql) || is_wrong_snippet(f->any_of) || is_wrong_snippet(f->join))
 		return "has SQL with a name that does not exist";
 	return NULL;
@@ -67,7 +86,7 @@ static const char *filter_fault(const struct filter *f)
 int selections_check(const char *resource, const struct selections *s)
 {
 	for (size_t i = 0; i < s->filter_count; i++) {
-		const char *fault = filter_fault(&s->filters[i]);
+		const char *fault = filter_fault(s, &s->filters[i]);
 
 		if (fault != NULL)
 			return fail(-EINVAL, "%s: filter %s %s", resource,
@@ -77,6 +96,11 @@ int selections_check(const char *resource, const struct selections *s)
 				return fail(-EINVAL, "%s: filter %s stands there twice", resource,
 					    s->filters[i].name);
 		}
+	}
+	for (size_t i = 0; i < s->scope_count; i++) {
+		if (is_wrong_snippet(s->scopes[i].sql))
+			return fail(-EINVAL, "%s: scope %s has SQL with a name that does not exist",
+				    resource, s->scopes[i].name);
 	}
 	for (size_t i = 0; i < s->search_count; i++) {
 		const struct search *one = &s->searches[i];
@@ -197,6 +221,7 @@ static int read_filters(struct request *rq, const struct selections *all, struct
 			continue;
 		c = add_condition(rq, end);
 		c->filter = f;
+		c->selections = all;
 		c->values = values;
 		c->count = count;
 		add_join(joins, f);
@@ -220,7 +245,7 @@ static int read_search(struct request *rq, const struct selections *all, struct 
 		return 0;
 	if (memchr(text.at, '\0', text.len) != NULL) {
 		/* DRF's CharField outside of a serializer: a bare array. */
-		r = reply_json(rq, 400, STR("[\"Null characters are not allowed.\"]"));
+		r = reply_refusal(rq, 400, STR("[\"Null characters are not allowed.\"]"));
 		return r < 0 ? r : -E_INVALID;
 	}
 	count = search_terms(&rq->arena, text, terms, TERMS_MOST);

@@ -34,7 +34,7 @@ enum lookup {
 	LOOKUP_ISNULL, /* type BOOLEAN */
 	LOOKUP_DATE,   /* the day of a time, in UTC; type DATE */
 	LOOKUP_YEAR,   /* of a date or, with AT_UTC in the SQL, of a time; type INTEGER */
-	LOOKUP_HOLDS, /* type BOOLEAN: the SQL is a condition; asked for if true, anything if false */
+	LOOKUP_HOLDS, /* type BOOLEAN: the SQL names a scope; asked for if true, anything if false */
 	LOOKUPS,
 };
 
@@ -64,6 +64,12 @@ struct filter {
 #define AT_UTC(sql_) "(" sql_ " AT TIME ZONE 'UTC')"
 /* clang-format on */
 
+/* A condition with a name, for filters and listings (resource.h), which may put several together. */
+struct scope {
+	const char *name;
+	const char *sql; /* over t and the names of sql.h */
+};
+
 /* A place that ?search= looks at; how by DRF's prefix. */
 struct search {
 	char how; /* 0 contains, '^' starts with, '=' equals, '@' full text, '$' regular expression */
@@ -83,15 +89,21 @@ struct selections {
 	size_t search_count;
 	const struct order *orders;
 	size_t order_count;
+	const struct scope *scopes;
+	size_t scope_count;
 };
 /* clang-format off */
 #define FILTERS(list_)  .filters = (list_), .filter_count = ARRAY_SIZE(list_)
 #define SEARCHES(list_) .searches = (list_), .search_count = ARRAY_SIZE(list_)
 #define ORDERS(list_)   .orders = (list_), .order_count = ARRAY_SIZE(list_)
+#define SCOPES(list_)   .scopes = (list_), .scope_count = ARRAY_SIZE(list_)
 /* clang-format on */
 
 /* At start: 0, or -EINVAL with a sentence that names the parameter. */
 int selections_check(const char *resource, const struct selections *) _must_check_;
+
+/* The condition of a scope; the name must exist (a bug otherwise: filters are checked at start). */
+const char *scope_sql(const struct selections *, const char *name);
 
 /* What a query asks for. */
 struct selection {

@@ -87,6 +87,9 @@ static struct input find_input(struct arena *arena, const struct body *body, con
 	}
 	if (f->type == FIELD_KEYS)
 		return find_list(arena, body, name, mode);
+	/* Nothing of the name: absent, also in a whole form (ListField.get_value). */
+	if (f->type == FIELD_ARRAY)
+		return find_list(arena, body, name, VALIDATE_CHANGE);
 	for (size_t i = body->upload_count; i-- > 0;) {
 		if (str_eq_c(body->uploads[i].name, name)) {
 			in.upload = &body->uploads[i];
@@ -140,8 +143,7 @@ static enum presence json_presence(const struct field *f, const struct input *in
 
 static bool is_writable(const struct field *f, enum validate_mode mode)
 {
-	return !f->is_read_only && !f->is_hidden && f->type != FIELD_KEY &&
-	       (!f->is_fixed || mode == VALIDATE_CREATE);
+	return !field_is_read_only(f) && (!f->is_fixed || mode == VALIDATE_CREATE);
 }
 
 static void validate_field(struct errors *errors, const struct body *body, struct values *v,
@@ -197,38 +199,42 @@ static bool is_preset(const struct preset *presets, const struct field *f)
 	return false;
 }
 
-int validate_body(struct request *rq, const struct field *fields, size_t count,
-		  enum validate_mode mode, unsigned accepts, struct errors *errors,
-		  struct values *ret_values)
+void validate_parsed(const struct validation *v, const struct body *body, struct errors *errors,
+		     struct values *ret_values)
 {
-	return validate_rest(rq, fields, count, mode, accepts, NULL, errors, ret_values);
-}
-
-int validate_rest(struct request *rq, const struct field *fields, size_t count,
-		  enum validate_mode mode, unsigned accepts, const struct preset *presets,
-		  struct errors *errors, struct values *ret_values)
-{
-	const struct body *body;
-	int r;
-
-	r = request_body(rq, accepts, &body);
-	if (r < 0)
-		return r;
-	values_init(ret_values, &rq->arena, fields, count);
-	for (const struct preset *p = presets; p != NULL && p->field != NULL; p++)
+	values_init(ret_values, &errors->rq->arena, v->fields, v->count);
+	for (const struct preset *p = v->presets; p != NULL && p->field != NULL; p++)
 		values_set(ret_values, p->field, p->value);
 	if (body->kind == BODY_JSON && body->json->type == JSON_NULL) {
 		errors_add(errors, NULL, "No data provided");
-		return 0;
+		return;
 	}
 	if (body->kind == BODY_JSON && body->json->type != JSON_OBJECT) {
 		errors_add(errors, NULL, "Invalid data. Expected a dictionary, but got %s.",
 			   python_type_name(body->json));
-		return 0;
+		return;
 	}
-	for (size_t i = 0; i < count; i++) {
-		if (is_writable(&fields[i], mode) && !is_preset(presets, &fields[i]))
-			validate_field(errors, body, ret_values, i, mode);
+	for (size_t i = 0; i < v->count; i++) {
+		const struct field *f = &v->fields[i];
+
+		if (is_writable(f, v->mode) && !is_preset(v->presets, f) &&
+		    f->shown <= v->most_shown)
+			validate_field(errors, body, ret_values, i, v->mode);
 	}
-	return 0;
+}
+
+int validate_body(struct request *rq, const struct field *fields, size_t count,
+		  enum validate_mode mode, unsigned accepts, struct errors *errors,
+		  struct values *ret_values)
+{
+	const struct validation all = {
+		.fields = fields, .count = count, .mode = mode, .most_shown = SHOWN_IN_RETRIEVAL
+	};
+	const struct body *body;
+	int r;
+
+	r = request_body(rq, accepts, &body);
+	if (r == 0)
+		validate_parsed(&all, body, errors, ret_values);
+	return r;
 }

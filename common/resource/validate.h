@@ -16,6 +16,17 @@ enum validate_mode {
 	VALIDATE_CHANGE,  /* PATCH: only what is given */
 };
 
+/* What validation looks at beside the body. */
+struct preset;
+struct validation {
+	const struct field *fields;
+	size_t count;
+	enum validate_mode mode;
+	const struct preset
+		*presets; /* have values already (resource.h), given and not read; NULL: none */
+	enum shown most_shown; /* fields that stand in fuller answers only are not read */
+};
+
 /* What was sent for each field of a table, by its place there. */
 struct values {
 	const struct field *fields;
@@ -33,11 +44,9 @@ struct values {
  */
 int validate_body(struct request *, const struct field *, size_t count, enum validate_mode,
 		  unsigned accepts, struct errors *, struct values *ret_values) _must_check_;
-/* The same where some fields have values already (resource.h), which are given and not read. */
-struct preset;
-int validate_rest(struct request *, const struct field *, size_t count, enum validate_mode,
-		  unsigned accepts, const struct preset *, struct errors *,
-		  struct values *ret_values) _must_check_;
+/* The same of a body that is there already: the request's, a row of it, or one that a handler made. */
+void validate_parsed(const struct validation *, const struct body *, struct errors *,
+		     struct values *ret_values);
 
 /* The time now, as a value of a TIME field. */
 struct str values_now(struct arena *);

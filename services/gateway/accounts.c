@@ -8,6 +8,7 @@
 #include "auth/password.h"
 #include "auth/token_store.h"
 #include "base/error.h"
+#include "operations.h"
 
 static const struct db_statement find_by_email = {
 	.sql = STR_INIT("SELECT id, password, is_active FROM users WHERE email = $1"),
@@ -135,16 +136,18 @@ int auth_register(struct request *rq)
 
 /* clang-format off */
 static const struct field login_fields[] = {
-	FIELD("email",    EMAIL, REQUIRED, LENGTH(320)),
+	FIELD("email",    EMAIL, REQUIRED, BOUND(320)),
 	FIELD("password", TEXT,  REQUIRED),
 };
 static const struct field verify_fields[] = {
 	FIELD("token",    UUID,  REQUIRED),
 };
 static const struct field resend_fields[] = {
-	FIELD("email",    EMAIL, REQUIRED, LENGTH(320)),
+	FIELD("email",    EMAIL, REQUIRED, BOUND(320)),
 };
 /* clang-format on */
+const struct form login_form = FORM("Login", login_fields);
+const struct form verify_email_form = FORM("VerifyEmail", verify_fields);
 
 static int upgrade_password(struct request *rq, struct str id, struct str password,
 			    struct str stored)

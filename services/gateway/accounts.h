@@ -6,6 +6,7 @@
 #define SERVICES_GATEWAY_ACCOUNTS_H
 
 #include "proto/email_send.h"
+#include "resource/event.h"
 #include "shop.h"
 
 /* The body of a form that is no resource.  -E_INVALID after the 400 was set as the reply. */
@@ -30,5 +31,8 @@ struct email_send_arguments account_mail(struct arena *, const struct addressee 
 
 /* The mail "Verify your email address" for a written row, with the change's transaction. */
 int account_mail_verification(struct change *) may_yield _must_check_;
+
+/* Listens to the removal of users: who was deleted is refused at once. */
+event_listener user_deleted;
 
 #endif

@@ -10,7 +10,7 @@ static const struct field fields[] = {
 	/*    name             type      rules */
 	FIELD("id",            KEY),
 	FIELD("name",          TEXT,     REQUIRED, LENGTH(100), UNIQUE("categories_name_key", NULL)),
-	FIELD("slug",          TEXT,     READ_ONLY),
+	FIELD("slug",          TEXT,     READ_ONLY, SLUG),
 	FIELD("description",   TEXT,     BLANK),
 	FIELD("product_count", INTEGER,  COMPUTED("(SELECT count(*) FROM products p WHERE p.category_id = t.id AND NOT p.is_deleted)")),
 	FIELD("created_at",    TIME,     NOW_AT_CREATION),

@@ -9,7 +9,7 @@ static const struct field fields[] = {
 	/*    name          type       rules */
 	FIELD("id",         KEY),
 	FIELD("post",       REFERENCE, COLUMN("post_id"), REQUIRED_ONCE, FIXED, REFERS(&post_resource)),
-	FIELD("author",     EMBED,     COLUMN("author_id"), READ_ONLY, REFERS(&user_resource), SHAPE(user_summary)),
+	FIELD("author",     EMBED,     COLUMN("author_id"), READ_ONLY, REFERS(&user_resource), SHAPE(user_summary), CALLED("UserSummary")),
 	FIELD("content",    TEXT,      REQUIRED, LENGTH(2000)),
 	FIELD("created_at", TIME,      NOW_AT_CREATION),
 	FIELD("updated_at", TIME,      NOW_AT_SAVE),

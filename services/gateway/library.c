@@ -21,7 +21,7 @@ static const struct field author_fields[] = {
 	FIELD("name",       TEXT,  REQUIRED, LENGTH(100)),
 	FIELD("email",      EMAIL, REQUIRED, LENGTH(254), KEEP_DOMAIN),
 	FIELD("books",      MANY,  READ_ONLY, REFERS(&book_resource), THROUGH("author_id"), SHAPE(book_shape),
-	                           SORTED("t.published_date DESC, t.id")),
+	                           CALLED("AuthorBook"), SORTED("t.published_date DESC, t.id")),
 	FIELD("created_at", TIME,  HIDDEN, .is_now_at_creation = true),
 	FIELD("updated_at", TIME,  HIDDEN, .is_now_at_save = true),
 };
@@ -52,9 +52,9 @@ static const struct field book_fields[] = {
 	/*    name              type       rules */
 	FIELD("id",             KEY),
 	FIELD("title",          TEXT,      REQUIRED, LENGTH(200)),
-	FIELD("author",         EMBED,     COLUMN("author_id"), READ_ONLY, REFERS(&author_resource), SHAPE(author_shape)),
+	FIELD("author",         EMBED,     COLUMN("author_id"), READ_ONLY, REFERS(&author_resource), SHAPE(author_shape), CALLED("BookAuthor")),
 	FIELD("author_id",      REFERENCE, REQUIRED, WRITE_ONLY, REFERS(&author_resource)),
-	FIELD("publisher",      EMBED,     COLUMN("publisher_id"), READ_ONLY, REFERS(&publisher_resource), SHAPE(publisher_shape)),
+	FIELD("publisher",      EMBED,     COLUMN("publisher_id"), READ_ONLY, NULLABLE, REFERS(&publisher_resource), SHAPE(publisher_shape)),
 	FIELD("publisher_id",   REFERENCE, NULLABLE, WRITE_ONLY, REFERS(&publisher_resource)),
 	FIELD("published_date", DATE,      NULLABLE),
 	FIELD("created_at",     TIME,      NOW_AT_CREATION),
@@ -93,6 +93,8 @@ const struct resource author_resource = {
 	.model = "Author",
 	.path = "authors/",
 	.table = "authors",
+	.description =
+		"Authors with their books and publishers in two statements, whatever their number.",
 	.help = "Who writes books.",
 	.fields = author_fields,
 	.field_count = ARRAY_SIZE(author_fields),

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/settings.h"
 #include "base/uuid.h"
+#include "operations.h"
 
 #define LAST_LOGIN "coalesce(to_char(last_login AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), '')"
 
@@ -38,12 +39,12 @@ static const struct db_statement reset_password = {
 };
 
 /* clang-format off */
-#define PASSWORD_FIELD FIELD("password", TEXT, REQUIRED, LENGTH(PASSWORD_MOST / 4), RULES(password_rules_broken))
+#define PASSWORD_FIELD FIELD("password", TEXT, REQUIRED, WRITE_ONLY, BOUND(PASSWORD_MOST / 4), RULES(password_rules_broken))
 static const struct field password_fields[] = {
 	PASSWORD_FIELD,
 };
 static const struct field email_fields[] = {
-	FIELD("email", EMAIL, REQUIRED, LENGTH(320)),
+	FIELD("email", EMAIL, REQUIRED, BOUND(320)),
 };
 static const struct field confirm_fields[] = {
 	PASSWORD_FIELD,
@@ -51,6 +52,9 @@ static const struct field confirm_fields[] = {
 	FIELD("token", TEXT,  REQUIRED),
 };
 /* clang-format on */
+const struct form password_form = FORM("Password", password_fields);
+const struct form email_form = FORM("Email", email_fields);
+const struct form password_reset_confirm_form = FORM("PasswordResetConfirm", confirm_fields);
 
 int user_set_password(struct request *rq)
 {

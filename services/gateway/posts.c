@@ -23,20 +23,20 @@ static const struct field fields[] = {
 	/*    name             type       rules */
 	FIELD("id",            KEY),
 	FIELD("title",         TEXT,      REQUIRED, LENGTH(200), RULES(title_rules)),
-	FIELD("slug",          TEXT,      READ_ONLY),
+	FIELD("slug",          TEXT,      READ_ONLY, SLUG),
 	FIELD("content",       TEXT,      REQUIRED),
-	FIELD("author",        EMBED,     COLUMN("author_id"), READ_ONLY, REFERS(&user_resource), SHAPE(user_summary)),
+	FIELD("author",        EMBED,     COLUMN("author_id"), READ_ONLY, REFERS(&user_resource), SHAPE(user_summary), CALLED("UserSummary")),
 	FIELD("author_id",     REFERENCE, WRITE_ONLY, BY_HOOK, REFERS(&user_resource)),
 	FIELD("tags",          MANY,      READ_ONLY, REFERS(&tag_resource), LINK("posts_tags", "post_id", "tag_id")),
 	FIELD("tag_ids",       KEYS,      WRITE_ONLY, REFERS(&tag_resource), LINK("posts_tags", "post_id", "tag_id")),
 	FIELD("published",     BOOLEAN,   USUALLY("false")),
-	FIELD("status",        TEXT,      COMPUTED("t.status")),
-	FIELD("published_at",  TIME,      READ_ONLY),
+	FIELD("status",        TEXT,      COMPUTED("t.status"), UNTYPED),
+	FIELD("published_at",  TIME,      READ_ONLY, NULLABLE),
 	FIELD("view_count",    INTEGER,   READ_ONLY, USUALLY("0")),
 	FIELD("comment_count", INTEGER,   COMPUTED("(SELECT count(*) FROM comments c WHERE c.post_id = t.id)")),
 	FIELD("created_at",    TIME,      NOW_AT_CREATION),
 	FIELD("updated_at",    TIME,      NOW_AT_SAVE),
-	FIELD("comments",      MANY,      READ_ONLY, RETRIEVAL, REFERS(&comment_resource), THROUGH("post_id")),
+	FIELD("comments",      MANY,      READ_ONLY, RETRIEVAL, REFERS(&comment_resource), CALLED("PostComment"), THROUGH("post_id")),
 };
 
 static const struct filter filters[] = {
@@ -53,6 +53,7 @@ static const struct filter filters[] = {
 	FILTER("tag",                 TEXT,    EXACT,       "g.slug",
 	       ANY_OF("posts_tags l JOIN tags g ON g.id = l.tag_id WHERE l.post_id = t.id")),
 };
+static const struct scope scopes[] = { { "own", "t.author_id = :caller" } };
 static const struct search searches[] = { { .sql = "t.title" }, { .sql = "t.content" } };
 static const struct order orders[] = { { "created_at", "t.created_at" }, { "updated_at", "t.updated_at" } };
 
@@ -126,6 +127,7 @@ const struct resource post_resource = {
 	.model = "Post",
 	.path = "posts/",
 	.table = "posts",
+	.description = "ViewSet for Post model with filtering and searching.",
 	.help = "A text that an author writes and readers read.",
 	.fields = fields,
 	.field_count = ARRAY_SIZE(fields),
@@ -133,14 +135,15 @@ const struct resource post_resource = {
 	.permission_count = ARRAY_SIZE(permissions),
 	.rows = "t.published OR t.author_id = :caller",
 	.order = "t.created_at DESC, t.id DESC",
-	.select = { FILTERS(filters), SEARCHES(searches), ORDERS(orders) },
+	.select = { FILTERS(filters), SEARCHES(searches), ORDERS(orders), SCOPES(scopes) },
 	.hooks = { .validate = validate, .saving = saving, .saved = saved },
 };
 
 int post_my_posts(struct request *rq)
 {
+	static const char *const scopes_of_mine[] = { "own", NULL };
 	static const struct listing mine = {
-		.where = "t.author_id = :caller",
+		.scopes = scopes_of_mine,
 		.is_unfiltered = true,
 		.is_bare = true,
 	};

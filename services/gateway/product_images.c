@@ -16,27 +16,17 @@
 #include "proto/images_generate_variants.h"
 #include "products.h"
 #include "storage/storage.h"
+#include "uploads.h"
 
-#define MEDIA       "/media/"
-#define UPLOAD_MOST (IMAGE_BYTES_MOST + MIB) /* the file and what multipart puts around it */
-#define STEM_MOST   100
+#define STEM_MOST 100
 
 static const char *const statuses[] = { "pending", "ready", "failed", NULL };
 
 /* --- as JSON --- */
 
-static struct str media_url(struct request *rq, struct str path)
-{
-	_cleanup_(buf_fini) struct buf url = BUF_INIT;
-
-	buf_add_c(&url, MEDIA);
-	percent_encode(&url, path, STR("/"));
-	return request_absolute(rq, arena_str(&rq->arena, buf_str(&url)));
-}
-
 static void render_image(struct request *rq, struct json_writer *w, const struct row *row)
 {
-	json_put_str(w, media_url(rq, row_get(row, "image")));
+	json_put_str(w, upload_url(rq, row_get(row, "image")));
 }
 
 /* The variants that were made; NULL before the task ran.  jsonb does not keep their order, so they
@@ -63,7 +53,7 @@ static void put_variant(struct request *rq, struct json_writer *w, const struct 
 
 	json_begin_object(w);
 	json_put_key(w, STR("url"));
-	json_put_str(w, media_url(rq, json_text(&rq->arena, path)));
+	json_put_str(w, upload_url(rq, json_text(&rq->arena, path)));
 	put_number(w, STR("width"), json_get(variant, STR("width"))->text);
 	put_number(w, STR("height"), json_get(variant, STR("height"))->text);
 	put_number(w, STR("bytes"), json_get(variant, STR("bytes"))->text);
@@ -80,7 +70,7 @@ static void render_variants(struct request *rq, struct json_writer *w, const str
 	json_put_key(w, STR("original"));
 	json_begin_object(w);
 	json_put_key(w, STR("url"));
-	json_put_str(w, media_url(rq, row_get(row, "image")));
+	json_put_str(w, upload_url(rq, row_get(row, "image")));
 	put_number(w, STR("width"), row_get(row, "width"));
 	put_number(w, STR("height"), row_get(row, "height"));
 	json_end_object(w);
@@ -106,8 +96,8 @@ static struct str srcset(struct request *rq, const struct json *made, bool is_we
 
 		if (variant == NULL || image_variant_kinds[i].is_webp != is_webp)
 			continue;
-		struct str url = media_url(rq,
-					   json_text(&rq->arena, json_get(variant, STR("path"))));
+		struct str url = upload_url(rq,
+					    json_text(&rq->arena, json_get(variant, STR("path"))));
 		buf_printf(&set, "%s%.*s %.*sw", set.len == 0 ? "" : ", ", STR_ARG(url),
 			   STR_ARG(json_get(variant, STR("width"))->text));
 	}
@@ -120,7 +110,7 @@ static void render_responsive(struct request *rq, struct json_writer *w, const s
 
 	json_begin_object(w);
 	json_put_key(w, STR("src"));
-	json_put_str(w, media_url(rq, row_get(row, "image")));
+	json_put_str(w, upload_url(rq, row_get(row, "image")));
 	json_put_key(w, STR("srcset"));
 	json_put_str(w, srcset(rq, made, false));
 	json_put_key(w, STR("srcset_webp"));
@@ -132,13 +122,6 @@ static void render_responsive(struct request *rq, struct json_writer *w, const s
 	json_end_object(w);
 }
 
-static int is_picture(const struct upload *upload)
-{
-	struct image_header header;
-
-	return image_check(upload->bytes, &header);
-}
-
 /* --- the tables --- */
 
 /* clang-format off */
@@ -146,7 +129,7 @@ static const struct field fields[] = {
 	/*    name               type       rules */
 	FIELD("id",              KEY),
 	FIELD("product",         REFERENCE, COLUMN("product_id"), REQUIRED_ONCE, FIXED, REFERS(&product_resource)),
-	FIELD("image",           UPLOAD,    REQUIRED_ONCE, LENGTH(255), FILE_RULE(is_picture), RENDER(render_image)),
+	FIELD("image",           UPLOAD,    REQUIRED_ONCE, LENGTH(255), FILE_RULE(upload_is_picture), RENDER(render_image)),
 	FIELD("alt_text",        TEXT,      BLANK, LENGTH(255)),
 	FIELD("caption",         TEXT,      BLANK, LENGTH(255)),
 	FIELD("is_primary",      BOOLEAN,   USUALLY("false")),
@@ -200,43 +183,19 @@ static struct str clean_stem(struct arena *arena, struct str stem)
 	return arena_str(arena, buf_str(&clean));
 }
 
-/* ".JPG" -> ".jpg"; what is no short ASCII word is left out, so that nothing odd ends a name. */
-static struct str clean_extension(struct arena *arena, struct str extension)
-{
-	char *lower = arena_c(arena, extension);
-
-	if (extension.len > 8)
-		return STR("");
-	for (size_t i = 0; i < extension.len; i++) {
-		char c = lower[i];
-
-		if (c >= 'A' && c <= 'Z')
-			lower[i] = (char) (c + ('a' - 'A'));
-		else if (c != '.' && !(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9'))
-			return STR("");
-	}
-	return str_make(lower, extension.len);
-}
-
 static struct str upload_path(struct arena *arena, struct str filename)
 {
-	struct str stem = filename, extension = STR("");
+	struct str extension = upload_extension(arena, filename);
+	struct str stem = str_slice(filename, 0, filename.len - upload_suffix(filename).len);
 	struct civil now;
 	uint32_t random;
 
-	for (size_t i = filename.len; i-- > 1;) {
-		if (filename.at[i] != '.')
-			continue;
-		stem = str_slice(filename, 0, i);
-		extension = str_slice(filename, i, filename.len);
-		break;
-	}
 	civil_from_realtime(now_realtime(), &now);
 	random_bytes(&random, sizeof(random));
 	return arena_printf(arena, "products/%04d/%02d/%.*s_%04d%02d%02d_%02d%02d%02d_%08x%.*s",
 			    now.year, now.month, STR_ARG(clean_stem(arena, stem)), now.year,
 			    now.month, now.day, now.hour, now.minute, now.second, random,
-			    STR_ARG(clean_extension(arena, extension)));
+			    STR_ARG(extension));
 }
 
 static struct str describe(struct arena *arena, struct str bytes, const struct image_header *header)
@@ -257,7 +216,8 @@ static struct str describe(struct arena *arena, struct str bytes, const struct i
 static int take_upload(struct change *c, const struct upload *upload)
 {
 	struct arena *arena = &c->rq->arena;
-	const struct image_header header = image_probe(upload->bytes); /* is_picture let it pass */
+	const struct image_header header = image_probe(
+		upload->bytes); /* upload_is_picture let it pass */
 	struct str path;
 	int r;
 
@@ -290,8 +250,6 @@ static int check(struct change *c)
 
 /* --- the primary picture and the order --- */
 
-/* Writers of one product's pictures wait for each other here, so that two firsts cannot both become
- * primary. */
 static const struct db_statement lock_product = {
 	.sql = STR_INIT("SELECT 1 FROM products WHERE id = $1 FOR UPDATE"),
 };
@@ -308,6 +266,16 @@ static const struct db_statement choose_heir = {
 		"SELECT id FROM product_images WHERE product_id = $1 AND id <> $2 "
 		"ORDER BY sort_order, id LIMIT 1)"),
 };
+
+int product_images_lock(struct request *rq, struct db_tx *tx, struct str product)
+{
+	return db_tx_query(tx, &rq->arena, &lock_product, DB_VALUES(product), NULL);
+}
+
+int product_images_clear_primary(struct request *rq, struct db_tx *tx, struct str product)
+{
+	return db_tx_query(tx, &rq->arena, &clear_primary, DB_VALUES(product), NULL);
+}
 
 static int place_new(struct change *c, struct str product)
 {
@@ -329,14 +297,13 @@ static int saving(struct change *c)
 {
 	struct str product = c->old == NULL ? values_get(&c->values, "product")
 					    : row_get(c->old, "product");
-	struct db_rows rows;
 	int r;
 
-	r = db_tx_query(c->tx, &c->rq->arena, &lock_product, DB_VALUES(product), &rows);
+	r = product_images_lock(c->rq, c->tx, product);
 	if (r == 0 && c->old == NULL)
 		r = place_new(c, product);
 	if (r == 0 && str_eq(values_get(&c->values, "is_primary"), STR("true")))
-		r = db_tx_query(c->tx, &c->rq->arena, &clear_primary, DB_VALUES(product), &rows);
+		r = product_images_clear_primary(c->rq, c->tx, product);
 	return r;
 }
 
@@ -358,19 +325,11 @@ static int deleting(struct change *c)
 
 	if (!str_eq(row_get(c->old, "is_primary"), STR("t")))
 		return 0;
-	r = db_tx_query(c->tx, &c->rq->arena, &clear_primary, DB_VALUES(product), &rows);
+	r = product_images_clear_primary(c->rq, c->tx, product);
 	if (r == 0)
 		r = db_tx_query(c->tx, &c->rq->arena, &choose_heir,
 				DB_VALUES(product, row_get(c->old, "id")), &rows);
 	return r;
-}
-
-static void delete_file(struct request *rq, struct str path)
-{
-	int r = storage_delete(rq->thread->storage, path);
-
-	if (r < 0)
-		log_warn("%.*s stays behind: %s, ignoring", STR_ARG(path), fail_reason(r));
 }
 
 /* The picture and its variants, which no row names any more; one that cannot be deleted is a file
@@ -379,22 +338,20 @@ static void delete_files(struct request *rq, const struct row *row)
 {
 	const struct json *made = read_variants(rq, row);
 
-	delete_file(rq, row_get(row, "image"));
+	upload_delete(rq->thread->storage, row_get(row, "image"));
 	for (const struct json *v = made == NULL ? NULL : made->first; v != NULL; v = v->next)
-		delete_file(rq, json_text(&rq->arena, json_get(v, STR("path"))));
+		upload_delete(rq->thread->storage, json_text(&rq->arena, json_get(v, STR("path"))));
 }
 
-static int done(struct change *c)
+static void done(struct change *c)
 {
 	if (c->old != NULL && new_upload(c) != NULL)
 		delete_files(c->rq, c->old);
-	return 0;
 }
 
-static int deleted(struct change *c)
+static void deleted(struct change *c)
 {
 	delete_files(c->rq, c->old);
-	return 0;
 }
 
 const struct resource product_image_resource = {
@@ -402,6 +359,9 @@ const struct resource product_image_resource = {
 	.model = "ProductImage",
 	.path = "product-images/",
 	.table = "product_images",
+	.component = "Image",
+	.writes = "ImageUpload",
+	.description = "ViewSet for product image management",
 	.help = "A picture of a product, with its variants.",
 	.fields = fields,
 	.field_count = ARRAY_SIZE(fields),

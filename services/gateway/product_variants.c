@@ -35,6 +35,7 @@ const struct resource product_variant_resource = {
 	.model = "ProductVariant",
 	.path = "product-variants/",
 	.table = "product_variants",
+	.component = "Variant",
 	.help = "A kind in which a product is sold.",
 	.fields = fields,
 	.field_count = ARRAY_SIZE(fields),

@@ -3,7 +3,10 @@
  */
 #include "auth/identity.h"
 #include "base/error.h"
+#include "coord/cache.h"
+#include "http/etag.h"
 #include "http/once.h"
+#include "proto/images_generate_variants.h"
 #include "products.h"
 
 #define SLUG_MOST    120
@@ -17,7 +20,7 @@ static const struct field fields[] = {
 	FIELD("id",                  KEY),
 	FIELD("owner",               REFERENCE, COLUMN("owner_id"), READ_ONLY, REFERS(&user_resource)),
 	FIELD("name",                TEXT,      REQUIRED, LENGTH(100)),
-	FIELD("slug",                TEXT,      READ_ONLY),
+	FIELD("slug",                TEXT,      READ_ONLY, SLUG),
 	FIELD("sku",                 TEXT,      NULLABLE, LENGTH(64), UNIQUE("unique_live_product_sku", NULL)),
 	FIELD("description",         TEXT,      BLANK),
 	FIELD("price",               DECIMAL,   REQUIRED, DIGITS(10, 2), AT_LEAST("0", NOT_NEGATIVE)),
@@ -41,8 +44,8 @@ static const struct field fields[] = {
 	FIELD("is_active",           BOOLEAN,   USUALLY("true")),
 	FIELD("is_published",        BOOLEAN,   USUALLY("false")),
 	FIELD("view_count",          INTEGER,   READ_ONLY, USUALLY("0")),
-	FIELD("review_count",        INTEGER,   COMPUTED("(SELECT count(*) FROM reviews r WHERE r.product_id = t.id)")),
-	FIELD("average_rating",      DECIMAL,   DIGITS(3, 2), COMPUTED("(SELECT round(avg(r.rating), 2) FROM reviews r WHERE r.product_id = t.id)")),
+	FIELD("review_count",        INTEGER,   COMPUTED("(SELECT count(*) FROM reviews r WHERE r.product_id = t.id)"), NOT_IN_BULK_CHANGES),
+	FIELD("average_rating",      DECIMAL,   NULLABLE, DIGITS(3, 2), COMPUTED("(SELECT round(avg(r.rating), 2) FROM reviews r WHERE r.product_id = t.id)"), NOT_IN_BULK_CHANGES),
 	FIELD("created_at",          TIME,      NOW_AT_CREATION),
 	FIELD("updated_at",          TIME,      NOW_AT_SAVE),
 	FIELD("is_deleted",          BOOLEAN,   HIDDEN, USUALLY("false")),
@@ -82,7 +85,10 @@ static const struct filter filters[] = {
 	FILTER("created_at__gte",    TIME,    GTE,         "t.created_at"),
 	FILTER("created_at__lte",    TIME,    LTE,         "t.created_at"),
 	FILTER("created_at__date",   DATE,    DATE,        "t.created_at"),
-	FILTER("low_stock",          BOOLEAN, HOLDS,       "t.stock > 0 AND t.stock <= t.low_stock_threshold"),
+	FILTER("low_stock",          BOOLEAN, HOLDS,       "low_stock"),
+};
+static const struct scope scopes[] = {
+	{ "low_stock", "t.stock > 0 AND t.stock <= t.low_stock_threshold" },
 };
 static const struct search searches[] = { { .sql = "t.name" }, { .sql = "t.description" } };
 static const struct order orders[] = { { "created_at", "t.created_at" }, { "price", "t.price" } };
@@ -98,20 +104,25 @@ static const struct db_statement find_owner = {
 	.sql = STR_INIT("SELECT owner_id FROM products WHERE id = $1"),
 };
 
-int product_part_check(struct change *c)
+int product_allow_parts(struct request *rq, struct db_tx *tx, struct str product)
 {
-	const struct db_at at = { .db = c->rq->thread->db, .tx = c->tx };
-	const struct identity *caller = c->rq->caller;
+	const struct db_at at = { .db = rq->thread->db, .tx = tx };
 	struct db_rows rows;
 	int r;
 
-	if (c->old != NULL || caller->is_staff)
+	if (rq->caller->is_staff)
 		return 0;
-	r = db_at_query(at, &c->rq->arena, &find_owner,
-			DB_VALUES(values_get(&c->values, "product")), &rows);
+	r = db_at_query(at, &rq->arena, &find_owner, DB_VALUES(product), &rows);
 	if (r < 0)
 		return r;
-	return rows.count == 1 && str_eq(db_get(&rows, 0, 0), caller->id) ? 0 : -E_FORBIDDEN;
+	return rows.count == 1 && str_eq(db_get(&rows, 0, 0), rq->caller->id) ? 0 : -E_FORBIDDEN;
+}
+
+int product_part_check(struct change *c)
+{
+	return c->old != NULL
+		       ? 0
+		       : product_allow_parts(c->rq, c->tx, values_get(&c->values, "product"));
 }
 
 static int saving(struct change *c)
@@ -143,8 +154,9 @@ const struct resource product_resource = {
 	.order = "t.created_at DESC, t.id DESC",
 	.list_ttl = 15 * MINUTE,
 	.detail_ttl = 30 * MINUTE,
-	.select = { FILTERS(filters), SEARCHES(searches), ORDERS(orders) },
-	.remove = "is_deleted = true, deleted_at = now()",
+	.select = { FILTERS(filters), SEARCHES(searches), ORDERS(orders), SCOPES(scopes) },
+	.remove = "is_deleted = true, deleted_at = now(), updated_at = now()",
+	.bulk = MAY_CREATE | MAY_UPDATE | MAY_DELETE,
 	.hooks = { .saving = saving },
 };
 
@@ -171,5 +183,132 @@ int product_publish(struct request *rq)
 		r = request_commit(rq, &tx);
 	if (r == 0)
 		resource_forget(rq, &product_resource);
+	return r;
+}
+
+/* --- popular --- */
+
+#define POPULAR_TTL (5 * MINUTE)
+
+static const struct db_statement find_popular = {
+	.sql = STR_INIT("SELECT id, name, price FROM products WHERE is_active AND NOT is_deleted "
+			"ORDER BY view_count DESC, id LIMIT 10"),
+	.lane = DB_SHARED,
+};
+
+static int make_popular(void *arg, struct arena *arena, struct str *ret_value)
+{
+	struct request *rq = arg;
+	const struct db_at at = { .db = rq->thread->db };
+	_cleanup_(buf_fini) struct buf text = BUF_INIT;
+	struct json_writer w;
+	struct db_rows rows;
+	int r;
+
+	r = db_at_query(at, arena, &find_popular, DB_NO_VALUES, &rows);
+	if (r < 0)
+		return r;
+	json_writer_init(&w, &text, JSON_ESCAPE_DRF, false);
+	json_begin_array(&w);
+	for (int i = 0; i < rows.count; i++) {
+		json_begin_object(&w);
+		json_put_key(&w, STR("id"));
+		json_put_str(&w, db_get(&rows, i, 0));
+		json_put_key(&w, STR("name"));
+		json_put_str(&w, db_get(&rows, i, 1));
+		json_put_key(&w, STR("price"));
+		json_put_str(&w, db_get(&rows, i, 2));
+		json_end_object(&w);
+	}
+	json_end_array(&w);
+	*ret_value = arena_str(arena, buf_str(&text));
+	return 0;
+}
+
+/* The same for everybody, so the key names nobody.  It ends with the group of the products' answers, which
+ * each change of a product drops. */
+int product_popular(struct request *rq)
+{
+	const struct cache_entry entry = {
+		.key = STR("popular_products"),
+		.ttl = POPULAR_TTL,
+		.groups = { product_resource.table },
+	};
+	struct str value;
+	int r;
+
+	if (rq->thread->cache == NULL)
+		r = make_popular(rq, &rq->arena, &value);
+	else
+		r = cache_get(rq->thread->cache, &rq->arena, &entry, make_popular, rq, &value,
+			      NULL);
+	if (r == 0)
+		r = reply_json(rq, 200, value);
+	if (r == 0 && rq->thread->cache != NULL)
+		reply_etag(rq);
+	return r;
+}
+
+/* --- the variants of every picture, once more --- */
+
+static const struct db_statement find_images = {
+	.sql = STR_INIT(
+		"SELECT id FROM product_images WHERE product_id = $1 ORDER BY sort_order, id"),
+};
+
+/* A job per picture, hung together in *ret_jobs, and their ids as the answer. */
+static int queue_images(struct request *rq, struct db_tx *tx, const struct db_rows *images,
+			struct enqueued **ret_jobs)
+{
+	_cleanup_(buf_fini) struct buf body = BUF_INIT;
+	struct json_writer w;
+	struct enqueued *job;
+
+	json_writer_init(&w, &body, JSON_ESCAPE_DRF, false);
+	json_begin_object(&w);
+	json_put_key(&w, STR("status"));
+	json_put_c(&w, "queued");
+	json_put_key(&w, STR("task_ids"));
+	json_begin_array(&w);
+	for (int i = 0; i < images->count; i++) {
+		const struct images_generate_variants_arguments arguments = {
+			.image_id = db_get(images, i, 0)
+		};
+		int r = enqueue_args(rq->thread->producer, tx, &rq->arena,
+				     &images_generate_variants_task, &arguments, NULL, &job);
+
+		if (r < 0)
+			return r;
+		job->next = *ret_jobs;
+		*ret_jobs = job;
+		json_put_c(&w, job->id);
+	}
+	json_end_array(&w);
+	json_end_object(&w);
+	return reply_json_take(rq, 202, &body);
+}
+
+int product_generate_variants(struct request *rq)
+{
+	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
+	struct enqueued *jobs = NULL;
+	struct db_rows images;
+	struct row product;
+	int r;
+
+	r = request_begin(rq, &tx);
+	if (r == 0)
+		r = resource_object(rq, &tx, &product_resource, MAY_UPDATE, &product);
+	if (r == 0)
+		r = db_tx_query(&tx, &rq->arena, &find_images, DB_VALUES(row_get(&product, "id")),
+				&images);
+	if (r == 0 && images.count == 0)
+		return reply_json(rq, 400, STR("{\"error\":\"Product has no images\"}"));
+	if (r == 0)
+		r = queue_images(rq, &tx, &images, &jobs);
+	if (r == 0)
+		r = request_commit(rq, &tx);
+	if (r == 0)
+		enqueue_push(rq->thread->producer, jobs);
 	return r;
 }

@@ -1,6 +1,7 @@
 /*
  * apium-gateway: the application's routes and tasks; the rest is the library's (gateway/gateway.h).
  */
+#include "api.h"
 #include "base/settings.h"
 #include "gateway/gateway.h"
 #include "proto/tasks.h"
@@ -10,7 +11,12 @@ static int prepare(struct route_table *routes)
 {
 	int r = tasks_register();
 
-	return r < 0 ? r : shop_routes(routes, settings.media_root);
+	return r < 0 ? r : shop_routes(routes, settings.media_root, settings.static_root);
+}
+
+static void sealed(const struct route_table *routes)
+{
+	api_describe(routes, settings.static_root);
 }
 
 int main(int argc, char **argv)
@@ -19,6 +25,7 @@ int main(int argc, char **argv)
 		.name = "apium-gateway",
 		.version = APIUM_VERSION,
 		.prepare = prepare,
+		.sealed = sealed,
 	};
 
 	return gateway_main(argc, argv, &program);

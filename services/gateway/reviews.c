@@ -9,7 +9,7 @@ static const struct field fields[] = {
 	/*    name          type       rules */
 	FIELD("id",         KEY),
 	FIELD("product",    REFERENCE, COLUMN("product_id"), REQUIRED_ONCE, FIXED, REFERS(&product_resource)),
-	FIELD("user",       EMBED,     COLUMN("user_id"), READ_ONLY, REFERS(&user_resource), SHAPE(user_summary)),
+	FIELD("user",       EMBED,     COLUMN("user_id"), READ_ONLY, REFERS(&user_resource), SHAPE(user_summary), CALLED("UserSummary")),
 	FIELD("rating",     INTEGER,   REQUIRED, AT_LEAST("0", NULL), AT_MOST("5", NULL)),
 	FIELD("comment",    TEXT,      BLANK),
 	FIELD("created_at", TIME,      NOW_AT_CREATION),

@@ -1,6 +1,9 @@
+#include "accounts.h"
 #include "auth/identity.h"
 #include "http/media.h"
+#include "operations.h"
 #include "shop.h"
+#include "uploads.h"
 
 static const struct resource *const resources[] = {
 #define RESOURCE(name) &name##_resource,
@@ -26,14 +29,34 @@ static const struct route routes[] = {
 #undef ROUTE
 };
 
-int shop_routes(struct route_table *table, const char *media_root)
+/* With what operations.c tells of them. */
+static void add_by_hand(struct route_table *table)
+{
+	struct route *told = route_table_keep(table, sizeof(routes));
+
+	memcpy(told, routes, sizeof(routes));
+	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
+		const struct operation *o = operation_of(&told[i]);
+
+		if (o == NULL)
+			continue;
+		told[i].operation = o;
+		told[i].title = o->title;
+		told[i].description = o->description;
+	}
+	route_table_add(table, told, ARRAY_SIZE(routes));
+}
+
+int shop_routes(struct route_table *table, const char *media_root, const char *static_root)
 {
 	int r;
 
+	on_deleted("users", user_deleted);
 	r = resource_routes(table, resources, ARRAY_SIZE(resources));
 	if (r < 0)
 		return r;
-	route_table_add(table, routes, ARRAY_SIZE(routes));
+	add_by_hand(table);
 	route_table_add_media(table, "/media/", media_root);
+	route_table_add_assets(table, "/static/", static_root);
 	return 0;
 }

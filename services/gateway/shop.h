@@ -19,7 +19,7 @@
 /* How a user stands inside other resources' rows. */
 extern const char *const user_summary[];
 
-/* Adds every row of routes.def and the media folder.  0 or -EINVAL with a sentence. */
-int shop_routes(struct route_table *, const char *media_root) _must_check_;
+/* Adds every row of routes.def and the folders of uploads and of assets.  0 or -EINVAL with a sentence. */
+int shop_routes(struct route_table *, const char *media_root, const char *static_root) _must_check_;
 
 #endif

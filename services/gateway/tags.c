@@ -10,7 +10,7 @@ static const struct field fields[] = {
 	/*    name          type  rules */
 	FIELD("id",         KEY),
 	FIELD("name",       TEXT, REQUIRED, LENGTH(50), UNIQUE("tags_name_key", NULL)),
-	FIELD("slug",       TEXT, READ_ONLY),
+	FIELD("slug",       TEXT, READ_ONLY, SLUG),
 	FIELD("created_at", TIME, HIDDEN, .is_now_at_creation = true),
 	FIELD("updated_at", TIME, HIDDEN, .is_now_at_save = true),
 };

@@ -4,6 +4,7 @@
 #include "accounts.h"
 #include "auth/token_store.h"
 #include "base/error.h"
+#include "operations.h"
 
 /* simplejwt's words for a token that cannot be used.  Its other refusals have no code. */
 static int refuse(struct request *rq, int r)
@@ -20,7 +21,7 @@ static int refuse(struct request *rq, int r)
 	json_put_key(&w, STR("code"));
 	json_put_c(&w, "token_not_valid");
 	json_end_object(&w);
-	return reply_json(rq, 401, buf_str(&body));
+	return reply_refusal(rq, 401, buf_str(&body));
 }
 
 static int reply_pair(struct request *rq, const struct token_pair *pair, bool refresh_first)
@@ -47,16 +48,26 @@ static int reply_pair(struct request *rq, const struct token_pair *pair, bool re
 /* clang-format off */
 /* Compared as it is: simplejwt does not look at addresses. */
 static const struct field obtain_fields[] = {
-	FIELD("email",    TEXT, REQUIRED),
-	FIELD("password", TEXT, REQUIRED),
+	FIELD("email",    TEXT, REQUIRED, WRITE_ONLY),
+	FIELD("password", TEXT, REQUIRED, WRITE_ONLY),
+	FIELD("access",   TEXT, READ_ONLY),
+	FIELD("refresh",  TEXT, READ_ONLY),
 };
 static const struct field refresh_fields[] = {
 	FIELD("refresh",  TEXT, REQUIRED),
+	FIELD("access",   TEXT, READ_ONLY),
 };
 static const struct field verify_fields[] = {
-	FIELD("token",    TEXT, REQUIRED),
+	FIELD("token",    TEXT, REQUIRED, WRITE_ONLY),
+};
+static const struct field blacklist_fields[] = {
+	FIELD("refresh",  TEXT, REQUIRED, WRITE_ONLY),
 };
 /* clang-format on */
+const struct form token_obtain_form = FORM("TokenObtainPair", obtain_fields);
+const struct form token_refresh_form = FORM("Refresh", refresh_fields);
+const struct form token_verify_form = FORM("TokenVerify", verify_fields);
+const struct form token_blacklist_form = FORM("TokenBlacklist", blacklist_fields);
 
 int token_obtain(struct request *rq)
 {
@@ -129,7 +140,7 @@ int token_blacklist(struct request *rq)
 	struct str text;
 	int r;
 
-	r = read_token(rq, refresh_fields, TOKEN_REFRESH, &text, &claims);
+	r = read_token(rq, blacklist_fields, TOKEN_REFRESH, &text, &claims);
 	if (r == 0)
 		r = token_store_spend(rq->thread->db, &rq->arena, text, &claims);
 	return r < 0 ? refuse(rq, r) : reply_json(rq, 200, STR("{}"));

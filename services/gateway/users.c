@@ -47,15 +47,15 @@ static const struct field fields[] = {
 	                                             PATTERN(is_username, "Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.")),
 	FIELD("first_name",               TEXT,      BLANK, LENGTH(150)),
 	FIELD("last_name",                TEXT,      BLANK, LENGTH(150)),
-	FIELD("full_name",                TEXT,      COMPUTED(FULL_NAME)),
-	FIELD("name",                     TEXT,      BLANK, LENGTH(150), SHOWN_AS(FULL_NAME)),
+	FIELD("full_name",                TEXT,      COMPUTED(FULL_NAME), UNTYPED),
+	FIELD("name",                     TEXT,      BLANK, LENGTH(150), SHOWN_AS(FULL_NAME), UNTYPED),
 	FIELD("is_active",                BOOLEAN,   READ_ONLY, USUALLY("true")),
 	FIELD("is_staff",                 BOOLEAN,   READ_ONLY, USUALLY("false")),
 	FIELD("email_verified",           BOOLEAN,   READ_ONLY, USUALLY("false")),
 	FIELD("date_joined",              TIME,      NOW_AT_CREATION),
 	FIELD("created_at",               TIME,      COMPUTED("t.date_joined")),
 	FIELD("updated_at",               TIME,      NOW_AT_SAVE),
-	FIELD("password",                 TEXT,      REQUIRED_ONCE, WRITE_ONLY, FIXED, LENGTH(PASSWORD_MOST / 4), RULES(password_rules_broken)),
+	FIELD("password",                 TEXT,      REQUIRED_ONCE, WRITE_ONLY, FIXED, BOUND(PASSWORD_MOST / 4), RULES(password_rules_broken)),
 	FIELD("password_confirm",         TEXT,      REQUIRED_ONCE, INPUT_ONLY, FIXED),
 	FIELD("is_superuser",             BOOLEAN,   HIDDEN, USUALLY("false")),
 	FIELD("email_verification_token", UUID,      HIDDEN),
@@ -198,11 +198,11 @@ static int saved(struct change *c)
 	return has_new_address(c) ? account_mail_verification(c) : 0;
 }
 
-static int deleted(struct change *c)
+void user_deleted(struct request *rq, const struct row *user)
 {
-	(void) c;
+	(void) rq;
+	(void) user;
 	identity_cache_forget_everywhere();
-	return 0;
 }
 
 const struct resource user_resource = {
@@ -210,6 +210,8 @@ const struct resource user_resource = {
 	.model = "User",
 	.path = "users/",
 	.table = "users",
+	.writes = "UserRegistration",
+	.changes = "UserUpdate",
 	.help = "A person with an address and a password.",
 	.fields = fields,
 	.field_count = ARRAY_SIZE(fields),
@@ -217,7 +219,7 @@ const struct resource user_resource = {
 	.permission_count = ARRAY_SIZE(permissions),
 	.order = "t.date_joined DESC, t.id DESC",
 	.select = { FILTERS(filters), SEARCHES(searches), ORDERS(orders) },
-	.hooks = { .check = check, .saving = saving, .saved = saved, .deleted = deleted },
+	.hooks = { .check = check, .saving = saving, .saved = saved },
 };
 
 int user_me(struct request *rq)

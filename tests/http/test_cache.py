@@ -173,3 +173,65 @@ def test_an_answer_that_was_not_found_is_not_kept(kept, store, users):
 def test_a_gateway_with_a_cache_drains(kept):
     assert kept.programs[0].stop() == 0
     assert not re.search("assert|leak", kept.programs[0].log, re.IGNORECASE)
+
+
+def popular(stack, user):
+    answer = stack.http("GET", PRODUCTS + "popular/", token=user.access)
+    assert answer.status == 200
+    return answer.json
+
+
+def test_popular_products_are_kept_for_all_until_a_product_changes(kept, store, users):
+    ann, bob, _ = users
+    product = store.product(ann)
+    kept.sql("UPDATE products SET view_count = 1000000 WHERE id = %s", product["id"])
+    kept.http("PATCH", f"{PRODUCTS}{product['id']}/", {"stock": 1}, ann.access)
+    first = popular(kept, ann)
+    assert first[0] == {"id": product["id"], "name": product["name"], "price": product["price"]} and len(first) <= 10
+    assert 0 < kept.redis.ttl("myapp:1:popular_products") <= 300
+    name = rename(kept, product)
+    for user in (ann, bob):
+        assert popular(kept, user) == first
+    kept.http("PATCH", f"{PRODUCTS}{product['id']}/", {"price": "77"}, ann.access)
+    assert popular(kept, bob)[0] == {"id": product["id"], "name": name, "price": "77.00"}
+    kept.http("PATCH", PRODUCTS + "bulk_update/", [{"id": product["id"], "is_active": False}], ann.access)
+    assert product["id"] not in [row["id"] for row in popular(kept, ann)]
+
+
+@pytest.mark.parametrize("end", ["DELETE", "bulk_delete"])
+def test_a_deleted_product_is_popular_no_more(kept, store, users, end):
+    ann, _, _ = users
+    product = store.product(ann)
+    kept.sql("UPDATE products SET view_count = 1000001 WHERE id = %s", product["id"])
+    kept.http("PATCH", f"{PRODUCTS}{product['id']}/", {"stock": 1}, ann.access)
+    assert popular(kept, ann)[0]["id"] == product["id"]
+    if end == "DELETE":
+        assert kept.http("DELETE", f"{PRODUCTS}{product['id']}/", token=ann.access).status == 204
+    else:
+        assert kept.http("POST", PRODUCTS + "bulk_delete/", {"ids": [product["id"]]}, ann.access).json == {"deleted": 1}
+    assert product["id"] not in [row["id"] for row in popular(kept, ann)]
+
+
+@pytest.mark.parametrize("method, body, status", [("PUT", {"name": "New", "price": "2"}, 200), ("PATCH", {"price": "2"}, 200),
+                                                  ("DELETE", None, 204)])
+def test_a_write_holds_for_the_version_it_names(kept, store, users, method, body, status):
+    ann, bob, _ = users
+    product = store.product(ann)
+    path = f"{PRODUCTS}{product['id']}/"
+    seen = kept.http("GET", path, token=ann.access).headers["ETag"]
+    assert kept.http("PATCH", path, {"stock": 9}, ann.access, headers={"If-Match": seen}).status == 200
+    answer = kept.http(method, path, body, ann.access, headers={"If-Match": seen})
+    assert (answer.status, answer.json) == (412, {"detail": "The resource is no longer the one that If-Match names."})
+    assert kept.http("GET", path, token=ann.access).json["price"] == "10.00"
+    assert kept.http(method, path, body, bob.access, headers={"If-Match": seen}).status == 403, "who may not learns nothing"
+    now = kept.http("GET", path, token=ann.access).headers["ETag"]
+    assert kept.http(method, path, body, ann.access, headers={"If-Match": f'"other", {now}'}).status == status
+
+
+def test_any_version_is_a_row_that_is_there(kept, store, users):
+    ann, _, _ = users
+    product = store.product(ann)
+    path = f"{PRODUCTS}{product['id']}/"
+    assert kept.http("PATCH", path, {"stock": 9}, ann.access, headers={"If-Match": "*"}).status == 200
+    assert kept.http("DELETE", path, token=ann.access, headers={"If-Match": "*"}).status == 204
+    assert kept.http("DELETE", path, token=ann.access, headers={"If-Match": "*"}).status == 404

@@ -104,6 +104,15 @@ def test_behind_a_proxy_links_are_the_clients(proxied, shop, ann):
     assert answer.headers["Strict-Transport-Security"] == "max-age=3600; includeSubDomains; preload"
 
 
+def test_behind_a_proxy_the_root_and_pages_are_the_clients(proxied, shop, ann):
+    root = proxied.ask("GET", "/api/v1/", headers={**BEHIND, **token(ann)}).json
+    assert root["posts"] == "https://api.example.com/api/v1/posts/"
+    for _ in range(21):
+        shop.product(ann)
+    page = proxied.ask("GET", "/api/v1/products/", headers={**BEHIND, **token(ann)}).json
+    assert page["next"] == "https://api.example.com/api/v1/products/?page=2"
+
+
 def test_http_is_redirected_to_https(proxied):
     answer = proxied.ask("GET", "/api/v1/products/?a=1", headers={**BEHIND, "X-Forwarded-Proto": "http"})
     assert (answer.status, answer.headers["Location"]) == (301, "https://api.example.com/api/v1/products/?a=1")

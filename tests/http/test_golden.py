@@ -17,9 +17,9 @@ from golden_steps import LIST, hold
 pytestmark = pytest.mark.slow
 
 RECORDINGS = ["login", "register", "tokens", "users", "account-mail", "products", "product-images", "lists", "http", "posts", "comments-tags",
-              "reviews-variants", "library", "records"]
+              "reviews-variants", "library", "records", "profile-documents"]
 # Those that want a server set up for them have a test of their own.
-OPTIONAL = ["optional/throttle"]
+OPTIONAL = ["optional/envelope", "optional/throttle"]
 SECRET = "golden-secret-key-0123456789-0123456789"
 
 

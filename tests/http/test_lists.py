@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from doors import Doors
 from routes import resources
 from shop import BY_STAFF, ROWS
+from statements import statements
 
 CATEGORIES = "/api/v1/categories/"
 INVALID = {"detail": "Invalid page."}
@@ -86,24 +86,11 @@ def test_products_come_newest_first_without_what_is_deleted(stack, shop, ann):
 
 
 @pytest.fixture(scope="module")
-def counting(stack):
-    """A gateway that says in each answer how many statements it cost."""
-    with Doors(stack) as doors:
-        yield doors.open(APIUM_ENV="development", APIUM_THREADS="1")
-
-
-def statements(door, user, path):
-    """Of one answer; who is asking is known from the one before."""
-    found = [door.ask("GET", path, headers={"Authorization": f"Bearer {user.access}"}) for _ in range(2)]
-    assert [answer.status for answer in found] == [200, 200], found
-    return int(re.search(r'db;[^,]*desc="(\d+) statements"', found[-1].headers["Server-Timing"])[1])
-
-
-@pytest.fixture(scope="module")
 def filled(stack, shop, ann):
     """Rows that point at each other, so that what lists embed is there."""
     author, product = shop.row("author", shop.staff(), ROWS["author"]), shop.product(ann, category=shop.category()["id"])
-    made = {"author": author, "product": product, "product_image": shop.image(ann, product["id"])}
+    made = {"author": author, "product": product, "product_image": shop.image(ann, product["id"]),
+            "document": shop.document(ann)}
     for resource in ROWS:
         if resource not in made:
             user = shop.staff() if resource in BY_STAFF else ann

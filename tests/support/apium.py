@@ -197,6 +197,7 @@ class Stack:
         self.programs = []
         self.mail = self.folder / "mail"
         self.media = self.folder / "media"
+        self.private = self.folder / "private"
         self.mail.mkdir()
         self.media.mkdir()
         self.port = None
@@ -214,6 +215,7 @@ class Stack:
             "APIUM_ENV": "test",
             "APIUM_MAIL_URL": f"file://{self.mail}",
             "APIUM_MEDIA_ROOT": str(self.media),
+            "APIUM_PRIVATE_ROOT": str(self.private),
             "APIUM_THREADS": "2",
             **{name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")},
             **environment,

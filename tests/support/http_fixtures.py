@@ -3,6 +3,7 @@
 import pytest
 
 from apium import Stack
+from doors import Doors
 from shop import Shop
 
 # The log of PostgreSQL tells which statements the gateway sends; %a is the program's name.
@@ -35,3 +36,10 @@ def bob(shop):
 @pytest.fixture(scope="session")
 def staff(shop):
     return shop.staff()
+
+
+@pytest.fixture(scope="session")
+def counting(stack):
+    """A gateway that says in each answer how many statements it cost."""
+    with Doors(stack) as doors:
+        yield doors.open(APIUM_ENV="development", APIUM_THREADS="1")

@@ -144,3 +144,9 @@ class Shop:
         answer = self.upload(user, product, picture("png 300x200"), **fields)
         assert answer.status == 201, answer
         return answer.json
+
+    def document(self, user, name="paper.pdf", data=b"%PDF-1.7", kind="application/pdf", **fields):
+        body, content_type = multipart(fields, [("file", name, kind, data)])
+        answer = self.stack.http("POST", "/api/v1/documents/", body, token=user.access, headers={"Content-Type": content_type})
+        assert answer.status == 201, answer
+        return answer.json

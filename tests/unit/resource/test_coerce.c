@@ -17,6 +17,18 @@ static const struct field choice     = FIELD("f", CHOICE, ONE_OF(colours));
 static const struct field reference  = FIELD("f", REFERENCE);
 static const struct field uuid       = FIELD("f", UUID);
 
+static const struct field slug       = FIELD("f", SLUG, LENGTH(8));
+static const struct field url        = FIELD("f", URL);
+static const struct field ip         = FIELD("f", IP);
+static const struct field hour       = FIELD("f", CLOCK);
+static const struct field uuids      = FIELD("f", ARRAY, OF(&uuid));
+static const struct field words      = FIELD("f", ARRAY, OF(&text), MAY_BE_EMPTY);
+static const struct field gaps       = FIELD("f", ARRAY, OF(&moment));
+
+#define NO_CLOCK "!Time has wrong format. Use one of these formats instead: hh:mm[:ss[.uuuuuu]]."
+#define NO_SLUG  "!Enter a valid \"slug\" consisting of letters, numbers, underscores or hyphens."
+#define NO_IP    "!Enter a valid IPv4 or IPv6 address."
+
 static const struct {
 	const struct field *field;
 	const char *json, *result;
@@ -82,6 +94,53 @@ static const struct {
 	{ &reference, "\"0190A0A000007000800000000000000A\"", "0190a0a0-0000-7000-8000-00000000000a" },
 	{ &uuid,      "\"{0190a0a0-0000-7000-8000-00000000000a}\"", "0190a0a0-0000-7000-8000-00000000000a" },
 	{ &uuid,      "\"x\"",                "!Must be a valid UUID." },
+	{ &slug,      "\" a-B_9 \"",          "a-B_9" },
+	{ &slug,      "\"a b\"",              NO_SLUG },
+	{ &slug,      "\"ä\"",                NO_SLUG },
+	{ &slug,      "\"\"",                 "!This field may not be blank." },
+	{ &slug,      "\"too-long-\"",        "!Ensure this field has no more than 8 characters." },
+	{ &url,       "\"http://example.com\"",                  "http://example.com" },
+	{ &url,       "\"HTTPS://u:p@ex-ample.co.uk.:8080/a?b#c\"", "HTTPS://u:p@ex-ample.co.uk.:8080/a?b#c" },
+	{ &url,       "\"ftp://localhost/\"",                    "ftp://localhost/" },
+	{ &url,       "\"http://[::1]:80\"",                     "http://[::1]:80" },
+	{ &url,       "\"http://127.0.0.1?x\"",                  "http://127.0.0.1?x" },
+	{ &url,       "\"http://xn--bcher-kva.example\"",        "http://xn--bcher-kva.example" },
+	{ &url,       "\"http://bücher.example\"",               "http://bücher.example" },
+	{ &url,       "\"example.com\"",          "!Enter a valid URL." },
+	{ &url,       "\"gopher://example.com\"", "!Enter a valid URL." },
+	{ &url,       "\"http://\"",              "!Enter a valid URL." },
+	{ &url,       "\"http://example\"",       "!Enter a valid URL." },
+	{ &url,       "\"http://-a.example\"",    "!Enter a valid URL." },
+	{ &url,       "\"http://1.2.3.256\"",     "!Enter a valid URL." },
+	{ &url,       "\"http://a.example:123456\"", "!Enter a valid URL." },
+	{ &url,       "\"http://a.example:\"",    "!Enter a valid URL." },
+	{ &url,       "\"http://a.example/x y\"", "!Enter a valid URL." },
+	{ &url,       "\"http://a@b@c.example\"", "!Enter a valid URL." },
+	{ &url,       "\"http://[::1\"",          "!Enter a valid URL." },
+	{ &url,       "5",                        "!Enter a valid URL." },
+	{ &ip,        "\"192.0.2.1\"",            "192.0.2.1" },
+	{ &ip,        "\"2001:DB8:0::1\"",        "2001:db8::1" },
+	{ &ip,        "\"192.0.2.256\"",          NO_IP },
+	{ &ip,        "\"192.0.2.1/24\"",         NO_IP },
+	{ &ip,        "\"fe80::1%eth0\"",         NO_IP },
+	{ &ip,        "\"x\"",                    NO_IP },
+	{ &hour,      "\"12:30\"",              "12:30:00.000000" },
+	{ &hour,      "\"1:2:3.5\"",            "01:02:03.500000" },
+	{ &hour,      "\"23:59:59.123456\"",    "23:59:59.123456" },
+	{ &hour,      "\"24:00\"",              NO_CLOCK },
+	{ &hour,      "\"12:30Z\"",             NO_CLOCK },
+	{ &hour,      "\"12\"",                 NO_CLOCK },
+	{ &hour,      "\"12:30:\"",             NO_CLOCK },
+	{ &hour,      "5",                      NO_CLOCK },
+	{ &uuids,     "[5]",                    "{\"00000000-0000-0000-0000-000000000005\"}" },
+	{ &uuids,     "[]",                     "!This list may not be empty." },
+	{ &uuids,     "{}",                     "!Expected a list of items but got type \"dict\"." },
+	{ &uuids,     "\"x\"",                  "!Expected a list of items but got type \"str\"." },
+	{ &uuids,     "[5, \"x\"]",             "!Must be a valid UUID." },
+	{ &uuids,     "[null]",                 "!This field may not be null." },
+	{ &words,     "[]",                     "{}" },
+	{ &words,     "[\"a\\\"\\\\\", \"b,c\", \"NULL\"]", "{\"a\\\"\\\\\",\"b,c\",\"NULL\"}" },
+	{ &gaps,      "[null]",                 "{NULL}" },
 };
 /* clang-format on */
 
@@ -108,4 +167,50 @@ Test(coerce, takes_and_refuses_what_drf_does)
 		cr_expect_eq(is_right, !errors_any(&errors), "%s", cases[i].json);
 		arena_fini(&rq.arena);
 	}
+}
+
+Test(coerce, items_are_blamed_by_their_numbers)
+{
+	struct request rq = { .magic = REQUEST_MAGIC };
+	_cleanup_(buf_fini) struct buf body = BUF_INIT;
+	struct json_error error;
+	struct json_writer w;
+	struct errors errors;
+	struct json *parsed;
+	struct str got;
+
+	arena_init(&rq.arena);
+	errors_init(&errors, &rq);
+	cr_assert_eq(
+		json_parse(&rq.arena, STR("[\"x\", 7, null]"), JSON_STRICT, 8, &parsed, &error), 0);
+	cr_expect_not(coerce(&errors, &uuids, &(struct input){ .json = parsed }, &got));
+	json_writer_init(&w, &body, JSON_ESCAPE_DRF, false);
+	errors_put(&errors, &w);
+	cr_expect(str_eq_c(buf_str(&body), "{\"f\":{\"0\":[\"Must be a valid UUID.\"],"
+					   "\"2\":[\"This field may not be null.\"]}}"),
+		  "%s", body.at);
+	arena_fini(&rq.arena);
+}
+
+/* An element that broke nothing leaves no empty level behind. */
+Test(coerce, a_right_array_leaves_no_errors)
+{
+	struct request rq = { .magic = REQUEST_MAGIC };
+	_cleanup_(buf_fini) struct buf body = BUF_INIT;
+	struct json_error error;
+	struct json_writer w;
+	struct errors errors;
+	struct json *parsed;
+	struct str got;
+
+	arena_init(&rq.arena);
+	errors_init(&errors, &rq);
+	cr_assert_eq(json_parse(&rq.arena, STR("[1, 2]"), JSON_STRICT, 8, &parsed, &error), 0);
+	cr_expect(coerce(&errors, &uuids, &(struct input){ .json = parsed }, &got));
+	cr_expect_not(errors_any(&errors));
+	cr_expect_not(errors_has(&errors, "f"));
+	json_writer_init(&w, &body, JSON_ESCAPE_DRF, false);
+	errors_put(&errors, &w);
+	cr_expect(str_eq_c(buf_str(&body), "{}"));
+	arena_fini(&rq.arena);
 }

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api.h"
 #include "auth/identity_cache.h"
 #include "auth/lockout.h"
 #include "auth/password.h"
@@ -218,6 +219,8 @@ static void open_stores(void)
 	fx.thread.storage = &storage;
 }
 
+static const struct resource *const beside_the_shop = &fixture_resource;
+
 void fixture_start(void)
 {
 	struct http_options options = {
@@ -247,8 +250,10 @@ void fixture_start(void)
 	cr_assert_eq(password_setup(1), 0);
 	cr_assert_eq(tasks_register(), 0);
 	routes = route_table_new();
-	cr_assert_eq(shop_routes(routes, media), 0);
+	cr_assert_eq(shop_routes(routes, media, media), 0);
+	cr_assert_eq(resource_routes(routes, &beside_the_shop, 1), 0);
 	cr_assert_eq(route_table_seal(routes), 0);
+	api_describe(routes, media);
 	options.routes = routes;
 	cr_assert_eq(loop_new(&fx.thread.loop), 0);
 	open_stores();

@@ -12,6 +12,10 @@
 
 #include "db/db.h"
 #include "http/server.h"
+#include "resource/resource.h"
+
+/* A resource that is served beside the shop's (test_listing.c). */
+extern const struct resource fixture_resource;
 
 struct fixture {
 	struct gateway_thread thread;
