@@ -192,3 +192,22 @@ int request_body(struct request *rq, unsigned accepts, const struct body **ret)
 	*ret = rq->_body;
 	return 0;
 }
+
+size_t body_types(unsigned accepts, const char *ret_types[3])
+{
+	static const char *const types[] = {
+		[BODY_JSON] = "application/json",
+		[BODY_FORM] = "application/x-www-form-urlencoded",
+		[BODY_MULTIPART] = "multipart/form-data",
+	};
+	static const enum body_kind usual[] = { BODY_JSON, BODY_FORM, BODY_MULTIPART },
+				    files[] = { BODY_MULTIPART, BODY_FORM, BODY_JSON };
+	const enum body_kind *kinds = accepts & 1u << BODY_JSON ? usual : files;
+	size_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(usual); i++) {
+		if (accepts & 1u << kinds[i])
+			ret_types[count++] = types[kinds[i]];
+	}
+	return count;
+}

@@ -54,23 +54,14 @@ static void add_title(struct buf *out, const struct route *first)
 	}
 }
 
-/* In DRF's usual order; where JSON is not taken, files come first. */
 static void put_parsers(struct json_writer *w, unsigned accepts)
 {
-	static const char *const types[] = {
-		[BODY_JSON] = "application/json",
-		[BODY_FORM] = "application/x-www-form-urlencoded",
-		[BODY_MULTIPART] = "multipart/form-data",
-	};
-	static const enum body_kind usual[] = { BODY_JSON, BODY_FORM, BODY_MULTIPART },
-				    files[] = { BODY_MULTIPART, BODY_FORM, BODY_JSON };
-	const enum body_kind *kinds = accepts & 1u << BODY_JSON ? usual : files;
+	const char *types[3];
+	size_t count = body_types(accepts, types);
 
 	json_begin_array(w);
-	for (size_t i = 0; i < ARRAY_SIZE(usual); i++) {
-		if (accepts & 1u << kinds[i])
-			json_put_c(w, types[kinds[i]]);
-	}
+	for (size_t i = 0; i < count; i++)
+		json_put_c(w, types[i]);
 	json_end_array(w);
 }
 

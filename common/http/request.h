@@ -153,6 +153,9 @@ bool request_query_next(struct request *, size_t *cursor, struct form_field *ret
  * `accepts` is a set of 1 << enum body_kind.
  */
 #define BODY_ANY ((1u << BODY_JSON) | (1u << BODY_FORM) | (1u << BODY_MULTIPART))
+/* The types of these kinds in DRF's order of parsers: the usual one, or files first where JSON is not taken.
+ * Returns how many. */
+size_t body_types(unsigned accepts, const char *ret_types[3]);
 int request_body(struct request *, unsigned accepts, const struct body **ret) _must_check_;
 
 /* "http://host" + path: absolute link. */

@@ -16,7 +16,9 @@ static const char *const type_names[FIELD_TYPES] = {
 	[FIELD_REFERENCE] = "field",     [FIELD_UUID] = "string",
 	[FIELD_JSON] = "field",          [FIELD_UPLOAD] = "file upload",
 	[FIELD_EMBED] = "nested object", [FIELD_MANY] = "field",
-	[FIELD_KEYS] = "field",
+	[FIELD_KEYS] = "field",          [FIELD_URL] = "url",
+	[FIELD_IP] = "string",           [FIELD_CLOCK] = "time",
+	[FIELD_ARRAY] = "list",
 };
 
 static const char *type_name(const struct resource *res, const struct field *f, bool is_read_only)

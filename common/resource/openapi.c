@@ -50,7 +50,7 @@ static enum deed deed_of(const struct route *route)
 		return DESTROYS;
 	default:
 		if (o == NULL)
-			return is_about_one(route) ? RETRIEVES : LISTS;
+			return route->about == NULL || is_about_one(route) ? RETRIEVES : LISTS;
 		return o->answered == ANSWERS_ARRAY || o->answered == ANSWERS_PAGE ||
 				       o->answers_array
 			       ? LISTS
@@ -370,18 +370,11 @@ static struct str choose_body(struct document *d, const struct route *route)
 
 static void put_body(struct document *d, const struct route *route)
 {
-	static const enum body_kind usual[] = { BODY_JSON, BODY_FORM, BODY_MULTIPART },
-				    files[] = { BODY_MULTIPART, BODY_FORM };
-	static const char *const types[] = {
-		[BODY_JSON] = "application/json",
-		[BODY_FORM] = "application/x-www-form-urlencoded",
-		[BODY_MULTIPART] = "multipart/form-data",
-	};
 	const struct operation *o = route->operation;
-	unsigned accepts = route->accepts != 0 ? route->accepts : BODY_ANY;
-	const enum body_kind *kinds = accepts & 1u << BODY_JSON ? usual : files;
 	struct str component = choose_body(d, route);
 	bool is_array = o != NULL && o->reads_array;
+	const char *types[3];
+	size_t count = body_types(route->accepts != 0 ? route->accepts : BODY_ANY, types);
 
 	if (str_is_null(component))
 		return;
@@ -389,10 +382,8 @@ static void put_body(struct document *d, const struct route *route)
 	json_begin_object(&d->w);
 	json_put_key(&d->w, STR("content"));
 	json_begin_object(&d->w);
-	for (size_t i = 0; i < (kinds == usual ? ARRAY_SIZE(usual) : ARRAY_SIZE(files)); i++) {
-		if (!(accepts & 1u << kinds[i]))
-			continue;
-		json_put_key(&d->w, str_c(types[kinds[i]]));
+	for (size_t i = 0; i < count; i++) {
+		json_put_key(&d->w, str_c(types[i]));
 		put_schema(&d->w, component, is_array);
 	}
 	json_end_object(&d->w);

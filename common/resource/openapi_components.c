@@ -232,7 +232,8 @@ static const struct {
 	[FIELD_BOOLEAN] = { "boolean", NULL }, [FIELD_TIME] = { "string", "date-time" },
 	[FIELD_DATE] = { "string", "date" },   [FIELD_DURATION] = { "string", NULL },
 	[FIELD_CHOICE] = { "string", NULL },   [FIELD_UUID] = { "string", "uuid" },
-	[FIELD_UPLOAD] = { "string", "uri" },
+	[FIELD_UPLOAD] = { "string", "uri" },  [FIELD_URL] = { "string", "uri" },
+	[FIELD_IP] = { "string", NULL },       [FIELD_CLOCK] = { "string", "time" },
 };
 
 static void put_type(struct json_writer *w, const struct resource *res, const struct field *f,
@@ -261,6 +262,13 @@ static void put_type(struct json_writer *w, const struct resource *res, const st
 			json_put_key(w, STR("additionalProperties"));
 			json_put_raw(w, STR("{}"));
 		}
+		return;
+	case FIELD_ARRAY:
+		put_text(w, "type", "array");
+		json_put_key(w, STR("items"));
+		json_begin_object(w);
+		put_type(w, res, f->element, is_written);
+		json_end_object(w);
 		return;
 	default:
 		put_text(w, "type", plain_types[f->type].type);

@@ -11,14 +11,6 @@
 #define TITLE   "Your API"
 #define VERSION "1.0.0"
 
-static const struct resource *const resources[] = {
-#define RESOURCE(name) &name##_resource,
-#define ROUTE(...)
-#include "routes.def"
-#undef RESOURCE
-#undef ROUTE
-};
-
 /* Read-only once the threads run; as old as the process. */
 static struct arena document_arena;
 static struct openapi document;
@@ -32,8 +24,8 @@ int api_root(struct request *rq)
 
 	json_writer_init(&w, &out, JSON_ESCAPE_DRF, false);
 	json_begin_object(&w);
-	for (size_t i = 0; i < ARRAY_SIZE(resources); i++) {
-		struct str path = str_c(resources[i]->path);
+	for (size_t i = 0; i < shop_resource_count; i++) {
+		struct str path = str_c(shop_resources[i]->path);
 
 		json_put_key(&w, str_slice(path, 0, path.len - 1));
 		json_put_str(&w,

@@ -5,13 +5,14 @@
 #include "shop.h"
 #include "uploads.h"
 
-static const struct resource *const resources[] = {
+const struct resource *const shop_resources[] = {
 #define RESOURCE(name) &name##_resource,
 #define ROUTE(method, mount, pattern, handler, permission, flags, ...)
 #include "routes.def"
 #undef RESOURCE
 #undef ROUTE
 };
+const size_t shop_resource_count = ARRAY_SIZE(shop_resources);
 
 static const struct route routes[] = {
 #define RESOURCE(name)
@@ -52,7 +53,7 @@ int shop_routes(struct route_table *table, const char *media_root, const char *s
 	int r;
 
 	on_deleted("users", user_deleted);
-	r = resource_routes(table, resources, ARRAY_SIZE(resources));
+	r = resource_routes(table, shop_resources, shop_resource_count);
 	if (r < 0)
 		return r;
 	add_by_hand(table);

@@ -16,6 +16,10 @@
 #undef RESOURCE
 #undef ROUTE
 
+/* Those of routes.def, in its order. */
+extern const struct resource *const shop_resources[];
+extern const size_t shop_resource_count;
+
 /* How a user stands inside other resources' rows. */
 extern const char *const user_summary[];
 

@@ -23,6 +23,7 @@
 #include "proto/tasks.h"
 #include "queue/enqueue.h"
 #include "redis/redis.h"
+#include "resource/operation.h"
 #include "servers.h"
 #include "shop.h"
 #include "storage/storage.h"
@@ -226,6 +227,7 @@ void fixture_start(void)
 	struct http_options options = {
 		.thread = &fx.thread,
 		.authenticate = identity_authenticate,
+		.describe = resource_describe,
 		.caller_key = identity_key,
 		.max_body = 4 * MIB,
 		.body_budget = 64 * MIB,

@@ -326,6 +326,12 @@ static void read_product(struct attempt *a)
 	own_product(a, "GET");
 }
 
+static void describe_product(struct attempt *a)
+{
+	read_product(a);
+	a->method = "OPTIONS";
+}
+
 static void read_category(struct attempt *a)
 {
 	own_category(a, "GET");
@@ -723,6 +729,7 @@ Test(cancel, reads_of_one)
 		{ "an image", read_image, check_nothing, 200, 1 },
 		{ "a user", read_user, check_nothing, 200, 2 },
 		{ "a file", read_file, check_nothing, 200, 1 },
+		{ "what a product takes", describe_product, check_nothing, 200, 1 },
 	};
 
 	walk_all(walks, ARRAY_SIZE(walks));

@@ -2,7 +2,7 @@
 status, a type or a body that the document does not know.
 
 Errors stand in no document of drf-spectacular's; here each operation gets DRF's.  APIUM_TEST_EXAMPLES says how many
-requests an operation gets at most (8), APIUM_TEST_SECONDS for how long all may take (60).
+requests an operation gets at most (8), APIUM_TEST_SECONDS for how long all may take (45).
 """
 
 import json
@@ -16,7 +16,7 @@ from apium import PATIENCE, Stack
 from shop import Shop, unique
 
 EXAMPLES = os.environ.get("APIUM_TEST_EXAMPLES", "8")
-SECONDS = int(os.environ.get("APIUM_TEST_SECONDS", "60"))
+SECONDS = int(os.environ.get("APIUM_TEST_SECONDS", "45"))
 ERRORS = ("400", "401", "403", "404", "405", "406", "409", "413", "415", "422", "429")
 
 
