@@ -27,6 +27,9 @@ static const struct task_argument count_arguments[] = { DIAG_COUNT_ARGUMENTS(TAS
 #define TASK_ARGUMENTS_STRUCT struct diag_progress_arguments
 static const struct task_argument progress_arguments[] = { DIAG_PROGRESS_ARGUMENTS(TASK_ROW_) };
 #undef TASK_ARGUMENTS_STRUCT
+#define TASK_ARGUMENTS_STRUCT struct diag_children_arguments
+static const struct task_argument children_arguments[] = { DIAG_CHILDREN_ARGUMENTS(TASK_ROW_) };
+#undef TASK_ARGUMENTS_STRUCT
 
 #define ARGUMENTS(name)                                                                            \
 	.arguments = name##_arguments, .argument_count = ARRAY_SIZE(name##_arguments),             \
@@ -101,4 +104,11 @@ const struct task diag_progress_task = {
 	.help = "Tells its progress step by step.",
 	.retry = TASK_RETRY_USUAL,
 	ARGUMENTS(progress),
+};
+
+const struct task diag_children_task = {
+	.name = "diag.children",
+	.help = "Asks for jobs of diag.noop; they are its children.",
+	.retry = TASK_RETRY_USUAL,
+	ARGUMENTS(children),
 };

@@ -28,6 +28,8 @@
 	ARG(TEXT, key,     NULL,     "the row of diag_counter to count in")
 #define DIAG_PROGRESS_ARGUMENTS(ARG)                                                               \
 	ARG(INT,  steps,   NULL,     "how many states to tell")
+#define DIAG_CHILDREN_ARGUMENTS(ARG)                                                               \
+	ARG(INT,  count,   NULL,     "how many jobs to ask for")
 /* clang-format on */
 
 struct diag_echo_arguments {
@@ -58,8 +60,12 @@ struct diag_progress_arguments {
 	DIAG_PROGRESS_ARGUMENTS(TASK_MEMBER_)
 };
 
+struct diag_children_arguments {
+	DIAG_CHILDREN_ARGUMENTS(TASK_MEMBER_)
+};
+
 extern const struct task diag_noop_task, diag_echo_task, diag_add_task, diag_sleep_task,
 	diag_burn_task, diag_spin_task, diag_fail_task, diag_crash_task, diag_count_task,
-	diag_progress_task;
+	diag_progress_task, diag_children_task;
 
 #endif

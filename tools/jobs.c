@@ -66,12 +66,13 @@ static int bind_arguments(struct arena *arena, const struct enqueue_call *c, voi
 /* Asks until the result is there: what the worker publishes may come before anybody subscribes. */
 static int wait_for_result(struct session *s, const char *id)
 {
-	struct str key = arena_printf(&s->arena, "celery-task-meta-%s", id);
+	_cleanup_(buf_fini) struct buf key = BUF_INIT;
 	struct redis_reply *reply;
 	int r;
 
+	queue_key_result(&key, str_c(id));
 	while (true) {
-		r = redis_call(s->redis, &s->arena, REDIS_WORDS(STR("GET"), key), &reply);
+		r = redis_call(s->redis, &s->arena, REDIS_WORDS(STR("GET"), buf_str(&key)), &reply);
 		if (r < 0 && r != -E_UNAVAILABLE)
 			return r;
 		if (r == 0 && reply->type == REDIS_TEXT) {

@@ -29,6 +29,8 @@ struct settings {
 	bool error_envelope;
 	const char *media_root, *static_root, *private_root, *mail_url, *mail_from;
 	const char *queues, *shared_queues, *unknown_to;
+	const char *key_prefix, *result_prefix, *node;
+	bool result_extended, track_started, task_events;
 	int64_t hosts, concurrency, processes, sandboxes;
 	usec_t grace, time_limit, soft_time_limit;
 	int64_t max_body, body_budget, requests;

@@ -24,8 +24,8 @@
 #define LOOKUP_AGAIN   (200 * MSEC)
 
 /* What is sent with a job to its host. */
-static void fill(struct link_job *job, const struct flight *f, const struct task *task,
-		 const struct message *m, size_t queue, unsigned deaths)
+static void fill(struct supervisor *s, struct link_job *job, const struct flight *f,
+		 const struct task *task, const struct message *m, size_t queue, unsigned deaths)
 {
 	usec_t hard, soft;
 
@@ -35,6 +35,7 @@ static void fill(struct link_job *job, const struct flight *f, const struct task
 	if (soft == 0)
 		soft = task->soft_time_limit != 0 ? task->soft_time_limit
 						  : settings.soft_time_limit;
+	control_limits(s->control, task, &hard, &soft);
 	*job = (struct link_job){
 		.number = f->number,
 		.generation = f->generation,
@@ -51,6 +52,10 @@ static void fill(struct link_job *job, const struct flight *f, const struct task
 		job->flags |= LINK_WANTS_ID | LINK_HAS_KEY;
 	if (f->is_outbox || f->is_counted)
 		job->flags |= LINK_WANTS_ID;
+	if (s->events.is_on)
+		job->flags |= LINK_WANTS_ID | LINK_WANTS_START;
+	else if (settings.track_started && f->wants_result)
+		job->flags |= LINK_WANTS_START;
 }
 
 static void offer(struct supervisor *s, struct flight *f, const struct task *task,
@@ -59,7 +64,8 @@ static void offer(struct supervisor *s, struct flight *f, const struct task *tas
 	struct link_job job;
 
 	s->is_fed_alone[f->lane] = f->is_suspect || task->where == TASK_ALONE;
-	fill(&job, f, task, m, f->lane / QUEUE_STEPS, deaths);
+	control_note(s->control, task);
+	fill(s, &job, f, task, m, f->lane / QUEUE_STEPS, deaths);
 	crew_offer(s->crew, f, task, &job, m);
 }
 
@@ -265,7 +271,8 @@ static void unknown(struct supervisor *s, struct lane *lane, struct flight *f,
 	char reason[160];
 
 	/* One hop: what comes from there is not sent there again. */
-	if (!str_is_null(s->unknown_to) && !str_eq(s->unknown_to, lane_keys(lane)->queue)) {
+	if (!str_is_null(s->unknown_to.queue) &&
+	    !str_eq(s->unknown_to.queue, lane_keys(lane)->queue)) {
 		fate_forward(s, f);
 		return;
 	}
@@ -279,7 +286,8 @@ static void arrive_scanned(struct supervisor *s, struct lane *lane, struct fligh
 {
 	struct str name = message_text(arena, m, MESSAGE_TASK);
 	const struct task *task = task_find(name);
-	usec_t eta = 0, expires = 0, now;
+	usec_t eta = 0, expires = 0, now, wait = 0;
+	enum control_verdict verdict;
 
 	f->wants_result = !m->ignores_result && (task == NULL || !task->ignores_result);
 	f->is_outbox = m->is_outbox;
@@ -306,7 +314,7 @@ static void arrive_scanned(struct supervisor *s, struct lane *lane, struct fligh
 			return;
 		}
 		if (expires != 0 && expires <= now) {
-			fate_expire(s, f, m);
+			fate_revoke(s, f, m, FATE_EXPIRED);
 			return;
 		}
 		if (eta > now) {
@@ -314,7 +322,16 @@ static void arrive_scanned(struct supervisor *s, struct lane *lane, struct fligh
 			return;
 		}
 	}
-	if (m->is_redelivered || !str_is_null(m->text[MESSAGE_KEY]))
+	verdict = control_judge(s->control, task, m, &wait);
+	if (verdict == CONTROL_REVOKED) {
+		fate_revoke(s, f, m, FATE_REVOKED);
+		return;
+	}
+	if (s->events.is_on)
+		events_received(s, m);
+	if (verdict == CONTROL_LATER)
+		fate_schedule(s, f, m, now_realtime() + wait);
+	else if (m->is_redelivered || !str_is_null(m->text[MESSAGE_KEY]))
 		look_up(s, f, task, m);
 	else
 		offer(s, f, task, m, 0);
@@ -328,7 +345,7 @@ void arrive(struct supervisor *s, struct lane *lane, struct flight *f, int scann
 	struct str raw;
 
 	arena_init(&arena);
-	if (supervisor_is_stopping(s)) {
+	if (supervisor_is_stopping(s) || control_is_cancelled(s->control, f->lane / QUEUE_STEPS)) {
 		fate_release(s, f);
 		return;
 	}

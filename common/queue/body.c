@@ -1,5 +1,6 @@
 #include "queue/body.h"
 
+#include <bzlib.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -30,6 +31,40 @@ static int inflate_zlib(struct arena *arena, struct str packed, struct str *ret)
 	}
 }
 
+static int inflate_bz2(struct arena *arena, struct str packed, struct str *ret)
+{
+	bz_stream z = { .next_in = (char *) packed.at, .avail_in = (unsigned) packed.len };
+	size_t room = MIN(MAX(packed.len * 4, 4 * KIB), BODY_MOST), len = 0;
+	char *to = arena_alloc(arena, room);
+	int r = BZ2_bzDecompressInit(&z, 0, 0);
+
+	must(r == BZ_OK); /* else out of memory */
+	while (r == BZ_OK) {
+		if (len == room && room < BODY_MOST) { /* as with zlib: the old piece stays */
+			char *more = arena_alloc(arena, MIN(room * 4, BODY_MOST));
+
+			memcpy(more, to, len);
+			room = MIN(room * 4, BODY_MOST);
+			to = more;
+		}
+		z.next_out = to + len;
+		z.avail_out = (unsigned) (room - len);
+		r = BZ2_bzDecompress(&z);
+		/* Torn input, or no room left to go on in. */
+		if (r == BZ_OK && z.avail_out == room - len && (z.avail_in == 0 || len == room))
+			r = BZ_UNEXPECTED_EOF;
+		len = room - z.avail_out;
+	}
+	(void) BZ2_bzDecompressEnd(&z);
+	if (r != BZ_STREAM_END)
+		return len == BODY_MOST
+			       ? fail(-EINVAL, "the body is damaged or larger than %zu MiB",
+				      BODY_MOST / MIB)
+			       : fail(-EINVAL, "the compressed body is damaged");
+	*ret = str_make(to, len);
+	return 0;
+}
+
 static int inflate_zstd(struct arena *arena, struct str packed, struct str *ret)
 {
 	unsigned long long size = ZSTD_getFrameContentSize(packed.at, packed.len);
@@ -53,6 +88,7 @@ static const struct {
 	int (*inflate)(struct arena *, struct str, struct str *);
 } compressions[] = {
 	{ "application/x-gzip", inflate_zlib },
+	{ "application/x-bz2", inflate_bz2 },
 	{ "application/zstd", inflate_zstd },
 };
 

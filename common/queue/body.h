@@ -2,7 +2,7 @@
  * body.h - what is inside an envelope: decoded in the host, where the job runs.
  *
  * base64 (or plain text, when body_encoding does not say base64) -> decompressed -> JSON
- * [args, kwargs, embed].  zlib ("application/x-gzip", which is a zlib stream) and zstd are known;
+ * [args, kwargs, embed].  zlib ("application/x-gzip", which is a zlib stream), bz2 and zstd are known;
  * any other compression or content type is refused with its name.  Sizes are bounded before and
  * after.
  */

@@ -1,3 +1,9 @@
+/*
+ * crew.c - birth, feeding, watching and death of hosts.
+ *
+ * Long, but better whole: one state machine over one struct, of which each part reads and writes
+ * what the others keep.
+ */
 #include "queue/crew.h"
 
 #include <signal.h>
@@ -42,7 +48,7 @@ static const struct sm_state states[HOST_STATES] = {
 };
 /* clang-format on */
 
-enum kill_reason { KILL_NONE, KILL_STUCK, KILL_LIMIT, KILL_CLOSE };
+enum kill_reason { KILL_NONE, KILL_STUCK, KILL_LIMIT, KILL_REVOKED, KILL_CLOSE };
 
 struct host {
 	struct crew *crew;
@@ -53,6 +59,7 @@ struct host {
 	struct channel *channel;
 	struct crashpage page;
 	unsigned out, credit;
+	unsigned started_slots; /* what it was told when it was started */
 
 	usec_t started_at;
 	unsigned failures;
@@ -136,6 +143,8 @@ static enum crew_end judge(const struct host *h, const struct flight *f, unsigne
 		return CREW_UNSTARTED;
 	if (h->killed_for == KILL_LIMIT)
 		return CREW_TIMED_OUT;
+	if (h->killed_for == KILL_REVOKED)
+		return CREW_TERMINATED;
 	return started == 1 ? CREW_GUILTY : CREW_SUSPECT;
 }
 
@@ -272,6 +281,7 @@ static int take_outcomes(struct host *h, struct str payload)
 			return fail(-EPROTO, "an outcome of a job that is not there");
 		note_done(h);
 		f->host = FLIGHT_NOWHERE;
+		f->took = o.took;
 		tally_outcome(f, &o);
 		c->o.callbacks->on_outcome(c->o.arg, f, (enum link_state) o.state, rest);
 	}
@@ -289,12 +299,34 @@ static int take_progress(struct host *h, struct str payload)
 	return 0;
 }
 
+static int take_started(struct host *h, struct str payload)
+{
+	struct link_name name;
+	struct flight *f;
+
+	if (link_take(&payload, &name, sizeof(name)) < 0)
+		return fail(-EPROTO, "a start is torn");
+	f = flight_find(h->crew->o.flights, name.number, name.generation);
+	if (f != NULL)
+		h->crew->o.callbacks->on_started(h->crew->o.arg, f, payload);
+	return 0;
+}
+
+static void send_slots(struct host *h)
+{
+	uint32_t slots = h->crew->o.slots;
+
+	channel_send(h->channel, LINK_SLOTS, str_make(&slots, sizeof(slots)), STR_NULL);
+}
+
 static int take_ready(struct host *h)
 {
 	if (h->sm.state != HOST_STARTING)
 		return fail(-EPROTO, "ready twice");
 	sm_move(&h->sm, HOST_READY);
 	h->credit = base_credit(h);
+	if (!h->is_alone && h->started_slots != h->crew->o.slots)
+		send_slots(h);
 	log_debug("host %u is ready", h->number);
 	return 0;
 }
@@ -308,6 +340,8 @@ static void on_frame(void *arg, uint8_t kind, struct str payload)
 		r = take_outcomes(h, payload);
 	else if (kind == LINK_STATE)
 		r = take_progress(h, payload);
+	else if (kind == LINK_STARTED)
+		r = take_started(h, payload);
 	else if (kind == LINK_PUSH)
 		h->crew->o.callbacks->on_push(h->crew->o.arg, h->number, payload);
 	else if (kind == LINK_READY)
@@ -378,7 +412,8 @@ static int spawn(struct host *h)
 	if (r < 0)
 		return fail(r, "no memory to share with a host");
 	fd = h->page.fd;
-	(void) snprintf(slots, sizeof(slots), "%u", h->is_alone ? 1 : c->o.slots);
+	h->started_slots = h->is_alone ? 1 : c->o.slots;
+	(void) snprintf(slots, sizeof(slots), "%u", h->started_slots);
 	r = process_start(
 		c->o.loop, &h->process,
 		&(struct process_options){
@@ -474,6 +509,7 @@ static void note_sent(struct host *h, struct flight *f, const struct task *task)
 	}
 	f->state = FLIGHT_OUT;
 	f->host = (uint16_t) h->number;
+	f->sent_at = now;
 	tally_started(f);
 	h->out++;
 	h->window_out = MAX(h->window_out, h->out);
@@ -615,6 +651,75 @@ void crew_pushed(struct crew *c, unsigned host, const struct link_pushed *answer
 	if (c->hosts[host].sm.state == HOST_READY)
 		channel_send(c->hosts[host].channel, LINK_PUSHED, str_make(answer, sizeof(*answer)),
 			     STR_NULL);
+}
+
+/* What remote control asks for. */
+
+/* Its outcome may have come while what becomes of it is still being decided: then it is nowhere. */
+static bool is_at_host(const struct crew *c, const struct flight *f)
+{
+	return f->state == FLIGHT_OUT && f->host < c->count;
+}
+
+void crew_revoke(struct crew *c, struct flight *f, bool is_terminated)
+{
+	struct link_revoke revoke = { .name = { f->number, f->generation },
+				      .is_terminated = is_terminated };
+	struct host *h;
+
+	if (!is_at_host(c, f))
+		return;
+	h = &c->hosts[f->host];
+	if (h->is_alone && is_terminated && crashpage_has_started(&h->page, f->number))
+		kill_host(h, KILL_REVOKED);
+	else if (h->sm.state == HOST_READY)
+		channel_send(h->channel, LINK_REVOKE, str_make(&revoke, sizeof(revoke)), STR_NULL);
+}
+
+void crew_set_slots(struct crew *c, unsigned slots)
+{
+	c->o.slots = MAX(slots, 1u);
+	for (unsigned i = 0; i < c->o.shared; i++)
+		if (c->hosts[i].sm.state == HOST_READY) {
+			c->hosts[i].credit = base_credit(&c->hosts[i]);
+			send_slots(&c->hosts[i]);
+		}
+	feed(c);
+}
+
+unsigned crew_slots(const struct crew *c)
+{
+	return c->o.shared * c->o.slots;
+}
+
+unsigned crew_running(const struct crew *c)
+{
+	const struct flights *f = c->o.flights;
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < f->fresh; i++)
+		n += crew_has_started(c, &f->at[i]);
+	return n;
+}
+
+bool crew_has_started(const struct crew *c, const struct flight *f)
+{
+	return is_at_host(c, f) && crashpage_has_started(&c->hosts[f->host].page, f->number);
+}
+
+int crew_pid_of(const struct crew *c, const struct flight *f)
+{
+	return is_at_host(c, f) ? c->hosts[f->host].process.pid : 0;
+}
+
+size_t crew_pids(const struct crew *c, int *pids, size_t most)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < c->count && n < most; i++)
+		if (c->hosts[i].sm.state == HOST_READY)
+			pids[n++] = c->hosts[i].process.pid;
+	return n;
 }
 
 /* The watch. */

@@ -16,7 +16,7 @@
  * A death is complete when the process is waited for *and* its channel was read to the end: an
  * outcome that it managed to write counts.  Then each job that was out to it gets an end: not
  * started -> UNSTARTED; started, and the only one -> GUILTY; one of several -> SUSPECT; killed for
- * its hard time limit -> TIMED_OUT.
+ * its hard time limit -> TIMED_OUT, for a revocation -> TERMINATED.
  *
  * The watch: a shared host (or a suspect of a shared task) whose beat (queue/crashpage.h) stands
  * still for 2 s is killed; the clock of a supervisor that was itself stopped does not count against
@@ -31,7 +31,14 @@
 
 struct crew;
 
-enum crew_end { CREW_UNSTARTED, CREW_SUSPECT, CREW_GUILTY, CREW_TIMED_OUT, CREW_END_COUNT };
+enum crew_end {
+	CREW_UNSTARTED,
+	CREW_SUSPECT,
+	CREW_GUILTY,
+	CREW_TIMED_OUT,
+	CREW_TERMINATED, /* by crew_revoke */
+	CREW_END_COUNT
+};
 
 struct crew_callbacks {
 	/* The flight is no longer out. */
@@ -39,6 +46,8 @@ struct crew_callbacks {
 	/* Nor is it here; `how` is "SIGSEGV", "exit status 3", "SIGKILL, no yield for 2 s". */
 	void (*on_death)(void *arg, struct flight *, enum crew_end, const char *how);
 	void (*on_progress)(void *arg, struct str payload); /* packed: id, document */
+	/* A job that asked for it (LINK_WANTS_START) has begun; packed: id, document or absent. */
+	void (*on_started)(void *arg, struct flight *, struct str payload);
 	void (*on_push)(void *arg, unsigned host, struct str payload);
 	/* A suspect is about to be sent; the frame is its LINK_JOB payload. */
 	void (*on_suspect)(void *arg, struct flight *, struct str frame);
@@ -68,6 +77,21 @@ unsigned crew_out(const struct crew *);           /* at hosts */
 unsigned crew_alone_waiting(const struct crew *); /* for an alone host */
 bool crew_is_short_of_alone(const struct crew *); /* more of them wait than is good for anybody */
 unsigned crew_most(const struct crew_options *); /* room at its largest: for the size of the pool */
+
+/*
+ * Revokes a job that is out: one that has not started will not.  Of the others, if `is_terminated`,
+ * a shared host's ends at its next wait, and an alone host is killed.  The outcome or the death says
+ * what became of it; nothing comes if it had ended.
+ */
+void crew_revoke(struct crew *, struct flight *, bool is_terminated);
+/* Slots of each shared host from now on; at least 1. */
+void crew_set_slots(struct crew *, unsigned slots);
+unsigned crew_slots(const struct crew *);   /* of all shared hosts */
+unsigned crew_running(const struct crew *); /* jobs that have started and not ended */
+bool crew_has_started(const struct crew *, const struct flight *);
+int crew_pid_of(const struct crew *, const struct flight *); /* 0: it is not out */
+/* Process numbers of the hosts that are ready; at most `most`.  Returns how many. */
+size_t crew_pids(const struct crew *, int *pids, size_t most);
 
 void crew_flush(struct crew *); /* writes frames now */
 /* To every host that is ready. */

@@ -139,10 +139,15 @@ int enqueue(struct producer *p, struct db_tx *tx, struct arena *arena, const str
 		.eta = o->eta,
 		.priority = o->priority,
 	};
+	const struct job *job = p->host == NULL ? NULL : host_job_now(p->host);
 	int r = make_id(o, e->id);
 
 	if (r < 0)
 		return r;
+	if (job != NULL && str_is_null(row.root_id))
+		row.root_id = str_is_null(job->root_id) ? job->id : job->root_id;
+	if (job != NULL && str_is_null(row.parent_id))
+		row.parent_id = job->id;
 	row.id = str_c(e->id);
 	r = outbox_to_push(arena, &p->book, &row, task->durability, push);
 	if (r == 0 && task->durability == TASK_OUTBOX)

@@ -21,7 +21,7 @@ struct enqueue_options {
 	usec_t eta;             /* real time; 0: now */
 	struct str traceparent; /* absent: a child of the caller's trace (base/log.h), if any */
 	struct str id;          /* absent: a new one; a UUID */
-	struct str root_id, parent_id; /* absent: a job of its own; a body gives its job's */
+	struct str root_id, parent_id; /* absent: the job whose body asks, else none */
 	int priority;                  /* 0, the most urgent, to 9 */
 };
 

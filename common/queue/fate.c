@@ -154,13 +154,9 @@ static void store(struct storing *w)
 	int r;
 
 	queue_key_result(&key, w->e.id);
-	r = redis_send(w->s->results,
-		       REDIS_WORDS(STR("SET"), buf_str(&key), w->e.document, STR("EX"), ttl()),
-		       on_stored, w);
-	if (r == 0 &&
-	    redis_send(w->s->results, REDIS_WORDS(STR("PUBLISH"), buf_str(&key), w->e.document),
-		       NULL, NULL) < 0)
-		log_debug("a result could not be published, ignoring: it is stored");
+	r = redis_send_script(w->s->results, &script_tell, 1,
+			      REDIS_WORDS(buf_str(&key), w->e.document, ttl(), STR("1")), on_stored,
+			      w);
 	if (r < 0)
 		on_stored(w, r, NULL);
 }
@@ -210,11 +206,7 @@ static void end_badly(struct supervisor *s, struct flight *f, const struct messa
 	arena_init(&arena);
 	e.id = m == NULL ? STR("") : message_text(&arena, m, MESSAGE_ID);
 	if (m != NULL && f->wants_result) {
-		about = (struct result_about){
-			.id = e.id,
-			.group = message_text(&arena, m, MESSAGE_GROUP),
-			.parent = message_text(&arena, m, MESSAGE_PARENT),
-		};
+		result_about_message(&arena, m, lane_keys(supervisor_lane(s, f))->queue, &about);
 		result_add_exception(&document, &about, state, exception,
 				     utf8_repair(&arena, text));
 		e.document = buf_str(&document);
@@ -249,19 +241,31 @@ void fate_bury(struct supervisor *s, struct flight *f, const struct message *m, 
 	log_event(LOG_WARN, "job is dead", LOG_STR("reason", letter.reason),
 		  LOG_STR("task", letter.task), LOG_STR("job", letter.id),
 		  LOG_STR("letter", str_c(letter.name)), LOG_STR("trace", letter_trace));
+	if (s->events.is_on && m != NULL)
+		events_failed(s, EVENTS_FAILED, letter.id, exception, letter.reason);
 	/* NotRegistered carries the name of the task and nothing else, as Celery's does. */
 	end_badly(s, f, m, RESULT_FAILURE, exception,
 		  exception == &result_not_registered ? letter.task : letter.reason, &letter,
 		  buf_str(&record));
 }
 
-void fate_expire(struct supervisor *s, struct flight *f, const struct message *m)
+void fate_revoke(struct supervisor *s, struct flight *f, const struct message *m,
+		 enum fate_revocation why)
 {
+	static const char *const words[] = { [FATE_REVOKED] = "revoked",
+					     [FATE_EXPIRED] = "expired",
+					     [FATE_TERMINATED] = "terminated" };
 	_cleanup_(arena_fini) struct arena arena;
+	struct str id;
 
 	arena_init(&arena);
+	id = message_text(&arena, m, MESSAGE_ID);
 	tally_ended(task_find(message_text(&arena, m, MESSAGE_TASK)), TALLY_REVOKED, f);
-	end_badly(s, f, m, RESULT_REVOKED, &result_revoked, STR("expired"), NULL, STR(""));
+	log_event(LOG_INFO, "job revoked", LOG_STR("why", str_c(words[why])), LOG_STR("job", id),
+		  LOG_STR("trace", trace_id_of(m->text[MESSAGE_TRACEPARENT])));
+	if (s->events.is_on)
+		events_revoked(s, id, why == FATE_TERMINATED, why == FATE_EXPIRED);
+	end_badly(s, f, m, RESULT_REVOKED, &result_revoked, str_c(words[why]), NULL, STR(""));
 }
 
 void fate_repeat(struct supervisor *s, struct flight *f, const struct message *m, struct str value)
@@ -278,11 +282,7 @@ void fate_repeat(struct supervisor *s, struct flight *f, const struct message *m
 	buf_add_str(&receipt, value);
 	e.receipt = buf_str(&receipt);
 	if (f->wants_result) {
-		about = (struct result_about){
-			.id = e.id,
-			.group = message_text(&arena, m, MESSAGE_GROUP),
-			.parent = message_text(&arena, m, MESSAGE_PARENT),
-		};
+		result_about_message(&arena, m, lane_keys(supervisor_lane(s, f))->queue, &about);
 		result_add_success(&document, &about, value);
 		e.document = buf_str(&document);
 	}
@@ -302,8 +302,8 @@ void fate_release(struct supervisor *s, struct flight *f)
 
 void fate_forward(struct supervisor *s, struct flight *f)
 {
-	lane_run(supervisor_lane(s, f), f, SCRIPT_FORWARD, REDIS_WORDS(s->unknown_to), NULL, 0,
-		 NULL, NULL);
+	lane_run(supervisor_lane(s, f), f, SCRIPT_FORWARD, REDIS_WORDS(s->unknown_to.lists[0]),
+		 NULL, 0, NULL, NULL);
 }
 
 struct scheduling {
@@ -409,12 +409,10 @@ static void retry(struct fate *w, struct flight *f, const struct message *m,
 		return;
 	}
 	if (f->wants_result) {
-		struct result_about about = {
-			.id = id,
-			.group = message_text(&w->arena, m, MESSAGE_GROUP),
-			.parent = message_text(&w->arena, m, MESSAGE_PARENT),
-		};
+		struct result_about about;
 
+		result_about_message(&w->arena, m, lane_keys(supervisor_lane(w->s, f))->queue,
+				     &about);
 		result_add_exception(&document, &about, RESULT_RETRY, exception_of(&w->failure),
 				     utf8_repair(&w->arena, str_c(w->reason)));
 	}
@@ -423,6 +421,9 @@ static void retry(struct fate *w, struct flight *f, const struct message *m,
 		  LOG_STR("task", message_text(&w->arena, m, MESSAGE_TASK)), LOG_STR("job", id),
 		  LOG_INT("attempt", w->failure.attempt), LOG_INT("wait_ms", wait / MSEC),
 		  LOG_STR("trace", trace_id_of(m->text[MESSAGE_TRACEPARENT])));
+	if (w->s->events.is_on)
+		events_failed(w->s, EVENTS_RETRIED, id, exception_of(&w->failure),
+			      str_c(w->reason));
 	/* With results elsewhere the state of a retry is news only: it is told, and not waited
 	 * for. */
 	if (w->s->results != NULL && document.len > 0)
@@ -439,7 +440,10 @@ static void decide(struct fate *w, struct flight *f, const struct message *m)
 				     .most = x->retry_most };
 	struct str id;
 
-	if (x->kind == LINK_FAILED_BODY) {
+	if (x->kind == LINK_FAILED_REVOKED || x->kind == LINK_FAILED_TERMINATED) {
+		fate_revoke(w->s, f, m,
+			    x->kind == LINK_FAILED_REVOKED ? FATE_REVOKED : FATE_TERMINATED);
+	} else if (x->kind == LINK_FAILED_BODY) {
 		const char *why = arena_printf(&w->arena, "undecodable: %s", w->reason).at;
 
 		fate_bury(w->s, f, m, x->attempt, &result_job_error, why);
@@ -450,6 +454,8 @@ static void decide(struct fate *w, struct flight *f, const struct message *m)
 			  LOG_STR("job", id),
 			  LOG_STR("trace", trace_id_of(m->text[MESSAGE_TRACEPARENT])));
 		tally_ended(task_at(f->task), TALLY_DROPPED, f);
+		if (w->s->events.is_on)
+			events_failed(w->s, EVENTS_FAILED, id, &result_rejected, str_c(w->reason));
 		end_badly(w->s, f, m, RESULT_FAILURE, &result_rejected, str_c(w->reason), NULL,
 			  STR(""));
 	} else if (x->verdict == ERROR_RETRY && retry_is_left(&policy, m->retries)) {
@@ -562,6 +568,8 @@ static void ended(struct supervisor *s, struct flight *f, struct str payload)
 	buf_add_byte(&receipt, 'S');
 	buf_add_str(&receipt, texts[3]);
 	e.receipt = buf_str(&receipt);
+	if (s->events.is_on)
+		events_succeeded(s, e.id, texts[3], f->took);
 	end(s, f, &e);
 }
 
@@ -610,7 +618,8 @@ void fate_death(struct supervisor *s, struct flight *f, enum crew_end end, const
 		fate_release(s, f);
 		return;
 	}
-	tally_crashed(f);
+	if (end != CREW_TERMINATED)
+		tally_crashed(f);
 	w = fate_new(s, str_c(how));
 	if (end == CREW_TIMED_OUT) {
 		w->reason = arena_printf(&w->arena, "The hard time limit of %g s was exceeded.",
@@ -622,6 +631,8 @@ void fate_death(struct supervisor *s, struct flight *f, enum crew_end end, const
 						    .retry_first = task->retry.first,
 						    .retry_most = task->retry.most,
 						    .limit = f->hard_limit };
+	} else if (end == CREW_TERMINATED) {
+		w->failure = (struct link_failure){ .kind = LINK_FAILED_TERMINATED };
 	} else {
 		w->is_crash = true;
 		w->crash = end;

@@ -47,6 +47,8 @@ struct flight {
 	uint32_t next;     /* the pool's and a resync's chains */
 	usec_t asked_at;   /* real time of the enqueue; 0: its client does not tell */
 	usec_t hard_limit; /* duration; 0: none */
+	usec_t took;       /* ended: the body, in usec */
+	usec_t sent_at;    /* OUT: monotonic time at which its host got it */
 	struct list link;  /* WAITING: the line; DONE and not acked: the lane's list of late ones */
 	char *frame;       /* malloc'ed */
 	size_t frame_len;

@@ -9,6 +9,9 @@
 
 struct host;
 
+/* The job whose body the running fiber is; NULL: none. */
+const struct job *host_job_now(struct host *);
+
 /* The job's own state while it runs, if its result is wanted. */
 void host_progress(struct job *, struct str value);
 

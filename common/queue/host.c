@@ -23,6 +23,8 @@
 /* Outcomes wait for the end of the loop turn, but not longer than this. */
 #define OUTCOMES_WAIT (1 * MSEC)
 #define BEAT          (250 * MSEC)
+/* Text of the children that a result tells of: a body may ask for any number of jobs. */
+#define CHILDREN_MOST (64 * KIB)
 /* Every wait has a deadline: that of a job without limits. */
 #define NO_LIMIT      (3650 * DAY)
 
@@ -39,6 +41,7 @@ struct host {
 	void *application;
 	unsigned slots, running;
 	struct list waiting; /* jobs that were sent ahead */
+	struct list active;  /* jobs that have a fiber */
 	struct arena queues_arena;
 	struct str *queues;
 	size_t queue_count;
@@ -59,8 +62,9 @@ struct host_job {
 	struct message message;
 	struct fiber *fiber;
 	struct timer soft, hard;
-	bool has_passed_hard;
-	usec_t started;
+	bool has_passed_hard, is_terminated;
+	struct buf children; /* "[[id, null], null], …" of the jobs that the body has asked for */
+	usec_t started, soft_at;
 	struct log_context log;
 };
 
@@ -118,15 +122,45 @@ static void end_outcome(struct host *h, size_t begun)
 		flush_later(h->loop, &h->flush);
 }
 
-static struct result_about about_of(const struct host_job *hj)
+static struct result_about about_of(struct host_job *hj)
 {
-	struct arena *arena = (struct arena *) &hj->job.arena;
-
-	return (struct result_about){
+	struct arena *arena = &hj->job.arena;
+	struct result_about about = {
 		.id = hj->job.id,
 		.group = message_text(arena, &hj->message, MESSAGE_GROUP),
 		.parent = hj->job.parent_id,
 	};
+
+	if (hj->children.len > 0)
+		about.children = arena_printf(arena, "[%s]", hj->children.at);
+	if (settings.result_extended) {
+		struct result_more *more = arena_new(arena, struct result_more);
+
+		*more = (struct result_more){ .name = str_c(hj->job.task->name),
+					      .args_json = hj->job.arguments_json,
+					      .kwargs_json = hj->job.kwargs_json,
+					      .queue = hj->job.queue,
+					      .retries = hj->job.retries };
+		about.more = more;
+	}
+	return about;
+}
+
+static void report_start(struct host_job *hj)
+{
+	_cleanup_(buf_fini) struct buf document = BUF_INIT, payload = BUF_INIT;
+	struct link_name name = { .number = hj->head.number, .generation = hj->head.generation };
+	struct str texts[2] = { hj->job.id, STR_NULL };
+	struct result_about about;
+
+	if (settings.track_started && (hj->head.flags & LINK_WANTS_RESULT) != 0) {
+		about = about_of(hj);
+		result_add_started(&document, &about, getpid());
+		texts[1] = buf_str(&document);
+	}
+	link_pack(&payload, texts, ARRAY_SIZE(texts));
+	channel_send(hj->host->channel, LINK_STARTED, str_make(&name, sizeof(name)),
+		     buf_str(&payload));
 }
 
 static void report_end(struct host_job *hj, struct str value)
@@ -179,9 +213,11 @@ static void report(struct host_job *hj, int r)
 		report_end(hj, hj->job.result_json);
 	else if (r == -E_DROPPED && hj->job.has_dropped && !str_is_null(hj->job.drop_result_json))
 		report_end(hj, hj->job.drop_result_json);
+	else if (hj->is_terminated)
+		report_failure(hj, LINK_FAILED_TERMINATED, -E_REVOKED);
 	else if (hj->has_passed_hard)
 		report_failure(hj, LINK_FAILED_HARD, -E_DEADLINE);
-	else if (hj->job.soft_limit_passed && r == -ETIMEDOUT)
+	else if (r == -ETIMEDOUT && now_monotonic() >= hj->soft_at) /* its timer may be due yet */
 		report_failure(hj, LINK_FAILED_SOFT, -E_SOFT_TIME_LIMIT);
 	else
 		report_failure(hj, LINK_FAILED_ERROR, r);
@@ -268,6 +304,8 @@ static int run(void *arg)
 	crashpage_start(&h->page, hj->head.number);
 	hj->started = now_monotonic();
 	open_job(hj);
+	if (hj->head.flags & LINK_WANTS_START)
+		report_start(hj);
 	hj->log.what = "job";
 	hj->log.name_as = "task";
 	if (!str_is_null(job->traceparent) && trace_parse(job->traceparent, &parent) == 0)
@@ -304,6 +342,8 @@ static void on_job_end(void *arg, int result _unused_)
 
 	timer_stop(&hj->soft);
 	timer_stop(&hj->hard);
+	list_remove(&hj->link);
+	buf_fini(&hj->children);
 	hj->job.magic = 0;
 	live_add(LIVE_jobs, -1);
 	arena_fini(&arena);
@@ -313,7 +353,8 @@ static void on_job_end(void *arg, int result _unused_)
 
 static bool start(struct host *h, struct host_job *hj)
 {
-	usec_t now = loop_now(h->loop), soft = hj->head.soft_limit, hard = hj->head.hard_limit;
+	/* Not the loop's time: that is from before it slept, and a short limit would be over already. */
+	usec_t now = now_monotonic(), soft = hj->head.soft_limit, hard = hj->head.hard_limit;
 	const char *name = h->bodies[hj->head.task].task->name;
 
 	hj->fiber = fiber_start(h->loop, name, now + (soft > 0 ? soft : NO_LIMIT), run, hj);
@@ -321,8 +362,9 @@ static bool start(struct host *h, struct host_job *hj)
 		return false; /* no stack left; the next end gives one back */
 	fiber_detach(hj->fiber, on_job_end, hj);
 	h->running++;
+	hj->soft_at = soft > 0 ? now + soft : USEC_NEVER;
 	if (soft > 0)
-		timer_start(h->loop, &hj->soft, now + soft, on_soft);
+		timer_start(h->loop, &hj->soft, hj->soft_at, on_soft);
 	if (hard > 0)
 		timer_start(h->loop, &hj->hard, now + hard, on_hard);
 	return true;
@@ -336,6 +378,7 @@ static void start_next(struct host *h)
 		if (!start(h, hj))
 			return;
 		list_remove(&hj->link);
+		list_append(&h->active, &hj->link);
 	}
 }
 
@@ -358,6 +401,7 @@ static int take_job(struct host *h, struct str payload)
 	}
 	hj->job.arena = arena;
 	hj->host = h;
+	buf_init(&hj->children);
 	list_init(&hj->link);
 	live_add(LIVE_jobs, 1);
 	list_append(&h->waiting, &hj->link);
@@ -382,11 +426,65 @@ static int take_pushed(struct host *h, struct str payload)
 	return 0;
 }
 
+static struct host_job *find_job(struct list *jobs, const struct link_name *name)
+{
+	list_for_each (node, jobs) {
+		struct host_job *hj = list_entry(node, struct host_job, link);
+
+		if (hj->head.number == name->number && hj->head.generation == name->generation)
+			return hj;
+	}
+	return NULL;
+}
+
+/* One that waits never gets a fiber; one that runs meets -ECANCELED at its next wait. */
+static int take_revoke(struct host *h, struct str payload)
+{
+	struct link_revoke revoke;
+	struct host_job *hj;
+	int r = link_take(&payload, &revoke, sizeof(revoke));
+
+	if (r < 0)
+		return r;
+	hj = find_job(&h->waiting, &revoke.name);
+	if (hj != NULL) {
+		struct arena arena;
+
+		list_remove(&hj->link);
+		hj->started = now_monotonic();
+		open_job(hj);
+		report_failure(hj, LINK_FAILED_REVOKED, -E_REVOKED);
+		arena = hj->job.arena;
+		live_add(LIVE_jobs, -1);
+		buf_fini(&hj->children);
+		arena_fini(&arena);
+		return 0;
+	}
+	hj = find_job(&h->active, &revoke.name);
+	if (hj != NULL && revoke.is_terminated) {
+		hj->is_terminated = true;
+		fiber_cancel(hj->fiber);
+	}
+	return 0; /* it may have ended meanwhile */
+}
+
+static int take_slots(struct host *h, struct str payload)
+{
+	uint32_t slots;
+	int r = link_take(&payload, &slots, sizeof(slots));
+
+	if (r == 0)
+		h->slots = MAX(slots, 1u);
+	return r;
+}
+
 static void on_frame(void *arg, uint8_t kind, struct str payload)
 {
 	struct host *h = arg;
 	int r = kind == LINK_JOB      ? take_job(h, payload)
 		: kind == LINK_PUSHED ? take_pushed(h, payload)
+		: kind == LINK_REVOKE ? take_revoke(h, payload)
+		: kind == LINK_SLOTS  ? take_slots(h, payload)
 				      : fail(-EPROTO, "a frame of kind %d", kind);
 
 	/* Nothing that comes after can be trusted; the supervisor starts another. */
@@ -414,12 +512,36 @@ static const struct channel_callbacks callbacks = {
 	.on_end = on_end,
 };
 
+/* Whose body runs just now; NULL: none, or a fiber that a body has started. */
+static struct host_job *job_now(struct host *h)
+{
+	list_for_each (node, &h->active) {
+		struct host_job *hj = list_entry(node, struct host_job, link);
+
+		if (hj->fiber == fiber_current())
+			return hj;
+	}
+	return NULL;
+}
+
+const struct job *host_job_now(struct host *h)
+{
+	struct host_job *hj = job_now(h);
+
+	return hj == NULL ? NULL : &hj->job;
+}
+
 void host_push(struct host *h, struct link_push *head, struct str queue, struct str id,
 	       struct str message)
 {
 	_cleanup_(buf_fini) struct buf texts = BUF_INIT;
 	const struct str all[] = { queue, id, message };
+	struct host_job *parent = job_now(h);
 
+	if (parent != NULL && (parent->head.flags & LINK_WANTS_RESULT) != 0 &&
+	    parent->children.len < CHILDREN_MOST)
+		buf_printf(&parent->children, "%s[[\"%.*s\", null], null]",
+			   parent->children.len > 0 ? ", " : "", STR_ARG(id));
 	link_pack(&texts, all, ARRAY_SIZE(all));
 	channel_send(h->channel, LINK_PUSH, str_make(head, sizeof(*head)), buf_str(&texts));
 }
@@ -556,6 +678,7 @@ int host_main(const struct worker_program *program, int argc, char **argv)
 	}
 	h.slots = (unsigned) slots;
 	list_init(&h.waiting);
+	list_init(&h.active);
 	list_init(&h.pushes);
 	buf_init(&h.outcomes);
 	r = host_start(&h);

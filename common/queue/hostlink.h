@@ -4,8 +4,11 @@
  *
  *   supervisor -> host   JOB          a job to run: the head below, its texts, the body as it came
  *                        PUSHED       the answer to a PUSH that asked for one
+ *                        REVOKE       a job is not to start, or to end
+ *                        SLOTS        how many jobs run at once from now on (a u32)
  *   host -> supervisor   READY        once: jobs may come
  *                        OUTCOMES      what became of jobs, many at once: one outcome after another
+ *                        STARTED       a job has begun to run, if that was asked for
  *                        STATE         a state of the job's own while it runs (progress)
  *                        PUSH          a message to be pushed for a task's body
  *
@@ -18,7 +21,17 @@
 #include "loop/channel.h"
 #include "queue/message.h"
 
-enum link_kind { LINK_JOB = 1, LINK_PUSHED, LINK_READY, LINK_OUTCOMES, LINK_STATE, LINK_PUSH };
+enum link_kind {
+	LINK_JOB = 1,
+	LINK_PUSHED,
+	LINK_REVOKE,
+	LINK_SLOTS,
+	LINK_READY,
+	LINK_OUTCOMES,
+	LINK_STARTED,
+	LINK_STATE,
+	LINK_PUSH
+};
 
 #define LINK_ABSENT UINT32_MAX
 /* The largest frame: a message, and what it takes around it. */
@@ -28,6 +41,7 @@ enum link_job_flags {
 	LINK_WANTS_RESULT = 1, /* a result document is to be stored */
 	LINK_WANTS_ID = 2,     /* the end is a script: it needs id, key and value */
 	LINK_HAS_KEY = 4,
+	LINK_WANTS_START = 8, /* STARTED is to be sent */
 };
 
 struct link_job {
@@ -46,6 +60,17 @@ void link_add_job(struct buf *out, const struct link_job *, const struct message
 /* Fills `m` with slices of the payload.  0 or -EPROTO. */
 int link_take_job(struct str payload, struct link_job *, struct message *m) _must_check_;
 
+/* STARTED: which job; then packed: id, and the document of the state if it is to be stored. */
+struct link_name {
+	uint32_t number, generation;
+};
+
+/* A job that has not started ends as revoked; one that runs is cut off if `is_terminated`. */
+struct link_revoke {
+	struct link_name name;
+	uint32_t is_terminated;
+};
+
 enum link_state {
 	LINK_DONE,   /* nothing follows: a plain acknowledgement is enough */
 	LINK_ENDED,  /* packed: id, key, document, value (for the receipt) */
@@ -62,9 +87,11 @@ struct link_outcome {
 
 enum link_failure_kind {
 	LINK_FAILED_ERROR,
-	LINK_FAILED_BODY, /* the message could not be decoded: dead at once */
-	LINK_FAILED_SOFT, /* its soft time limit */
-	LINK_FAILED_HARD, /* its hard time limit */
+	LINK_FAILED_BODY,       /* the message could not be decoded: dead at once */
+	LINK_FAILED_SOFT,       /* its soft time limit */
+	LINK_FAILED_HARD,       /* its hard time limit */
+	LINK_FAILED_REVOKED,    /* told not to start */
+	LINK_FAILED_TERMINATED, /* told to end */
 };
 
 struct link_failure {

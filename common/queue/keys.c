@@ -1,6 +1,7 @@
 #include "queue/keys.h"
 
 #include "base/error.h"
+#include "base/settings.h"
 
 static const struct {
 	int priority;
@@ -58,19 +59,32 @@ static int check_name(struct str queue)
 	return 0;
 }
 
+/* Without the settings (a test, say) there is none. */
+static const char *broker_prefix(void)
+{
+	return settings.key_prefix == NULL ? "" : settings.key_prefix;
+}
+
+static struct str queue_list_name(struct arena *arena, struct str queue)
+{
+	return arena_printf(arena, "%s%.*s", broker_prefix(), STR_ARG(queue));
+}
+
 int queue_keys_init(struct queue_keys *k, struct arena *arena, struct str queue)
 {
+	struct str list = queue_list_name(arena, queue), p;
 	int r = check_name(queue);
-	struct str p;
 
+	if (r == 0)
+		r = check_name(list);
 	if (r < 0)
 		return r;
 	k->queue = arena_str(arena, queue);
-	p = has_hash_tag(queue) ? arena_printf(arena, "apium:%.*s:", STR_ARG(queue))
-				: arena_printf(arena, "apium:{%.*s}:", STR_ARG(queue));
+	p = has_hash_tag(list) ? arena_printf(arena, "apium:%.*s:", STR_ARG(list))
+			       : arena_printf(arena, "apium:{%.*s}:", STR_ARG(list));
 	k->prefix = p;
 	for (int i = 0; i < QUEUE_STEPS; i++)
-		k->lists[i] = arena_printf(arena, "%.*s%s", STR_ARG(queue), steps[i].suffix);
+		k->lists[i] = arena_printf(arena, "%.*s%s", STR_ARG(list), steps[i].suffix);
 	k->workers = arena_printf(arena, "%.*sworkers", STR_ARG(p));
 	k->schedule = arena_printf(arena, "%.*sschedule", STR_ARG(p));
 	k->crash = arena_printf(arena, "%.*scrash", STR_ARG(p));
@@ -129,6 +143,25 @@ void queue_key_receipt(struct buf *out, const struct queue_keys *k, struct str k
 
 void queue_key_result(struct buf *out, struct str id)
 {
+	const char *prefix = settings.result_prefix == NULL ? "" : settings.result_prefix;
+	size_t len = strlen(prefix);
+
+	buf_add_c(out, prefix);
+	if (len > 0 && strchr(":_-.", prefix[len - 1]) == NULL)
+		buf_add_byte(out, '_');
 	buf_add_c(out, "celery-task-meta-");
 	buf_add_str(out, id);
+}
+
+void queue_key_broker(struct buf *out, const char *name)
+{
+	buf_add_c(out, broker_prefix());
+	buf_add_c(out, name);
+}
+
+void queue_binding(struct buf *key, struct buf *member, const char *set, struct str queue)
+{
+	queue_key_broker(key, set);
+	buf_add_str(key, queue);
+	buf_printf(member, "%.*s\x06\x16\x06\x16%.*s", STR_ARG(queue), STR_ARG(queue));
 }

@@ -18,6 +18,9 @@
  * an hour apium:{<queue>}:epoch                  STRING random; gone or another: Redis lost its
  * data celery-task-meta-<id>                  STRING result (queue/result.h)
  *
+ * APIUM_KEY_PREFIX stands before the lists' names and inside the braces of the other keys (kombu's
+ * global_keyprefix), APIUM_RESULT_PREFIX before those of results.
+ *
  * A queue whose name carries a hash tag of its own ("{img}.thumbs") has keys without braces around
  * it, so that all of a queue lies in one slot of a cluster either way.
  */
@@ -65,5 +68,10 @@ int queue_book_find(struct queue_book *, struct str name, const struct queue_key
 void queue_key_fly(struct buf *, const struct queue_keys *, struct str token);
 void queue_key_receipt(struct buf *, const struct queue_keys *, struct str key);
 void queue_key_result(struct buf *, struct str id);
+/* A key or channel of the broker's own, behind APIUM_KEY_PREFIX. */
+void queue_key_broker(struct buf *, const char *name);
+/* What kombu keeps of a plain queue in a set of bindings, `set` being the beginning of its key:
+ * "_kombu.binding." and "_kombu.binding_permanent.". */
+void queue_binding(struct buf *key, struct buf *member, const char *set, struct str queue);
 
 #endif

@@ -115,7 +115,6 @@ void lane_make_token(struct lane *);
 struct flight *lane_append(struct lane *, uint64_t identity);
 void lane_put(struct lane *, struct flight *);
 void lane_put_blank(struct lane *);
-uint64_t lane_identity(const struct message *);
 
 /* lane_ack.c */
 void ack_init(struct lane *);

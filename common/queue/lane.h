@@ -121,6 +121,9 @@ bool lane_is_quiet(const struct lane *); /* stopped, and nothing asked for is un
  * cannot be (Redis away): then a sweep will do it. */
 void lane_leave(struct lane *, void (*on_left)(void *arg), void *arg);
 
+/* A hash of the message's id (of its beginning, if it has none): flight.identity. */
+uint64_t lane_identity(const struct message *);
+
 const struct queue_keys *lane_keys(const struct lane *);
 int lane_step(const struct lane *);
 uint16_t lane_number(const struct lane *);

@@ -103,4 +103,14 @@ struct message_new {
 };
 void message_write(struct buf *out, const struct message_new *);
 
+/* What is said rather than asked for: an event, a reply.  Nobody keeps it (delivery_mode 1). */
+struct message_note {
+	struct str body, headers; /* JSON */
+	struct str exchange, routing_key;
+};
+void message_write_note(struct buf *out, const struct message_note *);
+
+/* Python's repr of a JSON value, as Flower shows it; cut at about a KiB.  UTF-8. */
+struct str message_repr(struct arena *, struct str json);
+
 #endif

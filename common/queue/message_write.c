@@ -16,9 +16,11 @@
 #include "base/world.h"
 #include "queue/body.h"
 
-#define DEPTH_MOST   200
-#define HISTORY_KEPT 10
-#define REPR_MOST    1024
+#define DEPTH_MOST     200
+#define HISTORY_KEPT   10
+#define REPR_MOST      1024
+/* More is not parsed for a text that is cut anyway. */
+#define REPR_READ_MOST (1 * MIB)
 
 static int parse(struct arena *arena, struct str text, struct json **ret)
 {
@@ -92,24 +94,23 @@ static void repr_add(struct buf *out, struct arena *arena, const struct json *v,
 	buf_add_byte(out, is_object ? '}' : ']');
 }
 
-static void put_kwargs_repr(struct json_writer *w, struct str kwargs)
+struct str message_repr(struct arena *arena, struct str json)
 {
 	_cleanup_(buf_fini) struct buf text = BUF_INIT;
-	_cleanup_(arena_fini) struct arena arena;
 	struct json *tree;
 	struct str shown;
 
-	arena_init(&arena);
-	if (parse(&arena, kwargs, &tree) < 0) {
+	if (json.len > REPR_READ_MOST)
+		return STR("...");
+	if (parse(arena, json, &tree) < 0) {
 		fail_clear(); /* the caller checked it; a display text is no place to complain */
-		json_put_c(w, "{...}");
-		return;
+		return STR("...");
 	}
-	repr_add(&text, &arena, tree, 1);
+	repr_add(&text, arena, tree, 1);
 	shown = buf_str(&text);
 	if (shown.len > REPR_MOST)
-		shown = arena_printf(&arena, "%.*s...", REPR_MOST, text.at);
-	json_put_str(w, utf8_repair(&arena, shown)); /* the cut may have split a character */
+		shown = arena_printf(arena, "%.*s...", REPR_MOST, text.at);
+	return arena_str(arena, utf8_repair(arena, shown)); /* the cut may have split a character */
 }
 
 static const char *origin(void)
@@ -138,6 +139,9 @@ static void put_uuid(struct json_writer *w)
 
 static void put_headers(struct json_writer *w, const struct message_new *n)
 {
+	_cleanup_(arena_fini) struct arena arena;
+
+	arena_init(&arena);
 	json_begin_object(w);
 	PUT(w, "lang", c, "c");
 	PUT(w, "task", str, n->task);
@@ -153,8 +157,7 @@ static void put_headers(struct json_writer *w, const struct message_new *n)
 	PUT(w, "root_id", str, str_is_null(n->root_id) ? n->id : n->root_id);
 	PUT(w, "parent_id", str, n->parent_id);
 	PUT(w, "argsrepr", c, "()");
-	json_put_key(w, STR("kwargsrepr"));
-	put_kwargs_repr(w, n->kwargs);
+	PUT(w, "kwargsrepr", str, message_repr(&arena, n->kwargs));
 	PUT(w, "origin", c, origin());
 	PUT(w, "ignore_result", bool, n->ignores_result);
 	PUT(w, "replaced_task_nesting", i64, 0);
@@ -170,6 +173,21 @@ static void put_headers(struct json_writer *w, const struct message_new *n)
 	json_end_object(w);
 }
 
+/* How the transport is to deliver it: the end of the properties. */
+static void put_delivery(struct json_writer *w, struct str exchange, struct str routing_key,
+			 int priority)
+{
+	json_put_key(w, STR("delivery_info"));
+	json_begin_object(w);
+	PUT(w, "exchange", str, exchange);
+	PUT(w, "routing_key", str, routing_key);
+	json_end_object(w);
+	PUT(w, "priority", i64, priority);
+	PUT(w, "body_encoding", c, "base64");
+	json_put_key(w, STR("delivery_tag"));
+	put_uuid(w);
+}
+
 static void put_properties(struct json_writer *w, const struct message_new *n)
 {
 	json_begin_object(w);
@@ -177,15 +195,7 @@ static void put_properties(struct json_writer *w, const struct message_new *n)
 	json_put_key(w, STR("reply_to"));
 	put_uuid(w);
 	PUT(w, "delivery_mode", i64, 2);
-	json_put_key(w, STR("delivery_info"));
-	json_begin_object(w);
-	PUT(w, "exchange", c, "");
-	PUT(w, "routing_key", str, n->queue);
-	json_end_object(w);
-	PUT(w, "priority", i64, n->priority);
-	PUT(w, "body_encoding", c, "base64");
-	json_put_key(w, STR("delivery_tag"));
-	put_uuid(w);
+	put_delivery(w, STR(""), n->queue, n->priority);
 	json_end_object(w);
 }
 
@@ -216,6 +226,21 @@ void message_write(struct buf *out, const struct message_new *n)
 	put_headers(&w, n);
 	json_put_key(&w, STR("properties"));
 	put_properties(&w, n);
+	json_end_object(&w);
+}
+
+void message_write_note(struct buf *out, const struct message_note *n)
+{
+	struct json_writer w;
+
+	json_writer_init(&w, out, JSON_ESCAPE_ASCII, true);
+	begin_envelope(&w, n->body);
+	PUT(&w, "headers", raw, n->headers);
+	json_put_key(&w, STR("properties"));
+	json_begin_object(&w);
+	PUT(&w, "delivery_mode", i64, 1);
+	put_delivery(&w, n->exchange, n->routing_key, 0);
+	json_end_object(&w);
 	json_end_object(&w);
 }
 

@@ -15,17 +15,27 @@
 	"if c('LLEN',k[1])<tonumber(a[1]) then "                                                   \
 	"return redis.error_reply('LOST the in-flight list is shorter than what is held') end "
 
+/*
+ * Stores a result unless a better one is there: SUCCESS stays (as Celery's backend does), and what is
+ * not final never replaces what is.  `is_final` false or absent.  A document begins with its status.
+ */
+#define PUT                                                                                        \
+	"local function put(key,doc,ttl,is_final) "                                                \
+	"local v=redis.pcall('GETRANGE',key,0,31) "                                                \
+	"local s=type(v)=='string' and string.match(v,'^{\"status\": \"(%u+)\"') "                 \
+	"if s=='SUCCESS' or (not is_final and (s=='FAILURE' or s=='REVOKED')) then return 0 end "  \
+	"redis.call('SET',key,doc,'EX',ttl) redis.call('PUBLISH',key,doc) return 1 end "
+
 #define NOW "local t=c('TIME') local now=t[1]*1000+math.floor(t[2]/1000) "
 
 static const char *const texts[LANE_SCRIPTS] = {
-	[SCRIPT_RESULTS] = FENCE
+	[SCRIPT_RESULTS] = FENCE PUT
 	"for i=2,#k do "
 	"c('LSET',k[1],a[2*i-1],'') "
-	"c('SET',k[i],a[2*i],'EX',a[2]) "
-	"c('PUBLISH',k[i],a[2*i]) "
+	"put(k[i],a[2*i],a[2],true) "
 	"end return 1",
 
-	[SCRIPT_END] = FENCE
+	[SCRIPT_END] = FENCE PUT
 	"if a[11]~='' then "
 	"c('ZADD',k[7],a[13],a[11]) "
 	"c('HSET',k[8],a[11],a[12],a[11]..':raw',c('LINDEX',k[1],a[2])) end "
@@ -33,15 +43,15 @@ static const char *const texts[LANE_SCRIPTS] = {
 	"if a[4]~='' then c('HDEL',k[2],a[3]) end "
 	"if a[5]~='' then c('SET',k[3],a[5],'EX',a[7]) end "
 	"if a[6]~='' then c('SET',k[4],a[6],'EX',a[7]) end "
-	"if a[8]~='' then c('SET',k[5],a[8],'EX',a[9]) c('PUBLISH',k[5],a[8]) end "
+	"if a[8]~='' then put(k[5],a[8],a[9],true) end "
 	"if a[10]~='' then c('HDEL',k[6],a[3],a[3]..':alone',a[3]..':in') end "
 	"return 1",
 
-	[SCRIPT_SCHEDULE] = FENCE NOW
+	[SCRIPT_SCHEDULE] = FENCE PUT NOW
 	"local due=tonumber(a[4]) if a[3]=='in' then due=due+now end "
 	"c('ZADD',k[2],due,a[5]) "
 	"c('LSET',k[1],a[2],'') "
-	"if a[6]~='' then c('SET',k[3],a[6],'EX',a[7]) c('PUBLISH',k[3],a[6]) end "
+	"if a[6]~='' then put(k[3],a[6],a[7]) end "
 	"return due-now",
 
 	[SCRIPT_FORWARD] = FENCE
@@ -202,6 +212,11 @@ struct redis_script script_due = {
 	"local first=c('ZRANGE',k[1],0,0,'WITHSCORES') "
 	"local wait=-1 if first[2] then wait=math.max(0,math.ceil(first[2]-now)) end "
 	"return {#due,wait}",
+};
+
+struct redis_script script_tell = {
+	.name = "tell",
+	.text = PUT "return put(KEYS[1],ARGV[1],ARGV[2],ARGV[3]~='')",
 };
 
 /* Brings more in: refused when the memory is full, and the outbox keeps it. */

@@ -68,6 +68,9 @@ extern struct redis_script script_give_back;
 extern struct redis_script script_leave;
 /* KEYS schedule list0 list3 list6 list9 | most -> { moved, ms until the next or -1 } */
 extern struct redis_script script_due;
+/* KEYS result | document ttl is_final -> 1 stored and published, 0 a better one is there.  What the
+ * scripts that store results beside an acknowledgement do. */
+extern struct redis_script script_tell;
 /* KEYS live list schedule receipt | id, due in ms or 0, message (with due: member) -> 1 pushed, 0
  * there already, 2 has ended */
 extern struct redis_script script_push;

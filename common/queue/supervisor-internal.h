@@ -6,7 +6,9 @@
 
 #include "base/metric.h"
 #include "loop/sm.h"
+#include "queue/control.h"
 #include "queue/crew.h"
+#include "queue/events.h"
 #include "queue/lane.h"
 #include "queue/result.h"
 #include "queue/supervisor.h"
@@ -42,7 +44,7 @@ struct supervisor {
 	struct lane **lanes;    /* [queue * QUEUE_STEPS + step] */
 	bool *is_fed_alone;     /* the lane's last message was one for an alone host */
 	unsigned lane_count, turn;
-	struct str unknown_to; /* list for tasks that are not known; absent: dead letters */
+	struct queue_keys unknown_to; /* for tasks that are not known; queue absent: dead letters */
 
 	struct flights flights;
 	struct crew *crew;
@@ -60,6 +62,8 @@ struct supervisor {
 	struct waiter *schedule_waiter; /* of schedule.c's fiber */
 	usec_t schedule_due;
 	struct relay *relay;
+	struct events events;
+	struct control *control;
 	struct exporter *exporter; /* NULL: nothing listens */
 	struct gauges *gauges;
 	struct metric_series **losses; /* by queue */
@@ -71,6 +75,8 @@ static inline bool supervisor_is_stopping(const struct supervisor *s)
 {
 	return s->sm.state != SUPERVISOR_RUNNING;
 }
+/* As SIGTERM does, if nothing has yet. */
+void supervisor_drain(struct supervisor *);
 struct lane *supervisor_lane(struct supervisor *, const struct flight *);
 /* Something moved: fetches, sends, acknowledges as far as it goes. */
 void supervisor_pump(struct supervisor *);
@@ -93,7 +99,9 @@ void fate_bury(struct supervisor *, struct flight *, const struct message *m, in
 	       const struct result_exception *, const char *reason);
 void fate_forward(struct supervisor *, struct flight *);
 void fate_schedule(struct supervisor *, struct flight *, const struct message *, usec_t eta);
-void fate_expire(struct supervisor *, struct flight *, const struct message *);
+enum fate_revocation { FATE_REVOKED, FATE_EXPIRED, FATE_TERMINATED };
+void fate_revoke(struct supervisor *, struct flight *, const struct message *,
+		 enum fate_revocation);
 /* It ended before, with this value. */
 void fate_repeat(struct supervisor *, struct flight *, const struct message *, struct str value);
 

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/settings.h"
 #include "http/exporter.h"
+#include "queue/binding.h"
 #include "queue/gauges.h"
 #include "queue/health.h"
 #include "queue/push.h"
@@ -76,7 +77,8 @@ static unsigned fetch_lane(struct supervisor *s, unsigned number, unsigned room)
 {
 	struct lane *lane = s->lanes[number];
 
-	if (!lane_may_fetch(lane) || !is_its_turn(s, number / QUEUE_STEPS, lane_step(lane)))
+	if (control_is_cancelled(s->control, number / QUEUE_STEPS) || !lane_may_fetch(lane) ||
+	    !is_its_turn(s, number / QUEUE_STEPS, lane_step(lane)))
 		return 0;
 	if (s->is_fed_alone[number] && crew_is_short_of_alone(s->crew))
 		return 0;
@@ -94,7 +96,8 @@ static void fetch(struct supervisor *s)
 {
 	unsigned room = crew_room(s->crew), out = asked(s);
 
-	if (supervisor_is_stopping(s) || room <= out || flights_left(&s->flights) < SPARE / 2)
+	if (supervisor_is_stopping(s) || !control_is_loaded(s->control) || room <= out ||
+	    flights_left(&s->flights) < SPARE / 2)
 		return;
 	room -= out;
 	s->turn++;
@@ -163,6 +166,12 @@ static void on_death(void *arg, struct flight *f, enum crew_end end, const char 
 	fate_death(arg, f, end, how);
 }
 
+static void on_told(void *arg _unused_, int error, const struct redis_reply *reply)
+{
+	if (error < 0 || reply->type == REDIS_ERROR)
+		log_debug("a job's progress was lost, ignoring");
+}
+
 void supervisor_tell(struct supervisor *s, struct str id, struct str document)
 {
 	struct redis *redis = s->results != NULL ? s->results : s->general;
@@ -171,9 +180,9 @@ void supervisor_tell(struct supervisor *s, struct str id, struct str document)
 
 	(void) snprintf(ttl, sizeof(ttl), "%d", RESULT_TTL_SECONDS);
 	queue_key_result(&key, id);
-	if (redis_send(redis, REDIS_WORDS(STR("SETEX"), buf_str(&key), str_c(ttl), document), NULL,
-		       NULL) < 0 ||
-	    redis_send(redis, REDIS_WORDS(STR("PUBLISH"), buf_str(&key), document), NULL, NULL) < 0)
+	if (redis_send_script(redis, &script_tell, 1,
+			      REDIS_WORDS(buf_str(&key), document, str_c(ttl), STR("")), on_told,
+			      NULL) < 0)
 		log_debug("a job's progress could not be told, ignoring");
 }
 
@@ -183,6 +192,20 @@ static void on_progress(void *arg, struct str payload)
 
 	if (link_unpack(&payload, texts, ARRAY_SIZE(texts)) == 0)
 		supervisor_tell(arg, texts[0], texts[1]);
+}
+
+static void on_started(void *arg, struct flight *f, struct str payload)
+{
+	struct str texts[2];
+
+	struct supervisor *s = arg;
+
+	if (f->is_lost || link_unpack(&payload, texts, ARRAY_SIZE(texts)) < 0)
+		return;
+	if (!str_is_null(texts[1]))
+		supervisor_tell(s, texts[0], texts[1]);
+	if (s->events.is_on)
+		events_started(s, texts[0]);
 }
 
 /* The supervisor marks where a suspect runs: if all of us die with it, who sweeps knows whom to
@@ -274,6 +297,7 @@ static const struct crew_callbacks crew_callbacks = {
 	.on_outcome = on_outcome,
 	.on_death = on_death,
 	.on_progress = on_progress,
+	.on_started = on_started,
 	.on_push = on_push,
 	.on_suspect = on_suspect,
 	.on_chunk = on_crew_chunk,
@@ -306,6 +330,17 @@ static void on_acks_state(void *arg, uint64_t generation)
 		log_debug("the connection was lost again");
 }
 
+static void on_general_state(void *arg, uint64_t generation)
+{
+	struct supervisor *s = arg;
+
+	if (generation == 0)
+		return;
+	binding_write(s->general, s->queues, s->queue_count);
+	if (!supervisor_is_stopping(s))
+		events_worker(s, EVENTS_ONLINE);
+}
+
 static bool has_waited_task(void)
 {
 	for (size_t i = 0; i < task_count(); i++)
@@ -319,7 +354,10 @@ static int open_connections(struct supervisor *s)
 	struct redis_options acks = {
 		.url = settings.redis_url, .name = "apium-acks", .on_state = on_acks_state, .arg = s
 	};
-	struct redis_options general = { .url = settings.redis_url, .name = "apium-supervisor" };
+	struct redis_options general = { .url = settings.redis_url,
+					 .name = "apium-supervisor",
+					 .on_state = on_general_state,
+					 .arg = s };
 	struct redis_options waited = { .url = settings.redis_url, .name = "apium-waited" };
 	struct redis_options results = { .url = settings.result_url, .name = "apium-results" };
 	struct db_options db = {
@@ -389,8 +427,8 @@ static int read_queues(struct supervisor *s)
 		r = fail(-E_BAD_SETTING, "APIUM_QUEUES is empty");
 	if (r == 0 && s->queue_count > FLIGHT_NOWHERE / QUEUE_STEPS)
 		r = fail(-E_BAD_SETTING, "APIUM_QUEUES names too many");
-	if (settings.unknown_to[0] != '\0')
-		s->unknown_to = str_c(settings.unknown_to);
+	if (r == 0 && settings.unknown_to[0] != '\0')
+		r = queue_keys_init(&s->unknown_to, &s->arena, str_c(settings.unknown_to));
 	return r;
 }
 
@@ -449,7 +487,8 @@ static void close_all(struct supervisor *s)
 		s->closings++;
 		redis_close(s->waited, on_part_closed, s);
 	}
-	s->closings += 4;
+	s->closings += 5;
+	control_close(s->control, on_part_closed, s);
 	exporter_close(s->exporter, on_part_closed, s);
 	redis_close(s->general, on_part_closed, s);
 	redis_close(s->acks, on_part_closed, s);
@@ -467,6 +506,8 @@ static void on_relay_closed(void *arg)
 
 static void begin_closing(struct supervisor *s)
 {
+	events_close_down(s);
+	redis_flush(s->general);
 	sm_move(&s->sm, SUPERVISOR_CLOSING);
 	for (unsigned i = 0; i < s->keeper_count; i++)
 		fiber_cancel(s->keepers[i]);
@@ -574,6 +615,13 @@ static void drain(struct supervisor *s)
 	supervisor_pump(s);
 }
 
+void supervisor_drain(struct supervisor *s)
+{
+	if (s->sm.state == SUPERVISOR_RUNNING)
+		drain(s);
+	step_down(s);
+}
+
 static void on_signal(uv_signal_t *signal, int number)
 {
 	struct supervisor *s = signal->data;
@@ -612,6 +660,7 @@ static void on_tick(struct timer *t)
 		for (unsigned i = 0; i < s->lane_count; i++)
 			lane_renew(s->lanes[i]);
 	}
+	events_tick(s);
 	health_write(s);
 	tally_tick();
 	supervisor_pump(s);
@@ -660,6 +709,7 @@ static int start(struct supervisor *s)
 	if (r < 0)
 		return r;
 	crew.loop = s->loop;
+	events_open(s);
 	tally_open(s->loop);
 	gauges_open(s);
 	r = exporter_open(s->loop, settings.metrics_listen, s->program->name, &s->exporter);
@@ -667,6 +717,8 @@ static int start(struct supervisor *s)
 		r = open_connections(s);
 	if (r == 0)
 		r = crew_open(&crew, &s->crew);
+	if (r == 0)
+		r = control_open(s, &s->control);
 	if (r == 0)
 		r = open_lanes(s);
 	if (r == 0)
@@ -678,6 +730,8 @@ static int start(struct supervisor *s)
 		r = keep(s, "schedule", schedule_keep);
 	if (r == 0)
 		r = keep(s, "sweep", sweep_keep);
+	if (r == 0)
+		r = keep(s, "control", control_keep);
 	if (r == 0 && s->exporter != NULL)
 		r = keep(s, "gauges", gauges_keep);
 	if (r == 0)
@@ -727,6 +781,8 @@ int supervisor_main(const struct worker_program *program)
 	}
 	gauges_close(&s);
 	tally_close();
+	control_free(s.control);
+	events_close(&s);
 	free_flights(&s);
 	free(s.lanes);
 	free(s.is_fed_alone);

@@ -113,12 +113,13 @@ class RedisClient:
 
 
 class Redis:
-    """A private server with AOF everysec."""
+    """A private server with AOF everysec; on a loopback port too, for clients that know no unix socket."""
 
     def __init__(self, folder, appendonly=True):
         self.folder = os.path.join(folder, "redis")
         os.mkdir(self.folder)
         self.path = os.path.join(self.folder, "socket")
+        self.port = free_port()
         self.appendonly = appendonly
         self.process = None
         self.client = None
@@ -127,10 +128,13 @@ class Redis:
     def url(self):
         return "unix://" + self.path
 
+    def tcp_url(self, database=0):
+        return f"redis://127.0.0.1:{self.port}/{database}"
+
     def start(self):
         log = open(os.path.join(self.folder, "log"), "ab")
         self.process = subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", self.path, "--dir", self.folder,
+            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", self.path, "--dir", self.folder,
              "--save", "", "--appendonly", "yes" if self.appendonly else "no",
              "--appendfsync", "everysec"],
             stdout=log, stderr=log, stdin=subprocess.DEVNULL)
@@ -441,6 +445,14 @@ class Stack:
         key = queue.encode() + (SEPARATOR + str(step).encode() if step else b"")
         self.redis.call("LPUSH", key, message)
         return job
+
+    def apium(self, *words):
+        """What the operator's command prints."""
+        done = subprocess.run([os.path.join(BUILD, "apium"), *words], env=self.environment(), capture_output=True,
+                              text=True, check=False, timeout=PATIENCE)
+        if done.returncode != 0:
+            raise AssertionError(f"apium {words}: {done.stderr}")
+        return done.stdout
 
     def push_many(self, task, count, make=None, queue="default", **headers):
         """Many at once; `make(i)` gives keyword arguments.  Their ids."""

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/world.h"
 #include "loop/fiber.h"
+#include "queue/enqueue.h"
 #include "workers/tasks.h"
 
 int diag_noop_body(struct job *job, const void *arguments)
@@ -133,4 +134,17 @@ int diag_progress_body(struct job *job, const void *arguments)
 		r = fiber_sleep(10 * MSEC);
 	}
 	return r < 0 ? r : job_return_i64(job, a->steps);
+}
+
+int diag_children_body(struct job *job, const void *arguments)
+{
+	const struct diag_children_arguments *a = arguments;
+	struct task child = diag_noop_task;
+	struct enqueued *enqueued;
+	int r = 0;
+
+	child.durability = TASK_FAST;
+	for (int64_t i = 0; i < a->count && r == 0; i++)
+		r = enqueue(job->producer, NULL, &job->arena, &child, STR("{}"), NULL, &enqueued);
+	return r < 0 ? r : job_return_i64(job, a->count);
 }

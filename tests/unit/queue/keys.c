@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "base/settings.h"
 
 #define EQ(value, expected)                                                                        \
 	do {                                                                                       \
@@ -106,4 +107,31 @@ Test(keys, a_book_makes_each_once_and_is_bounded)
 	cr_assert_eq(queue_book_find(&book, STR("one-more"), &again), -E_BAD_SETTING);
 	cr_assert_eq(queue_book_find(&book, STR("q7"), &again), 0);
 	queue_book_fini(&book);
+}
+
+Test(keys, prefixes_stand_before_everything)
+{
+	struct queue_keys k;
+	struct arena a;
+	struct buf key = BUF_INIT, member = BUF_INIT;
+
+	arena_init(&a);
+	settings.key_prefix = "t1:";
+	settings.result_prefix = "r";
+	cr_assert_eq(queue_keys_init(&k, &a, STR("mail")), 0);
+	EQ(k.queue, "mail");
+	EQ(k.lists[0], "t1:mail");
+	EQ(k.lists[1], "t1:mail\x06\x16"
+		       "3");
+	EQ(k.schedule, "apium:{t1:mail}:schedule");
+	queue_key_result(&key, STR("id"));
+	EQ(buf_str(&key), "r_celery-task-meta-id");
+	buf_clear(&key);
+	queue_binding(&key, &member, "_kombu.binding.", STR("mail"));
+	EQ(buf_str(&key), "t1:_kombu.binding.mail");
+	EQ(buf_str(&member), "mail\x06\x16\x06\x16mail");
+	settings.key_prefix = settings.result_prefix = "";
+	buf_fini(&key);
+	buf_fini(&member);
+	arena_fini(&a);
 }

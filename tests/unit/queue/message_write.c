@@ -160,3 +160,38 @@ Test(message_write, a_body_that_is_no_job_is_no_protocol_1)
 	}
 	arena_fini(&a);
 }
+
+Test(message_write, a_note_is_shaped_as_celery_writes_replies)
+{
+	struct message_note note = { .body = STR("{\"n\": {\"ok\": \"pong\"}}"),
+				     .headers = STR("{\"ticket\": \"t\", \"clock\": 3}"),
+				     .exchange = STR("reply.celery.pidbox"),
+				     .routing_key = STR("oid") };
+	struct buf b = BUF_INIT;
+
+	message_write_note(&b, &note);
+	cr_assert_not_null(
+		strstr(b.at,
+		       "{\"body\": \"eyJuIjogeyJvayI6ICJwb25nIn19\", \"content-encoding\": "
+		       "\"utf-8\", \"content-type\": \"application/json\", \"headers\": "
+		       "{\"ticket\": \"t\", \"clock\": 3}, \"properties\": {\"delivery_mode\": "
+		       "1, \"delivery_info\": {\"exchange\": \"reply.celery.pidbox\", "
+		       "\"routing_key\": \"oid\"}, \"priority\": 0, \"body_encoding\": "
+		       "\"base64\", \"delivery_tag\": \""),
+		"%s", b.at);
+	buf_fini(&b);
+}
+
+Test(message_write, values_are_shown_as_python_shows_them)
+{
+	struct arena a;
+	struct str long_one;
+
+	arena_init(&a);
+	cr_assert(str_eq_c(message_repr(&a, STR("{\"a\": [null, true, 1.5, \"x\"]}")),
+			   "{'a': [None, True, 1.5, 'x']}"));
+	long_one = arena_printf(&a, "\"%0*d\"", 5000, 0);
+	cr_assert_leq(message_repr(&a, long_one).len, 1030);
+	cr_assert(str_ends(message_repr(&a, long_one), STR("...")));
+	arena_fini(&a);
+}

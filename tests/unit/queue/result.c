@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "base/world.h"
+#include "queue/node.h"
 
 static struct fake_world world;
 
@@ -60,7 +61,8 @@ Test(result, exceptions)
 	result_add_exception(&b, &about, RESULT_FAILURE, &result_job_error, STR("ř \"x\""));
 	assert_document(&b, "{\"status\": \"FAILURE\", \"result\": {\"exc_type\": \"JobError\", "
 			    "\"exc_message\": [\"\\u0159 \\\"x\\\"\"], \"exc_module\": \"apium\"}, "
-			    "\"traceback\": null, \"children\": [], \"date_done\": "
+			    "\"traceback\": \"Traceback (most recent call last):\\napium.JobError: "
+			    "\\u0159 \\\"x\\\"\\n\", \"children\": [], \"date_done\": "
 			    "\"2026-08-20T10:11:12.345678+00:00\", \"task_id\": \"1\"}");
 	result_add_exception(&b, &about, RESULT_RETRY, &result_job_error, STR("again"));
 	cr_assert_not_null(strstr(b.at, "\"date_done\": null"), "not finished: %s", b.at);
@@ -82,4 +84,39 @@ Test(result, a_state_of_the_tasks_own)
 			"{\"status\": \"PROGRESS\", \"result\": {\"current\": 1, \"total\": 2}, "
 			"\"traceback\": null, \"children\": [], \"date_done\": null, \"task_id\": "
 			"\"1\"}");
+}
+
+Test(result, what_was_asked_for_stands_before_the_id)
+{
+	struct result_more more = { .name = STR("diag.add"),
+				    .args_json = STR("[2]"),
+				    .kwargs_json = STR("{\"y\": 3}"),
+				    .queue = STR("celery"),
+				    .retries = 1 };
+	struct result_about about = { .id = STR("1"), .more = &more };
+	struct buf b = BUF_INIT, expected = BUF_INIT;
+
+	about.children = STR("[[[\"c\", null], null]]");
+	result_add_success(&b, &about, STR("5"));
+	buf_printf(&expected,
+		   "\"children\": [[[\"c\", null], null]], \"date_done\": "
+		   "\"2026-08-20T10:11:12.345678+00:00\", \"name\": \"diag.add\", \"args\": [2], "
+		   "\"kwargs\": {\"y\": 3}, \"worker\": \"%.*s\", \"retries\": 1, \"queue\": "
+		   "\"celery\", \"task_id\": \"1\"}",
+		   STR_ARG(node_name()));
+	cr_assert_not_null(strstr(b.at, expected.at), "%s", b.at);
+	buf_fini(&b);
+	buf_fini(&expected);
+}
+
+Test(result, started_names_its_process)
+{
+	struct result_about about = { .id = STR("1") };
+	struct buf b = BUF_INIT;
+
+	result_add_started(&b, &about, 4242);
+	cr_assert_not_null(strstr(b.at, "\"status\": \"STARTED\", \"result\": {\"pid\": 4242, "
+					"\"hostname\": \""));
+	cr_assert_not_null(strstr(b.at, "\"date_done\": null"));
+	buf_fini(&b);
 }

@@ -361,3 +361,41 @@ Test(scripts, what_is_due_moves_and_the_rest_waits)
 	servers_private();
 	fibers_run(due, NULL);
 }
+
+static int64_t tell(struct redis *r, struct arena *a, const char *state, const char *is_final)
+{
+	struct redis_reply *reply;
+
+	cr_assert_eq(redis_eval(r, a, &script_tell, 1,
+				W(STR("tell:res"),
+				  arena_printf(a, "{\"status\": \"%s\", \"result\": null}", state),
+				  STR("60"), str_c(is_final)),
+				&reply),
+		     0);
+	return reply->integer;
+}
+
+static int final_states_stay(void *arg)
+{
+	struct redis *r = help_redis();
+	struct arena a;
+
+	(void) arg;
+	arena_init(&a);
+	cr_assert_eq(tell(r, &a, "STARTED", ""), 1);
+	cr_assert_eq(tell(r, &a, "RETRY", ""), 1);
+	cr_assert_eq(tell(r, &a, "FAILURE", "1"), 1);
+	cr_assert_eq(tell(r, &a, "PROGRESS", ""), 0, "an older attempt is late");
+	cr_assert_eq(tell(r, &a, "SUCCESS", "1"), 1, "a dead letter that was tried again");
+	cr_assert_eq(tell(r, &a, "FAILURE", "1"), 0);
+	cr_assert_eq(tell(r, &a, "SUCCESS", "1"), 0);
+	help_close(r);
+	arena_fini(&a);
+	return 0;
+}
+
+Test(scripts, a_final_state_stays)
+{
+	servers_private();
+	fibers_run(final_states_stay, NULL);
+}
