@@ -9,6 +9,7 @@ static struct listener {
 	const char *table;
 	enum event event;
 	event_listener *call;
+	bool is_known; /* a resource has the table */
 } listeners[LISTENERS_MOST];
 static size_t listener_count;
 
@@ -56,7 +57,8 @@ static bool has_table(const struct resource *const *resources, size_t count, con
 int event_check(const struct resource *const *resources, size_t count)
 {
 	for (size_t i = 0; i < listener_count; i++) {
-		if (!has_table(resources, count, listeners[i].table))
+		listeners[i].is_known |= has_table(resources, count, listeners[i].table);
+		if (!listeners[i].is_known)
 			return fail(
 				-EINVAL,
 				"a listener wants to know of the table %s, which no resource has",

@@ -26,7 +26,8 @@ enum event { EVENT_CREATED, EVENT_CHANGED, EVENT_DELETED };
 
 /* For the engine.  Yields if a listener does. */
 void event_tell(struct request *, enum event, const struct row *) may_yield;
-/* 0, or -EINVAL with a sentence that names a table which none of these resources has. */
+/* 0, or -EINVAL with a sentence that names a table which none of these resources has, nor one of an earlier
+ * call. */
 int event_check(const struct resource *const *, size_t count) _must_check_;
 
 #endif

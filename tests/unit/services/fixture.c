@@ -253,7 +253,7 @@ void fixture_start(void)
 	cr_assert_eq(tasks_register(), 0);
 	routes = route_table_new();
 	cr_assert_eq(shop_routes(routes, media, media), 0);
-	cr_assert_eq(resource_routes(routes, &beside_the_shop, 1), 0);
+	cr_assert_eq(resource_routes(routes, &beside_the_shop, 1), 0, "%s", fail_reason(-EINVAL));
 	cr_assert_eq(route_table_seal(routes), 0);
 	api_describe(routes, media);
 	options.routes = routes;
