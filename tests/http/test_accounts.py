@@ -8,6 +8,8 @@ import pytest
 
 from shop import PASSWORD, UNKNOWN, unique
 
+pytestmark = pytest.mark.slow
+
 FORBIDDEN = {"detail": "You do not have permission to perform this action."}
 NEW = "Silent-Lagoon-88"
 PRIVATE = ("id", "password", "is_staff", "is_superuser", "is_active", "email_verified", "email_verification_token",

@@ -7,6 +7,8 @@ import pytest
 
 from shop import UNKNOWN, unique
 
+pytestmark = pytest.mark.slow
+
 PRODUCTS = "/api/v1/products/"
 NOT_FOUND = {"id": ["Not found."]}
 NOT_YOURS = {"id": ["You do not have permission to perform this action."]}

@@ -5,6 +5,8 @@ import pytest
 from apium import Stack
 from golden_steps import hold
 
+pytestmark = pytest.mark.slow
+
 SECRET = "golden-secret-key-0123456789-0123456789"
 
 

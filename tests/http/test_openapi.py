@@ -11,6 +11,8 @@ from openapi_spec_validator import validate
 
 from apium import TOP
 
+pytestmark = pytest.mark.slow
+
 METHODS = ("get", "post", "put", "patch", "delete")
 NOT_COMPARED = {"description", "title", "example", "default"}
 

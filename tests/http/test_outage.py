@@ -8,6 +8,8 @@ import pytest
 from apium import Stack, free_port
 from shop import Shop, unique
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def stack():

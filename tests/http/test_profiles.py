@@ -7,6 +7,8 @@ import pytest
 
 from shop import multipart, picture
 
+pytestmark = pytest.mark.slow
+
 PROFILE = "/api/v1/profile/"
 DOCUMENTS = "/api/v1/documents/"
 

@@ -11,6 +11,8 @@ import pytest
 from apium import BUILD, PATIENCE, Stack, free_port
 from shop import Shop
 
+pytestmark = pytest.mark.slow
+
 
 def start(**environment):
     """(exit status, what it said) of a gateway that must not come up."""

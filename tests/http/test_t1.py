@@ -12,6 +12,8 @@ from apium import PATIENCE
 from shop import PASSWORD, unique
 from statements import statements
 
+pytestmark = pytest.mark.slow
+
 USERS, LOGIN, ME = "/api/v1/users/", "/api/v1/auth/login/", "/api/v1/users/me/"
 POSTS, AUTHORS, PRODUCTS = "/api/v1/posts/", "/api/v1/authors/", "/api/v1/products/"
 

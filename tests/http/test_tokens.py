@@ -8,6 +8,8 @@ import pytest
 import jwt
 from shop import PASSWORD, UNKNOWN
 
+pytestmark = pytest.mark.slow
+
 SECRET = "development-only-secret-key-0123456789"  # APIUM_ENV=test has the default
 INVALID = {"detail": "Token is invalid", "code": "token_not_valid"}
 SPENT = {"detail": "Token is blacklisted", "code": "token_not_valid"}

@@ -6,6 +6,8 @@ import pytest
 
 from apium import BUILD, TOP, Stack, free_port
 
+pytestmark = pytest.mark.slow
+
 FOLDER = ("--folder", str(TOP / "migrations"))
 
 

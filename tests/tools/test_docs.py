@@ -3,8 +3,11 @@
 import json
 import subprocess
 
+import pytest
 
 from apium import TOP
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_command_tells_its_options(stack):

@@ -8,6 +8,8 @@ import pytest
 from apium import TOP, Stack
 from shop import Shop
 
+pytestmark = pytest.mark.slow
+
 MIGRATIONS = TOP / "migrations"
 
 
