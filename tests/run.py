@@ -23,8 +23,8 @@ PYTHON_SUITES = [
     ("attacks", False, 480, False),
     ("tools", True, 120, False),
     ("e2e", False, 300, True),
-    ("tutorial", False, 400, True),
-    ("deploy", False, 400, True),
+    ("tutorial", False, 400, False),
+    ("deploy", False, 400, False),
     ("jobs", False, 600, True),
 ]
 # Suites of their own, which only their name runs: they need more than a Debian machine has.
