@@ -116,7 +116,9 @@ def write_scripts(stack, gateway, statement):
         file.write(WRK.replace("TOKEN", gateway.token).replace("PRODUCTS", str(PRODUCTS)))
     with open(pgbench, "w", encoding="utf-8") as file:
         # Making the id of the number costs PostgreSQL about half a microsecond that the gateway does not cost it.
-        file.write(f"\\set n random(1, {PRODUCTS})\n{statement.replace('$1', 'lpad(:n::text, 32, ' + chr(39) + '0' + chr(39) + ')::uuid')};\n")
+        # $1 is the caller, $2 the row.
+        row = f"lpad(:n::text, 32, {chr(39)}0{chr(39)})::uuid"
+        file.write(f"\\set n random(1, {PRODUCTS})\n{statement.replace('$1', row).replace('$2', row)};\n")
     return wrk, pgbench
 
 

@@ -21,7 +21,7 @@ TOP = Path(__file__).resolve().parent.parent
 PYTHON_SUITES = [
     ("http", True, 480, False),
     ("attacks", False, 480, False),
-    ("tools", True, 120, False),
+    ("tools", False, 120, False),
     ("e2e", False, 300, True),
     ("tutorial", False, 400, False),
     ("deploy", False, 400, False),
