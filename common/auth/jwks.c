@@ -62,11 +62,6 @@ static void key_set_freep(struct key_set **set)
 
 /* --- one key --- */
 
-static void json_freep(json_t **json)
-{
-	json_decref(*json);
-}
-
 static void bn_freep(BIGNUM **n)
 {
 	BN_free(*n);
@@ -218,7 +213,7 @@ static void add_key(struct key_set *set, const json_t *jwk)
 
 static int read_set(struct str text, struct key_set **ret)
 {
-	_cleanup_(json_freep) json_t *json = json_loadb(text.at, text.len, 0, NULL);
+	_cleanup_(json_decrefp) json_t *json = json_loadb(text.at, text.len, 0, NULL);
 	const json_t *keys = json_object_get(json, "keys"), *jwk;
 	_cleanup_(key_set_freep) struct key_set *set = calloc(1, sizeof(*set));
 	size_t i;

@@ -12,16 +12,6 @@
 
 #define HEADER_MOST 1024
 
-static void json_freep(json_t **json)
-{
-	json_decref(*json);
-}
-
-static void jwt_freep(jwt_t **jwt)
-{
-	jwt_free(*jwt);
-}
-
 /* clang-format off */
 static const struct {
 	const char *name;
@@ -47,7 +37,7 @@ static bool read_head(struct arena *arena, struct str text, struct head *ret)
 	if (text.len > OUTSIDE_TOKEN_MOST || !str_cut(&text, '.', &head) || str_is_null(text) ||
 	    head.len > HEADER_MOST || base64url_decode(head, bytes, &len) < 0)
 		return false;
-	_cleanup_(json_freep) json_t *json = json_loadb(bytes, len, 0, NULL);
+	_cleanup_(json_decrefp) json_t *json = json_loadb(bytes, len, 0, NULL);
 	struct str name = token_get_text(arena, json, "alg");
 	for (size_t i = 0; i < ARRAY_SIZE(algorithms); i++) {
 		if (!str_eq_c(name, algorithms[i].name))
@@ -104,7 +94,7 @@ static const char *complaint_of(const json_t *payload)
 int outside_token_verify(struct arena *arena, struct str text, struct token_claims *ret)
 {
 	_cleanup_(jwt_freep) jwt_t *jwt = NULL;
-	_cleanup_(json_freep) json_t *payload = NULL;
+	_cleanup_(json_decrefp) json_t *payload = NULL;
 	struct head head;
 	struct str pem;
 	int r;
@@ -120,11 +110,9 @@ int outside_token_verify(struct arena *arena, struct str text, struct token_clai
 			     (int) pem.len);
 	if (bad != 0 || jwt_get_alg(jwt) != algorithms[head.algorithm].jwt)
 		return fail(-E_BAD_TOKEN, "Token is invalid");
-	char *grants = jwt_get_grants_json(jwt, NULL);
-	if (grants == NULL)
+	payload = token_payload(jwt);
+	if (payload == NULL)
 		return fail(-E_BAD_TOKEN, "Token is invalid");
-	payload = json_loads(grants, 0, NULL);
-	free(grants);
 	const char *complaint = complaint_of(payload);
 	if (complaint != NULL)
 		return fail(-E_BAD_TOKEN, "%s", complaint);

@@ -21,16 +21,6 @@ void token_setup(struct str key)
 	secret = key;
 }
 
-static void jwt_freep(jwt_t **jwt)
-{
-	jwt_free(*jwt);
-}
-
-static void payload_freep(json_t **json)
-{
-	json_decref(*json);
-}
-
 static struct str new_jti(struct arena *arena)
 {
 	char text[UUID_TEXT + 1];
@@ -273,11 +263,20 @@ static int claims_of_known(struct arena *arena, const struct known_token *k,
 
 /* --- reading --- */
 
+json_t *token_payload(jwt_t *jwt)
+{
+	char *grants = jwt_get_grants_json(jwt, NULL);
+	json_t *payload = grants == NULL ? NULL : json_loads(grants, 0, NULL);
+
+	free(grants);
+	return payload;
+}
+
 int token_verify(struct arena *arena, struct str text, enum token_type type,
 		 struct token_claims *ret)
 {
 	_cleanup_(jwt_freep) jwt_t *jwt = NULL;
-	_cleanup_(payload_freep) json_t *payload = NULL;
+	_cleanup_(json_decrefp) json_t *payload = NULL;
 
 	const struct known_token *known = known_place(text);
 	if (type == TOKEN_ACCESS && is_known(known, text))
@@ -291,11 +290,9 @@ int token_verify(struct arena *arena, struct str text, enum token_type type,
 	if (algorithm == NULL || strcmp(algorithm, "HS256") != 0 ||
 	    jwt_get_alg(jwt) != JWT_ALG_HS256)
 		return fail(-E_BAD_TOKEN, "Token is invalid");
-	char *grants = jwt_get_grants_json(jwt, NULL);
-	if (grants == NULL)
+	payload = token_payload(jwt);
+	if (payload == NULL)
 		return fail(-E_BAD_TOKEN, "Token is invalid");
-	payload = json_loads(grants, 0, NULL);
-	free(grants);
 
 	const char *complaint = token_registered_complaint(payload, now_realtime() / SEC);
 	if (complaint == NULL)

@@ -75,6 +75,7 @@ static usec_t rate_wait(struct control *c, struct control_task *t)
 {
 	usec_t now = loop_now(c->s->loop);
 	usec_t early = MIN(MAX(t->interval / 2, EARLY_LEAST), EARLY_MOST);
+	usec_t wait;
 
 	if (now >= t->next - early) {
 		t->next = MAX(t->next, now) + t->interval;
@@ -82,9 +83,9 @@ static usec_t rate_wait(struct control *c, struct control_task *t)
 		return 0;
 	}
 	t->reserved = MAX(t->reserved, t->next);
-	now = t->reserved - now;
+	wait = t->reserved - now;
 	t->reserved += t->interval;
-	return now;
+	return wait;
 }
 
 enum control_verdict control_judge(struct control *c, const struct task *task,
@@ -551,18 +552,28 @@ static size_t find_queue(const struct supervisor *s, struct str name)
 	return i;
 }
 
-static int add_consumer(struct control_call *call)
+/* The queue that a command names, and its place as find_queue gives it. */
+static int queue_argument(struct control_call *call, struct str *ret_name, size_t *ret_place)
 {
-	struct supervisor *s = call->c->s;
 	const struct json *v;
-	struct str name;
-	size_t i;
 	int r = control_argument(call, "queue", &v);
 
 	if (r < 0)
 		return r;
-	name = control_text(call, v);
-	i = find_queue(s, name);
+	*ret_name = control_text(call, v);
+	*ret_place = find_queue(call->c->s, *ret_name);
+	return 0;
+}
+
+static int add_consumer(struct control_call *call)
+{
+	struct supervisor *s = call->c->s;
+	struct str name;
+	size_t i;
+	int r = queue_argument(call, &name, &i);
+
+	if (r < 0)
+		return r;
 	if (i == s->queue_count)
 		return fail(
 			-E_CONFLICT,
@@ -582,17 +593,13 @@ static int add_consumer(struct control_call *call)
 
 static int cancel_consumer(struct control_call *call)
 {
-	struct supervisor *s = call->c->s;
-	const struct json *v;
 	struct str name;
 	size_t i;
-	int r = control_argument(call, "queue", &v);
+	int r = queue_argument(call, &name, &i);
 
 	if (r < 0)
 		return r;
-	name = control_text(call, v);
-	i = find_queue(s, name);
-	if (i < s->queue_count)
+	if (i < call->c->s->queue_count)
 		call->c->is_cancelled[i] = true;
 	control_ok(call, arena_printf(call->arena, "no longer consuming from %.*s", STR_ARG(name)));
 	return 0;
