@@ -26,6 +26,7 @@ def test_the_gateway_takes_another_level(stack):
     gateway.kill(signal.SIGHUP)
     stack.wait_for("the reload", lambda: "settings were read again" in gateway.log)
     assert stack.http("GET", "/healthz").status == 200
+    stack.wait_for("the line of the access log", lambda: "path=/healthz" in gateway.log)  # it comes behind the answer
     assert gateway.log.count("path=/healthz") == 1 and gateway.is_running()
 
 
