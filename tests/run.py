@@ -1,13 +1,16 @@
 """Runs the suites, counts every test, and says by name what failed or could not run.
 
 A suite is a criterion program of the build (tests/unit/test-*) or a folder of pytest files.  Each starts the
-servers it needs by itself.  The last line is `N passed, N failed`; the exit status is 0 only if all passed.
+servers it needs by itself, but that the criterion programs get a database each on one PostgreSQL: making a
+cluster costs more than most of them do.  The last line is `N passed, N failed`; the exit status is 0 only if all passed.
 """
 
 import argparse
 import concurrent.futures
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +19,11 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TOP / "tests/support"))
+
+import psycopg  # noqa: E402
+
+import apium  # noqa: E402
 
 # folder of tests/, is it part of --quick, seconds it may take, must it have the machine to itself
 PYTHON_SUITES = [
@@ -32,9 +40,48 @@ NAMED_SUITES = [
     ("compose", 3000),
 ]
 UNIT_SECONDS = 240
+# The criterion programs that take long, the longest first: the short ones fill the gaps behind them.
+LONG_UNITS = ("test-db", "test-queue", "test-http", "test-image", "test-services", "test-auth")
 AT_ONCE = 2
+# Criterion suites that --quick leaves out: they start servers of their own for each test, or compute for seconds.
+NOT_QUICK = ("db_connection", "lane", "relay", "cancel", "password", "weigh")
 # The quick suites mostly wait for something; together they must not take a minute.
 QUICK_AT_ONCE = 4
+
+
+class Cluster:
+    """One PostgreSQL that the criterion programs share (see tests/support/servers.h)."""
+
+    def __init__(self, folder):
+        self.port = apium.free_port()
+        self.server = apium.Postgres(folder, ["listen_addresses=127.0.0.1", f"port={self.port}", "fsync=off",
+                                              "full_page_writes=off", "max_connections=300"], self.port)
+        self.names = iter(f"suite_{number}" for number in range(1000))
+
+    def environment(self):
+        """Of one more suite, with a database of its own."""
+        name = next(self.names)
+        with psycopg.connect(self.server.url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return {
+            "APIUM_TEST_DATABASE_URL":
+                f"postgresql:///{name}?host={self.server.folder}&port={self.port}&user=postgres",
+            "APIUM_TEST_DATABASE_URL_TCP": f"postgresql://postgres@127.0.0.1:{self.port}/{name}",
+        }
+
+
+@contextlib.contextmanager
+def shared_cluster(is_wanted):
+    if not is_wanted:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="apium-suites-") as folder:
+        Path(folder).chmod(0o755)
+        cluster = Cluster(Path(folder))
+        try:
+            yield cluster
+        finally:
+            cluster.server.stop("immediate")
 
 
 def run(command, seconds, environment, log):
@@ -67,11 +114,14 @@ def read_junit(path):
     return passed, failed
 
 
-def read_tap(path):
+def read_tap(path, is_quick):
     passed, failed = 0, []
     for line in path.read_text(errors="replace").splitlines():
         match = re.match(r"(not )?ok - (\S+)", line)
-        if match and match[1]:
+        if match and "# SKIP" in line:
+            if not is_quick:
+                failed.append(f"{match[2]} (skipped)")
+        elif match and match[1]:
             failed.append(match[2])
         elif match:
             passed += 1
@@ -81,16 +131,18 @@ def read_tap(path):
 class Unit:
     alone = False
 
-    def __init__(self, program):
+    def __init__(self, program, is_quick):
         self.program = program
+        self.is_quick = is_quick
         self.name = "unit/" + program.name.removeprefix("test-")
         self.seconds = UNIT_SECONDS
 
     def command(self, folder):
-        return [str(self.program), f"--tap={folder / 'result'}", "--jobs", "2"]
+        chosen = ["--filter", f"!({'|'.join(NOT_QUICK)})/*"] if self.is_quick else []
+        return [str(self.program), f"--tap={folder / 'result'}", "--jobs", "2", *chosen]
 
     def read(self, folder):
-        return read_tap(folder / "result")
+        return read_tap(folder / "result", self.is_quick)
 
 
 class Python:
@@ -114,8 +166,10 @@ class Python:
 
 
 def suites(build, quick, name):
-    found = [Unit(program) for program in sorted((build / "tests/unit").glob("test-*"))
-             if program.is_file() and os.access(program, os.X_OK)]
+    programs = [program for program in sorted((build / "tests/unit").glob("test-*"))
+                if program.is_file() and os.access(program, os.X_OK)]
+    programs.sort(key=lambda program: LONG_UNITS.index(program.name) if program.name in LONG_UNITS else len(LONG_UNITS))
+    found = [Unit(program, quick) for program in programs]
     # The longest first, so that they overlap with the many short ones.
     for folder, is_quick, seconds, alone in reversed(PYTHON_SUITES):
         if (TOP / "tests" / folder).is_dir() and (is_quick or not quick):
@@ -132,7 +186,7 @@ def suites(build, quick, name):
             if (TOP / "tests" / folder).is_dir()]
 
 
-def run_suite(suite, build):
+def run_suite(suite, build, cluster):
     with tempfile.TemporaryDirectory(prefix="apium-test-") as temporary:
         folder = Path(temporary)
         environment = {key: value for key, value in os.environ.items()
@@ -140,6 +194,8 @@ def run_suite(suite, build):
                        or (key == "APIUM_COMPOSE" and suite.name == "compose")}
         environment.update(APIUM_TEST_BUILD=str(build), APIUM_TEST_TOP=str(TOP), PYTHONDONTWRITEBYTECODE="1",
                            PYTHONPATH=str(TOP / "tests/support"))
+        if isinstance(suite, Unit):
+            environment.update(cluster.environment())
         if "asan" in build.name:
             # criterion forks per test and keeps its own memory: leaks are counted by base/live.h there.
             leaks = 0 if isinstance(suite, Unit) else 1
@@ -176,9 +232,11 @@ def main():
     build = (TOP / options.build).resolve()
     chosen = suites(build, options.quick, options.name)
     passed, failed = 0, []
-    with concurrent.futures.ThreadPoolExecutor(QUICK_AT_ONCE if options.quick else AT_ONCE) as pool:
-        results = list(pool.map(lambda suite: run_suite(suite, build), [s for s in chosen if not s.alone]))
-    results += [run_suite(suite, build) for suite in chosen if suite.alone]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the cluster is stopped then too
+    with shared_cluster(any(isinstance(suite, Unit) for suite in chosen)) as cluster:
+        with concurrent.futures.ThreadPoolExecutor(QUICK_AT_ONCE if options.quick else AT_ONCE) as pool:
+            results = list(pool.map(lambda suite: run_suite(suite, build, cluster), [s for s in chosen if not s.alone]))
+        results += [run_suite(suite, build, cluster) for suite in chosen if suite.alone]
     for more, names in results:
         passed += more
         failed += names

@@ -73,7 +73,7 @@ def _quiet(command, **options):
 class Postgres:
     """A cluster of its own on a unix socket; `kill` and `start` again keep the data."""
 
-    def __init__(self, folder, settings=()):
+    def __init__(self, folder, settings=(), port=5432):
         self.bin = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
         self.folder = folder / "pg"
         self.folder.mkdir()
@@ -83,9 +83,9 @@ class Postgres:
         self.data = self.folder / "data"
         _quiet([self.bin / "initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8",
                 "-N"], **as_postgres())
-        self.url = f"postgresql://postgres@/apium?host={self.folder}"
+        self.url = f"postgresql://postgres@/apium?host={self.folder}&port={port}"
         self.start()
-        with psycopg.connect(f"postgresql://postgres@/postgres?host={self.folder}", autocommit=True) as connection:
+        with psycopg.connect(f"postgresql://postgres@/postgres?host={self.folder}&port={port}", autocommit=True) as connection:
             connection.execute("CREATE DATABASE apium")
 
     def start(self):

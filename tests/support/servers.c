@@ -30,8 +30,9 @@ struct server {
 	const char *name;
 	const char *url_variable; /* through which the tests' processes find it */
 	const char *tcp_variable;
-	pid_t pid; /* 0: not running */
-	int port;  /* 0: never started */
+	bool is_private; /* from here on this process has one of its own */
+	pid_t pid;       /* 0: not running */
+	int port;        /* 0: never started */
 	char folder[96];
 	char url[256], tcp[256];
 };
@@ -47,7 +48,6 @@ static struct server redis = {
 	.tcp_variable = "APIUM_TEST_REDIS_URL_TCP",
 };
 
-static bool is_private;
 static char folder[64]; /* of this process; "" before first use */
 static pid_t owner;     /* the process that made it, and removes it */
 
@@ -340,7 +340,7 @@ static const char *find(struct server *s, const char *variable, const char *own)
 {
 	const char *found = getenv(variable);
 
-	if (!is_private && found != NULL)
+	if (!s->is_private && found != NULL)
 		return found;
 	if (s->port == 0) {
 		if (s == &postgres)
@@ -349,7 +349,7 @@ static const char *find(struct server *s, const char *variable, const char *own)
 			postgres_run();
 		else
 			redis_run();
-		if (!is_private) {
+		if (!s->is_private) {
 			setenv(s->url_variable, s->url, 1);
 			setenv(s->tcp_variable, s->tcp, 1);
 		}
@@ -383,15 +383,20 @@ const char *servers_folder(void)
 	return folder;
 }
 
-void servers_private(void)
+void servers_private_postgres(void)
 {
-	is_private = true;
+	postgres.is_private = true;
+}
+
+void servers_private_redis(void)
+{
+	redis.is_private = true;
 }
 
 static void check_private(const struct server *s)
 {
-	if (!is_private || s->port == 0)
-		die("only servers of one's own are stopped: servers_private()");
+	if (!s->is_private || s->port == 0)
+		die("only servers of one's own are stopped: servers_private_%s()", s->name);
 }
 
 void servers_postgres_stop(void)

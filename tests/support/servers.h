@@ -8,8 +8,8 @@
  *
  * Criterion runs every test in a process of its own, several at once.  So the servers are started
  * in ReportHook(PRE_ALL), which runs once in the program's first process, and the tests find them
- * by those two variables.  A test that stops servers or changes their settings calls
- * servers_private() first: it then has servers that nobody else uses.
+ * by those two variables.  A test that stops a server or changes its settings calls
+ * servers_private_postgres() or servers_private_redis() first: it then has one that nobody else uses.
  */
 #ifndef TESTS_SUPPORT_SERVERS_H
 #define TESTS_SUPPORT_SERVERS_H
@@ -25,9 +25,10 @@ const char *servers_redis_tcp(void);
 /* A temporary folder of this process, removed at its end. */
 const char *servers_folder(void);
 
-/* From here on this process has servers of its own, started on first use. */
-void servers_private(void);
-/* Stop and start again, for tests of loss.  Data stays.  Only after servers_private. */
+/* From here on this process has a server of its own, started on first use. */
+void servers_private_postgres(void);
+void servers_private_redis(void);
+/* Stop and start again, for tests of loss.  Data stays.  Only after servers_private_…. */
 void servers_postgres_stop(void);
 void servers_postgres_start(void);
 void servers_redis_stop(void);

@@ -144,7 +144,7 @@ static int tiers(void *arg)
 	return 0;
 }
 
-Test(cache, has_two_tiers_and_groups_end_both, .init = servers_private)
+Test(cache, has_two_tiers_and_groups_end_both, .init = servers_private_redis)
 {
 	fibers_run(tiers, NULL);
 }
@@ -171,7 +171,7 @@ static int notices(void *arg)
 	return 0;
 }
 
-Test(cache, is_told_of_what_others_change, .init = servers_private)
+Test(cache, is_told_of_what_others_change, .init = servers_private_redis)
 {
 	fibers_run(notices, NULL);
 }
@@ -190,7 +190,7 @@ static int old_reader(void *arg)
 	return 0;
 }
 
-Test(cache, a_value_made_before_a_write_is_not_found_after_it, .init = servers_private)
+Test(cache, a_value_made_before_a_write_is_not_found_after_it, .init = servers_private_redis)
 {
 	fibers_run(old_reader, NULL);
 }
@@ -264,7 +264,7 @@ static int flight(void *arg)
 	return 0;
 }
 
-Test(cache, many_at_once_make_one, .init = servers_private)
+Test(cache, many_at_once_make_one, .init = servers_private_redis)
 {
 	fibers_run(flight, NULL);
 }
@@ -291,7 +291,7 @@ static int away(void *arg)
 	return 0;
 }
 
-Test(cache, misses_without_redis_and_drops_what_it_owes, .init = servers_private)
+Test(cache, misses_without_redis_and_drops_what_it_owes, .init = servers_private_redis)
 {
 	fibers_run(away, NULL);
 }
@@ -322,7 +322,7 @@ static int everywhere(void *arg)
 	return 0;
 }
 
-Test(cache, may_be_cancelled_anywhere, .init = servers_private)
+Test(cache, may_be_cancelled_anywhere, .init = servers_private_redis)
 {
 	fibers_run(everywhere, NULL);
 }

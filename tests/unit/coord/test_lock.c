@@ -176,7 +176,7 @@ static int without_redis(void *arg)
 
 Test(lock, cancels_its_holder_when_it_cannot_be_renewed)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(without_redis, NULL);
 }
 
@@ -208,6 +208,6 @@ static int everywhere(void *arg)
 
 Test(lock, leaves_nothing_when_its_taking_is_cancelled)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(everywhere, NULL);
 }

@@ -128,7 +128,7 @@ static int fails_open(void *arg)
 
 Test(throttle, fails_open_without_redis_but_for_what_is_kept_here)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(fails_open, NULL);
 }
 
@@ -167,7 +167,7 @@ static int everywhere(void *arg)
 
 Test(throttle, may_be_cancelled_anywhere)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(everywhere, NULL);
 }
 

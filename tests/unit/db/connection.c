@@ -180,7 +180,7 @@ static int restart(void *arg)
 
 Test(db_connection, comes_back_after_a_restart)
 {
-	servers_private();
+	servers_private_postgres();
 	fibers_run(restart, NULL);
 }
 
@@ -200,7 +200,8 @@ static int terminated(void *arg)
 	f = fiber_start(fiber_loop(fiber_current()), "sleeper", fiber_deadline(), sleeper, db);
 	cr_assert_eq(fiber_sleep(20 * MSEC), 0);
 	(void) number(db, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-			  "WHERE application_name = 'apium-test' AND pid <> pg_backend_pid()");
+			  "WHERE application_name = 'apium-test' AND pid <> pg_backend_pid() "
+			  "AND datname = current_database()");
 	fiber_join(f, &result);
 	cr_assert_eq(result, -E_UNAVAILABLE);
 	client_until_whole(db);
@@ -211,7 +212,7 @@ static int terminated(void *arg)
 
 Test(db_connection, survives_pg_terminate_backend)
 {
-	servers_private();
+	servers_private_postgres();
 	fibers_run(terminated, NULL);
 }
 

@@ -175,7 +175,7 @@ static int isolation(void *arg)
 
 Test(db_tx, is_read_committed_whatever_the_servers_default)
 {
-	servers_private();
+	servers_private_postgres();
 	fibers_run(isolation, NULL);
 }
 

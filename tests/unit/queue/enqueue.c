@@ -121,7 +121,7 @@ static int outbox_body(void *arg)
 
 Test(enqueue, a_row_with_the_transaction)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(outbox_body, NULL);
 }
 
@@ -163,7 +163,7 @@ static int options_body(void *arg)
 
 Test(enqueue, options)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(options_body, NULL);
 }
 
@@ -190,7 +190,7 @@ static int refused_body(void *arg)
 
 Test(enqueue, what_does_not_fit_is_refused_before_anything_is_written)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(refused_body, NULL);
 }
 
@@ -213,7 +213,7 @@ static int away_body(void *arg)
 
 Test(enqueue, without_redis_the_outbox_takes_it)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(away_body, NULL);
 }
 
@@ -252,6 +252,6 @@ static int everywhere_body(void *arg)
 
 Test(enqueue, cancelled_at_every_wait)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(everywhere_body, NULL);
 }

@@ -4,6 +4,8 @@
 #include <criterion/hooks.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/codec.h"
@@ -11,11 +13,56 @@
 #include "db/migrate.h"
 #include "servers.h"
 
+/* The URL of another database of the same server.  Its database is the last segment of a URL's path. */
+static void url_of(const char *name, char *url, size_t size)
+{
+	const char *whole = servers_postgres(), *query = strchr(whole, '?');
+	const char *slash;
+
+	if (query == NULL)
+		query = whole + strlen(whole);
+	slash = memrchr(whole, '/', (size_t) (query - whole));
+	cr_assert_not_null(slash, "APIUM_TEST_DATABASE_URL is a URL with a database");
+	(void) snprintf(url, size, "%.*s%s%s", (int) (slash + 1 - whole), whole, name, query);
+}
+
+static void create_database(const char *name, const char *from)
+{
+	char command[700];
+
+	(void) snprintf(command, sizeof(command),
+			"psql '%s' -X -q -v ON_ERROR_STOP=1 -c 'CREATE DATABASE %s TEMPLATE %s'",
+			servers_postgres(), name, from);
+	cr_assert_eq(system(command), 0, "%s", command);
+}
+
+static void say_nothing(void *arg, const char *line)
+{
+	(void) arg;
+	(void) line;
+}
+
+/* Migrated once, in the program's first process, which the tests' processes have the name from: their
+ * databases are copies of it. */
+#define TEMPLATE_VARIABLE "APIUM_TEST_QUEUE_TEMPLATE"
+
+static void make_template(void)
+{
+	char name[64], url[512];
+	struct migrate_options m = { .url = url, .folder = TEST_MIGRATIONS, .say = say_nothing };
+
+	(void) snprintf(name, sizeof(name), "queue_template_%d", (int) getpid());
+	create_database(name, "template1");
+	url_of(name, url, sizeof(url));
+	cr_assert_geq(migrate_up(&m, 0), 0, "%s", fail_reason(-E_SQL));
+	cr_assert_eq(setenv(TEMPLATE_VARIABLE, name, 1), 0);
+}
+
 ReportHook(PRE_ALL)(struct criterion_test_set *tests)
 {
 	(void) tests;
 	(void) servers_redis();
-	(void) servers_postgres();
+	make_template();
 }
 
 static bool is_ready(void *arg)
@@ -51,47 +98,14 @@ void help_close(struct redis *r)
 static const char *database(void)
 {
 	static char url[512];
-	char command[700];
+	char name[64];
 
-	if (url[0] != '\0')
-		return url;
-	(void) snprintf(command, sizeof(command),
-			"psql '%s' -X -q -v ON_ERROR_STOP=1 -c 'CREATE DATABASE queue_%d'",
-			servers_postgres(), (int) getpid());
-	cr_assert_eq(system(command), 0, "%s", command);
-	(void) snprintf(url, sizeof(url), "%s", servers_postgres());
-	{
-		/* The last path segment of a URL, or the dbname of a connection string. */
-		char *at = strstr(url, "dbname="), name[64];
-
+	if (url[0] == '\0') {
 		(void) snprintf(name, sizeof(name), "queue_%d", (int) getpid());
-		if (at != NULL) {
-			size_t len = strcspn(at + 7, " &");
-			char rest[256];
-
-			(void) snprintf(rest, sizeof(rest), "%s", at + 7 + len);
-			(void) snprintf(at + 7, sizeof(url) - (size_t) (at + 7 - url), "%s%s", name,
-					rest);
-		} else {
-			char *query = strchr(url, '?'), rest[256] = "";
-
-			if (query != NULL) {
-				(void) snprintf(rest, sizeof(rest), "%s", query);
-				*query = '\0';
-			}
-			at = strrchr(url, '/');
-			cr_assert_not_null(at);
-			(void) snprintf(at + 1, sizeof(url) - (size_t) (at + 1 - url), "%s%s", name,
-					rest);
-		}
+		create_database(name, getenv(TEMPLATE_VARIABLE));
+		url_of(name, url, sizeof(url));
 	}
 	return url;
-}
-
-static void say_nothing(void *arg, const char *line)
-{
-	(void) arg;
-	(void) line;
 }
 
 struct db *help_db(void)
@@ -101,12 +115,8 @@ struct db *help_db(void)
 				.exclusive = 4,
 				.is_prepared = true,
 				.application = "test" };
-	struct migrate_options m = { .url = database(),
-				     .folder = TEST_MIGRATIONS,
-				     .say = say_nothing };
 	struct db *db;
 
-	cr_assert_geq(migrate_up(&m, 0), 0, "%s", fail_reason(-E_SQL));
 	cr_assert_eq(db_open(fiber_loop(fiber_current()), &o, &db), 0);
 	return db;
 }

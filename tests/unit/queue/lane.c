@@ -251,7 +251,7 @@ static int order_body(void *arg)
 
 Test(lane, acknowledges_in_any_order)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(order_body, NULL);
 }
 
@@ -304,7 +304,7 @@ static int random_body(void *arg)
 
 Test(lane, acknowledges_two_thousand_at_random)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(random_body, NULL);
 }
 
@@ -389,7 +389,7 @@ static int ops_body(void *arg)
 
 Test(lane, operations_and_plain_ends_together)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(ops_body, NULL);
 }
 
@@ -447,7 +447,7 @@ static int cut_body(void *arg)
 
 Test(lane, a_cut_connection_repeats_nothing)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(cut_body, NULL);
 }
 
@@ -479,7 +479,7 @@ static int found_body(void *arg)
 
 Test(lane, what_was_moved_and_not_heard_of_is_run)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(found_body, NULL);
 }
 
@@ -514,7 +514,7 @@ static int flush_body(void *arg)
 
 Test(lane, lost_data_is_noticed)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(flush_body, NULL);
 }
 
@@ -545,7 +545,7 @@ static int flushed_idle_body(void *arg)
 
 Test(lane, an_in_flight_list_is_never_without_a_lease)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(flushed_idle_body, NULL);
 }
 
@@ -585,7 +585,7 @@ static int fenced_body(void *arg)
 
 Test(lane, a_taken_list_refuses_its_old_owner)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(fenced_body, NULL);
 }
 
@@ -609,7 +609,7 @@ static int lease_body(void *arg)
 
 Test(lane, the_lease_only_grows)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(lease_body, NULL);
 }
 
@@ -647,7 +647,7 @@ static int leave_body(void *arg)
 
 Test(lane, leaves_nothing_behind)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(leave_body, NULL);
 }
 
@@ -671,6 +671,6 @@ static int restart_body(void *arg)
 
 Test(lane, a_restarted_server_is_met_again)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(restart_body, NULL);
 }

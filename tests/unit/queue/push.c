@@ -78,6 +78,6 @@ static int pushes(void *arg)
 
 Test(push, each_durability)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(pushes, NULL);
 }

@@ -120,7 +120,7 @@ static int life_body(void *arg)
 
 Test(relay, pushes_what_is_absent_and_forgets_what_has_ended)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(life_body, NULL);
 }
 
@@ -156,7 +156,7 @@ static int notes_body(void *arg)
 
 Test(relay, deletes_rows_of_ended_jobs)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(notes_body, NULL);
 }
 
@@ -181,7 +181,7 @@ static int refused_body(void *arg)
 
 Test(relay, a_row_that_can_never_be_pushed_is_a_dead_letter)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(refused_body, NULL);
 }
 
@@ -214,6 +214,6 @@ static int locked_body(void *arg)
 
 Test(relay, leaves_rows_that_somebody_has_in_hand)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(locked_body, NULL);
 }

@@ -125,7 +125,7 @@ static int fence(void *arg)
 
 Test(scripts, nothing_moves_behind_the_fence)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(fence, NULL);
 }
 
@@ -184,7 +184,7 @@ static int effects(void *arg)
 
 Test(scripts, do_what_they_say)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(effects, NULL);
 }
 
@@ -219,7 +219,7 @@ static int move(void *arg)
 
 Test(scripts, messages_move_when_the_memory_is_full)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(move, NULL);
 }
 
@@ -287,7 +287,7 @@ static int leases(void *arg)
 
 Test(scripts, leases_are_taken_once)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(leases, NULL);
 }
 
@@ -323,7 +323,7 @@ static int give_back(void *arg)
 
 Test(scripts, what_is_given_back_keeps_its_order)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(give_back, NULL);
 }
 
@@ -358,7 +358,7 @@ static int due(void *arg)
 
 Test(scripts, what_is_due_moves_and_the_rest_waits)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(due, NULL);
 }
 
@@ -396,6 +396,6 @@ static int final_states_stay(void *arg)
 
 Test(scripts, a_final_state_stays)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(final_states_stay, NULL);
 }

@@ -116,7 +116,7 @@ static int greets(void *arg)
 
 Test(redis_connection, greets_with_user_password_database_and_name)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(greets, NULL);
 }
 
@@ -147,7 +147,7 @@ Test(redis_connection, a_wrong_password_is_said_once_and_not_shown)
 	char url[256];
 
 	snprintf(url, sizeof(url), "%s?user=default&password=hunter2", servers_redis());
-	servers_private();
+	servers_private_redis();
 	(void) direct(servers_redis(), "CONFIG SET requirepass hush");
 	snprintf(url, sizeof(url), "%s?user=default&password=hunter2", servers_redis());
 	fibers_run(refused, url);
@@ -221,7 +221,7 @@ static int restart(void *arg)
 
 Test(redis_connection, comes_back_after_a_restart)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(restart, NULL);
 }
 
@@ -259,7 +259,7 @@ static int waits_through(void *arg)
 
 Test(redis_connection, a_waiting_call_is_served_when_the_server_is_back)
 {
-	servers_private();
+	servers_private_redis();
 	redis_patience = 20 * SEC; /* a start under the sanitizers on a busy machine */
 	fibers_run(waits_through, NULL);
 }
@@ -289,7 +289,7 @@ static int roles(void *arg)
 
 Test(redis_connection, a_replica_is_left_and_asked_again)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(roles, NULL);
 }
 
@@ -314,7 +314,7 @@ static int full(void *arg)
 
 Test(redis_connection, a_full_server_is_a_passing_error_of_the_command)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(full, NULL);
 }
 

@@ -55,7 +55,7 @@ static int eval(void *arg)
 
 Test(redis_script, is_loaded_once_and_then_named)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(eval, NULL);
 }
 
@@ -98,7 +98,7 @@ static int eval_cancelled(void *arg)
 
 Test(redis_script, can_be_cancelled_at_every_wait)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(eval_cancelled, NULL);
 }
 
@@ -143,7 +143,7 @@ static int send_unknown(void *arg)
 
 Test(redis_script, sent_with_a_callback_is_loaded_when_the_server_does_not_know_it)
 {
-	servers_private();
+	servers_private_redis();
 	fibers_run(send_unknown, NULL);
 }
 
