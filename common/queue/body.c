@@ -132,7 +132,8 @@ static int read_list(struct arena *arena, const struct json *embed, struct str n
 	const struct json *v = json_get(embed, name);
 	struct json *list;
 
-	if (v == NULL || v->type == JSON_NULL || v->count == 0)
+	if (v == NULL || v->type == JSON_NULL ||
+	    (v->count == 0 && (v->type == JSON_ARRAY || v->type == JSON_OBJECT)))
 		return 0;
 	if (v->type == JSON_OBJECT) {
 		list = arena_new(arena, struct json);

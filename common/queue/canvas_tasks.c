@@ -65,6 +65,8 @@ static int run_item(struct job *job, const struct task_body *body, const struct 
 	int r;
 
 	job->result_json = STR_NULL;
+	job->arguments_json = args->text;
+	job->kwargs_json = none.text;
 	r = task_bind(&job->arena, body->task, args, &none, arguments);
 	return r < 0 ? r : body->body(job, arguments);
 }
@@ -75,7 +77,7 @@ static int run_items(struct job *job, const struct map_arguments *a, bool is_sta
 	const struct task *own = job->task;
 	const struct task_body *body = NULL;
 	const struct json *items = NULL;
-	struct str key = job->key;
+	struct str key = job->key, args = job->arguments_json, kwargs = job->kwargs_json;
 	int r = open_map(job, a, &body, &items), index = 0;
 
 	if (r < 0)
@@ -86,6 +88,7 @@ static int run_items(struct job *job, const struct map_arguments *a, bool is_sta
 		struct json only = *item, one = { .type = JSON_ARRAY, .count = 1, .first = &only };
 
 		only.next = NULL;
+		one.text = arena_printf(&job->arena, "[%.*s]", STR_ARG(json_raw(item)));
 		job->key = arena_printf(&job->arena, "%.*s:%d", STR_ARG(key), index++);
 		if (is_star && item->type != JSON_ARRAY)
 			r = fail(-E_DROPPED, "item %d is no array", index - 1);
@@ -97,6 +100,8 @@ static int run_items(struct job *job, const struct map_arguments *a, bool is_sta
 	}
 	job->task = own;
 	job->key = key;
+	job->arguments_json = args;
+	job->kwargs_json = kwargs;
 	if (r < 0)
 		return r;
 	buf_add_byte(&results, ']');

@@ -484,7 +484,6 @@ static void step_go(struct step *w)
 		step_free(w);
 		return;
 	}
-	f->state = FLIGHT_ENDING;
 	if (w->s->results == NULL) {
 		send_step(w, f);
 		return;
@@ -520,6 +519,7 @@ static struct step *step_new(struct supervisor *s, struct flight *f, const struc
 	arena_init(&w->arena);
 	buf_init(&w->results);
 	w->s = s;
+	f->state = FLIGHT_ENDING; /* one that has only arrived is not found before */
 	w->number = f->number;
 	w->generation = f->generation;
 	ending_copy(&w->e, &w->arena, e);
