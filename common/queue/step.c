@@ -16,12 +16,19 @@
 #define WAIT_LEAST    (50 * MSEC)
 #define AGAIN         (1 * SEC)
 #define PARTS_AT_ONCE 500
+#define TREE_DEPTH    200
 #define LEVELS_MOST   SIGNATURE_DEPTH
 #define TOKEN_BYTES   16
 #define CHORD_KEYS    6
 #define STEP_WORDS    8 /* of SCRIPT_STEP, between those of SCRIPT_END and the effects */
 
 static const char *const chord_suffixes[CHORD_KEYS] = { ".j", ".t", ".s", ".d", ".c", "" };
+
+/* What one returned, as JSON. */
+struct part {
+	struct str id, result;
+	struct part *next;
+};
 
 struct step {
 	struct supervisor *s;
@@ -37,7 +44,9 @@ struct step {
 	/* READING */
 	struct follow_job last;
 	struct str body;
-	struct buf results; /* "1, 2, 3" */
+	struct part *parts, **parts_end;
+	size_t part_bytes;
+	struct str tree;    /* the saved group, if there is one: what lies in what */
 	struct str trouble; /* why the chord fails; absent: it does not */
 	bool is_list;
 	size_t read;
@@ -47,7 +56,6 @@ struct step {
 static void step_free(struct step *w)
 {
 	timer_stop(&w->again);
-	buf_fini(&w->results);
 	follow_fini(&w->follow);
 	follow_fini(&w->settled);
 	arena_fini(&w->arena);
@@ -215,18 +223,90 @@ static void settle(struct step *w, bool has_failed)
 	add_key_effect(&w->settled, FOLLOW_SET, group, ".c", DONE_SECONDS, "done");
 }
 
+/* [[id, parent], null] or [[id, parent], [those, …]]: a result, or an array of them.  False: a result
+ * is not there. */
+static bool put_tree(struct json_writer *json, struct arena *arena, const struct map *results,
+		     const struct json *node)
+{
+	const struct json *id, *members;
+	struct part *part;
+
+	if (node->type != JSON_ARRAY || node->count != 2 || node->first->type != JSON_ARRAY ||
+	    node->first->count == 0)
+		return false;
+	id = node->first->first;
+	members = node->first->next;
+	if (members->type != JSON_ARRAY) {
+		part = id->type == JSON_STRING ? map_find(results, json_text(arena, id)) : NULL;
+		if (part == NULL)
+			return false;
+		json_put_raw(json, part->result);
+		return true;
+	}
+	json_begin_array(json);
+	for (const struct json *m = members->first; m != NULL; m = m->next)
+		if (!put_tree(json, arena, results, m))
+			return false;
+	json_end_array(json);
+	return true;
+}
+
+/* A header in which a chain ends with a group was saved by its producer: its results lie in arrays of
+ * their own. */
+static bool arrange(struct step *w, struct buf *out)
+{
+	const struct json *root;
+	struct json_writer json;
+	struct json_error e;
+	struct json *tree;
+	struct map results;
+	bool is_whole;
+
+	if (str_is_null(w->tree) ||
+	    json_parse(&w->arena, w->tree, JSON_PYTHON, TREE_DEPTH, &tree, &e) < 0)
+		return false;
+	root = json_get(tree, STR("result"));
+	if (root == NULL)
+		return false;
+	map_init(&results);
+	for (struct part *part = w->parts; part != NULL; part = part->next)
+		(void) map_put(&results, part->id, part);
+	json_writer_init(&json, out, JSON_ESCAPE_ASCII, true);
+	is_whole = put_tree(&json, &w->arena, &results, root);
+	map_fini(&results);
+	if (!is_whole)
+		buf_clear(out);
+	return is_whole;
+}
+
+/* A JSON array, in the order of the header. */
+static struct str results_of(struct step *w)
+{
+	_cleanup_(buf_fini) struct buf out = BUF_INIT;
+
+	if (!arrange(w, &out)) {
+		buf_add_byte(&out, '[');
+		for (const struct part *part = w->parts; part != NULL; part = part->next) {
+			if (part != w->parts)
+				buf_add_c(&out, ", ");
+			buf_add_str(&out, part->result);
+		}
+		buf_add_byte(&out, ']');
+	}
+	return arena_str(&w->arena, buf_str(&out));
+}
+
 /* All parts are known: the body, or what its failure leads to. */
 static void end_chord(struct step *w)
 {
 	struct follow_failure failure = { .state = RESULT_FAILURE,
 					  .exception = &result_chord_error };
-	struct str results = arena_printf(&w->arena, "[%.*s]", STR_ARG(buf_str(&w->results)));
 	size_t before = w->follow.count;
 	int r = 0;
 
 	w->follow.part = no_part;
 	if (str_is_null(w->trouble)) {
-		r = follow_chord(&w->follow, &w->last, w->body, results);
+		r = follow_chord(&w->follow, &w->last, w->body, results_of(w));
 		if (r < 0)
 			w->trouble = arena_printf(&w->arena, "Callback error: %s", fail_reason(r));
 	}
@@ -279,10 +359,12 @@ static void take_part(struct step *w, struct str member)
 	struct json_error e;
 	struct json *tree;
 	struct str text = arena_str(&w->arena, member), name;
+	struct part *part;
 
 	if (!str_is_null(w->trouble))
 		return;
-	if (w->results.len + member.len > CANVAS_BYTES) {
+	w->part_bytes += member.len;
+	if (w->part_bytes > CANVAS_BYTES) {
 		w->trouble = arena_printf(&w->arena, "the results have more than %zu MiB",
 					  CANVAS_BYTES / MIB);
 		return;
@@ -302,9 +384,11 @@ static void take_part(struct step *w, struct str member)
 					  STR_ARG(exception_repr(&w->arena, result)));
 		return;
 	}
-	if (w->results.len > 0)
-		buf_add_c(&w->results, ", ");
-	buf_add_str(&w->results, json_raw(result));
+	part = arena_new(&w->arena, struct part);
+	part->id = id->type == JSON_STRING ? json_text(&w->arena, id) : STR("");
+	part->result = json_raw(result);
+	*w->parts_end = part;
+	w->parts_end = &part->next;
 }
 
 static void read_parts(struct step *w);
@@ -353,6 +437,32 @@ static void read_parts(struct step *w)
 	later(w, AGAIN);
 }
 
+static void on_tree(void *arg, int error, const struct redis_reply *reply)
+{
+	struct step *w = arg;
+
+	if (flight_of(w) == NULL || error == -ECANCELED) {
+		step_free(w);
+		return;
+	}
+	if (error == 0 && reply->type == REDIS_TEXT)
+		w->tree = arena_str(&w->arena, reply->text);
+	read_parts(w);
+}
+
+static void read_tree(struct step *w)
+{
+	struct supervisor *s = w->s;
+	_cleanup_(buf_fini) struct buf key = BUF_INIT;
+
+	queue_key_chord(&key, w->part.group, "");
+	if (redis_send(s->results != NULL ? s->results : s->general,
+		       REDIS_WORDS(STR("GET"), buf_str(&key)), on_tree, w) == 0)
+		return;
+	start_over(w);
+	later(w, AGAIN);
+}
+
 static void on_message(void *arg, struct flight *f, int error, const struct redis_reply *reply)
 {
 	struct step *w = arg;
@@ -376,7 +486,7 @@ static void on_message(void *arg, struct flight *f, int error, const struct redi
 	if (str_is_null(w->body) && body_text(&w->arena, &m, &text) == 0 &&
 	    body_parse(&w->arena, text, &body) == 0 && body.embed.chord != NULL)
 		w->body = body.embed.chord->text;
-	read_parts(w);
+	read_tree(w);
 }
 
 /* The chord is complete, or it is another's. */
@@ -392,7 +502,10 @@ static void go_on(struct step *w, struct flight *f, const struct redis_reply *re
 		w->is_list = reply->elements[2].integer != 0;
 		w->read = 0;
 		w->trouble = STR_NULL;
-		buf_clear(&w->results);
+		w->tree = STR_NULL;
+		w->parts = NULL;
+		w->parts_end = &w->parts;
+		w->part_bytes = 0;
 		lane_read(supervisor_lane(w->s, f), f, on_message, w);
 	} else {
 		start_over(w);
@@ -517,7 +630,6 @@ static struct step *step_new(struct supervisor *s, struct flight *f, const struc
 
 	must(w != NULL);
 	arena_init(&w->arena);
-	buf_init(&w->results);
 	w->s = s;
 	f->state = FLIGHT_ENDING; /* one that has only arrived is not found before */
 	w->number = f->number;

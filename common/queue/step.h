@@ -12,7 +12,8 @@
  *      |                                            |
  *      `-- complete, claimed: not ended yet         |
  *            READING the job's message, for the body's signature
- *            READING the parts, 500 at a time       |
+ *            READING the saved group, if there is one, and the parts, 500 at a time
+ *            |                                      |
  *            COUNTING again, now with the body and the end of the chord among what follows,
  *                    and a check that the claim is still ours
  *
