@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/settings.h"
 #include "base/world.h"
 #include "queue/hostlink.h"
 #include "queue/schedule.h"
@@ -45,6 +46,17 @@ void follow_add(struct follow *f, enum follow_kind kind, struct str key, struct 
 
 /* Messages. */
 
+/* Ours to move when it is due; for another's the message says when, to whoever takes it. */
+static bool is_consumed(struct str queue)
+{
+	struct str rest = str_c(settings.queues), item;
+
+	while (settings_next_item(&rest, &item))
+		if (str_eq(item, queue))
+			return true;
+	return false;
+}
+
 static int emit(void *arg, const struct message_new *m)
 {
 	_cleanup_(buf_fini) struct buf message = BUF_INIT, member = BUF_INIT;
@@ -58,7 +70,7 @@ static int emit(void *arg, const struct message_new *m)
 	message_write(&message, m);
 	if (f->bytes + message.len > CANVAS_BYTES)
 		return fail(-EINVAL, "more than %zu MiB", CANVAS_BYTES / MIB);
-	if (m->eta <= now_realtime()) {
+	if (m->eta <= now_realtime() || !is_consumed(m->queue)) {
 		follow_add(f, FOLLOW_PUSH, keys->lists[step], STR(""), buf_str(&message));
 		return 0;
 	}

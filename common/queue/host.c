@@ -169,14 +169,27 @@ static void report_start(struct host_job *hj)
 
 static void report_failure(struct host_job *hj, enum link_failure_kind kind, int error);
 
+/* Of what comes after the job: a child of its own part of the trace. */
+static struct str trace_of(struct host_job *hj, char text[TRACE_TEXT + 1])
+{
+	struct trace child;
+
+	if (hj->log.trace.id[0] == '\0')
+		return hj->job.traceparent;
+	trace_child(&hj->log.trace, &child);
+	trace_format(&child, text);
+	return str_c(text);
+}
+
 /* What follows, packed.  It is made before the result's document, which names it. */
 static int add_follow(struct host_job *hj, struct str value, struct buf *out)
 {
 	struct arena *a = &hj->job.arena;
+	char traceparent[TRACE_TEXT + 1];
 	const struct follow_job job = { .id = hj->job.id,
 					.group = message_text(a, &hj->message, MESSAGE_GROUP),
 					.root_id = hj->job.root_id,
-					.traceparent = hj->job.traceparent,
+					.traceparent = trace_of(hj, traceparent),
 					.group_index = hj->head.group_index };
 	struct follow follow;
 	int r = 0;

@@ -65,7 +65,7 @@ def end_of(apium, job):
     return "scheduled" if any(job.encode() in message for message in scheduled) else None
 
 
-@pytest.mark.parametrize("theme", ["producer", "protocol1", "serialization", "routing", "lifecycle"])
+@pytest.mark.parametrize("theme", ["producer", "protocol1", "serialization", "routing", "lifecycle", "canvas"])
 def test_every_recorded_message_meets_its_end(apium, theme):
     count = 0
     for name, raw, envelope in recorded(theme):

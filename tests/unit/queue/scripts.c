@@ -454,6 +454,22 @@ static int chord(void *arg)
 	(void) help_do(r, &a, "SET s:c done");
 	EQ(step(r, &a, "1", "", "t3"), "1"); /* the body is out */
 	EQ(help_do(r, &a, "ZRANGE s:j 0 -1"), "[1, \"part0\"] [1, \"part1\"]");
+
+	/* Counted by others: of Celery 5.6, which know neither `.d` nor `.c`; into a list. */
+	(void) help_do(r, &a, "DEL s:j s:d s:c");
+	(void) help_do(r, &a, "ZADD s:j 1 old");
+	EQ(step(r, &a, "0", "", "t4"), "1 0");
+	EQ(help_do(r, &a, "ZRANGE s:j 0 -1"), "[1, \"part0\"] old");
+	(void) help_do(r, &a, "DEL s:j s:d s:c");
+	(void) help_do(r, &a, "RPUSH s:j first");
+	EQ(step(r, &a, "0", "", "t5"), "1 0");
+	EQ(help_do(r, &a, "LRANGE s:j 0 -1"), "first [1, \"part0\"]");
+	/* More parts were added; and a chord whose size is gone is nobody's. */
+	(void) help_do(r, &a, "DEL s:c");
+	(void) help_do(r, &a, "SET s:t 1");
+	EQ(step(r, &a, "1", "", "t6"), "1 0");
+	(void) help_do(r, &a, "DEL s:c s:j s:d s:s s:t");
+	EQ(step(r, &a, "1", "", "t7"), "1");
 	arena_fini(&a);
 	help_close(r);
 	return 0;
