@@ -51,7 +51,7 @@ static int open_map(struct job *job, const struct map_arguments *a, const struct
 		return r;
 	body = host_body(job->_host, s->task);
 	if (body == NULL || body->body == NULL)
-		return fail(-E_DROPPED, "unknown task %.*s", STR_ARG(s->task));
+		return fail(-E_DEAD, "unknown task %.*s", STR_ARG(s->task));
 	*ret = body;
 	*ret_items = items;
 	return 0;

@@ -114,9 +114,12 @@ struct signature *canvas_starmap(struct arena *arena, const struct task *task, s
 	return map_of(arena, SIGNATURE_STARMAP, signature_text(each), items);
 }
 
+/* A group has no arguments: its members have. */
 struct signature *canvas_immutable(struct signature *s)
 {
-	s->is_immutable = true;
+	s->is_immutable = s->kind != SIGNATURE_GROUP;
+	for (struct signature *m = s->first; m != NULL && s->kind == SIGNATURE_GROUP; m = m->next)
+		(void) canvas_immutable(m);
 	return s;
 }
 
@@ -149,18 +152,22 @@ struct signature *canvas_set_i64(struct signature *s, const char *option, int64_
 	return canvas_set_json(s, option, arena_printf(s->arena, "%" PRId64, value));
 }
 
-/* One more in an option that is a list; Celery also writes a single one without the brackets. */
-static void add_to_option(struct signature *s, const char *option, struct str json)
+/* What stands between the brackets of a list; Celery also writes a single one without them. */
+static struct str inside(struct str list)
 {
-	struct str old = signature_get(s, option);
+	if (str_is_null(list) || list.at[0] != '[')
+		return str_is_null(list) ? STR("") : list;
+	return str_trim(str_slice(list, 1, list.len - 1));
+}
 
-	if (!str_is_null(old) && old.at[0] == '[')
-		old = str_trim(str_slice(old, 1, old.len - 1));
-	if (str_is_null(old) || old.len == 0)
-		json = arena_printf(s->arena, "[%.*s]", STR_ARG(json));
-	else
-		json = arena_printf(s->arena, "[%.*s, %.*s]", STR_ARG(old), STR_ARG(json));
-	(void) canvas_set_json(s, option, json);
+void signature_extend(struct signature *s, const char *option, struct str json)
+{
+	struct str old = inside(signature_get(s, option)), more = inside(json);
+
+	if (more.len > 0)
+		(void) canvas_set_json(s, option,
+				       arena_printf(s->arena, "[%.*s%s%.*s]", STR_ARG(old),
+						    old.len > 0 ? ", " : "", STR_ARG(more)));
 }
 
 /* A chord's result is its body's, a group's nobody's: Celery links its first member, with nothing
@@ -173,21 +180,21 @@ struct signature *canvas_link(struct signature *s, struct signature *callback)
 		if (s->first != NULL)
 			(void) canvas_link(s->first, canvas_immutable(callback));
 	} else {
-		add_to_option(s, "link", signature_text(callback));
+		signature_extend(s, "link", signature_text(callback));
 	}
 	return s;
 }
 
-/* Any member may fail, and each step of a chain. */
+/* Any member of a group may fail.  A chain gives it to each of its steps when it begins. */
 struct signature *canvas_link_error(struct signature *s, struct signature *errback)
 {
 	if (s->kind == SIGNATURE_CHORD) {
 		(void) canvas_link_error(s->body, errback);
-	} else if (s->kind == SIGNATURE_GROUP || s->kind == SIGNATURE_CHAIN) {
+	} else if (s->kind == SIGNATURE_GROUP) {
 		for (struct signature *m = s->first; m != NULL; m = m->next)
 			(void) canvas_link_error(m, errback);
 	} else {
-		add_to_option(s, "link_error", signature_text(errback));
+		signature_extend(s, "link_error", signature_text(errback));
 	}
 	return s;
 }

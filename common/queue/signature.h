@@ -31,6 +31,9 @@ struct str signature_get(const struct signature *, const char *option);
 struct str signature_get_text(const struct signature *, const char *option);
 int64_t signature_get_i64(const struct signature *, const char *option, int64_t otherwise);
 
+/* More for an option that is a list (link, link_error): a signature's JSON, or an array of them. */
+void signature_extend(struct signature *, const char *option, struct str json);
+
 /* How many of a chord's parts it stands for: a chain for its last step, a chord for its body. */
 size_t signature_parts(const struct signature *);
 

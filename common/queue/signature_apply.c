@@ -39,6 +39,67 @@ static struct str id_of(struct signature *s, struct str wanted)
 	return id;
 }
 
+static void set_option(struct signature *s, struct str name, struct str json)
+{
+	(void) canvas_set_json(s, arena_c(s->arena, name), json);
+}
+
+/* Not for those that a signature stands for: they have their own, or get them by their place. */
+static bool is_own(struct str option)
+{
+	static const char *const own[] = { "task_id", "group_id", "group_index", "chord",   "chain",
+					   "root_id", "parent_id", "reply_to",	 "link", "link_error" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		if (str_eq_c(option, own[i]))
+			return true;
+	return false;
+}
+
+/* Options of the whole go over those of the part, as Celery's apply_async has it; `with_time`: also
+ * when it is to start. */
+static void spread(const struct signature *from, struct signature *to, bool with_time)
+{
+	for (const struct signature_option *o = from->options; o != NULL; o = o->next)
+		if (!is_own(o->name) &&
+		    (with_time ||
+		     (!str_eq_c(o->name, "countdown") && !str_eq_c(o->name, "eta"))))
+			set_option(to, o->name, o->value);
+}
+
+/* To whatever of it may fail. */
+static void give_errbacks(struct signature *s, struct str errbacks)
+{
+	if (s->kind == SIGNATURE_CHORD)
+		give_errbacks(s->body, errbacks);
+	else if (s->kind == SIGNATURE_GROUP)
+		for (struct signature *m = s->first; m != NULL; m = m->next)
+			give_errbacks(m, errbacks);
+	else
+		signature_extend(s, "link_error", errbacks);
+}
+
+/* What is said of a chain as a whole is for its first step, its last, or each of them.  Once. */
+static void hand_down(struct signature *chain)
+{
+	struct str callbacks = signature_get(chain, "link"),
+		   errbacks = signature_get(chain, "link_error");
+
+	if (chain->first == NULL)
+		return;
+	spread(chain, chain->first, true);
+	if (!str_is_null(callbacks)) {
+		signature_extend(chain->last->kind == SIGNATURE_CHORD ? chain->last->body : chain->last,
+				 "link", callbacks);
+		(void) canvas_set_json(chain, "link", STR("null"));
+	}
+	if (str_is_null(errbacks))
+		return;
+	for (struct signature *m = chain->first; m != NULL; m = m->next)
+		give_errbacks(m, errbacks);
+	(void) canvas_set_json(chain, "link_error", STR("null"));
+}
+
 /* Groups in the group and chains in the chain take their members' places. */
 static void flatten(struct signature *s)
 {
@@ -51,6 +112,8 @@ static void flatten(struct signature *s)
 			flatten(rest);
 			if (rest->first == NULL)
 				continue;
+			if (rest->kind == SIGNATURE_CHAIN)
+				hand_down(rest);
 			if (s->first == NULL)
 				s->first = rest->first;
 			else
@@ -384,7 +447,6 @@ static void end_children(struct signature_use *u)
 /* What one message of it says beyond what each says. */
 struct more {
 	struct str before, rest;
-	usec_t eta; /* of the whole chord; 0: the signature's own */
 };
 
 static int apply_task(struct signature_use *u, struct signature *s, const struct more *more)
@@ -416,7 +478,7 @@ static int apply_task(struct signature_use *u, struct signature *s, const struct
 		.reply_to = signature_get_text(s, "reply_to"),
 		.shadow = signature_get_text(s, "shadow"),
 		.traceparent = u->traceparent,
-		.eta = eta == 0 ? more->eta : eta,
+		.eta = eta,
 		.expires = expires,
 		.retries = MAX(signature_get_i64(s, "retries", 0), INT64_C(0)),
 		.timelimit = limits_of(s),
@@ -494,6 +556,8 @@ static int apply_group(struct signature_use *u, struct signature *s, const struc
 	}
 	each.rest = STR_NULL;
 	flatten(s);
+	for (struct signature *m = s->first; m != NULL; m = m->next)
+		spread(s, m, true);
 	freeze_members(s, &place);
 	return apply_members(u, s, &each);
 }
@@ -526,15 +590,6 @@ static struct str join_rest(const struct signature *chain, struct str outer)
 	return arena_str(chain->arena, buf_str(&out));
 }
 
-static void copy_option(struct signature *from, const char *option, struct signature *to)
-{
-	struct str value = signature_get(from, option);
-
-	if (!str_is_null(value) && !has(to, option))
-		(void) canvas_set_json(to, option, value);
-}
-
-/* What is said of the chain as a whole is for its first step, or for its last. */
 static int apply_chain(struct signature_use *u, struct signature *s, const struct more *more)
 {
 	struct signature_place place = { .id = signature_get_text(s, "task_id"),
@@ -542,17 +597,11 @@ static int apply_chain(struct signature_use *u, struct signature *s, const struc
 					 .chord = signature_get(s, "chord"),
 					 .index = signature_get_i64(s, "group_index", -1) };
 	struct more first = *more;
-	struct str errbacks = signature_get(s, "link_error");
 
 	raise_chords(s);
 	if (s->first == NULL)
 		return 0;
-	copy_option(s, "link", s->last);
-	copy_option(s, "countdown", s->first);
-	copy_option(s, "eta", s->first);
-	copy_option(s, "queue", s->first);
-	for (struct signature *m = s->first; m != NULL && !str_is_null(errbacks); m = m->next)
-		copy_option(s, "link_error", m);
+	hand_down(s);
 	for (struct signature *m = s->first; m != NULL; m = m->next)
 		signature_freeze(m, m == s->last ? &place : &nowhere);
 	if (s->is_immutable)
@@ -564,33 +613,42 @@ static int apply_chain(struct signature_use *u, struct signature *s, const struc
 /* Nobody waits for an empty header: the body runs at once, with no results. */
 static int apply_empty_chord(struct signature_use *u, struct signature *s, const struct more *more)
 {
-	struct more at_once = { .before = STR("[]"), .rest = more->rest, .eta = more->eta };
+	struct more at_once = { .before = STR("[]"), .rest = more->rest};
 
 	return apply(u, s->body, &at_once);
 }
 
+/* A chord's callbacks and errbacks are its body's; when it starts, its header does. */
+static void give_options(struct signature *chord)
+{
+	struct str callbacks = signature_get(chord, "link"),
+		   errbacks = signature_get(chord, "link_error");
+
+	signature_extend(chord->body, "link", callbacks);
+	if (!str_is_null(errbacks))
+		signature_extend(chord->body, "link_error", errbacks);
+	spread(chord, chord->body, false);
+	for (struct signature *m = chord->header->first; m != NULL; m = m->next) {
+		spread(chord->header, m, true);
+		spread(chord, m, true);
+	}
+}
+
 static int apply_chord(struct signature_use *u, struct signature *s, const struct more *more)
 {
-	struct str group, errbacks = signature_get(s, "link_error");
+	struct str group;
 	struct signature_place header = { .index = -1 };
 	struct signature_place body = { .id = STR_NULL,
 					.group = signature_get_text(s, "group_id"),
 					.chord = signature_get(s, "chord"),
 					.index = signature_get_i64(s, "group_index", -1) };
-	struct more each = { .before = s->is_immutable ? STR_NULL : more->before,
-			     .eta = in_seconds(s, "countdown") };
+	struct more each = { .before = s->is_immutable ? STR_NULL : more->before };
 	size_t parts;
-	int r = each.eta == 0 ? time_of(s, "eta", &each.eta) : 0;
+	int r;
 
-	if (r < 0)
-		return r;
-	if (each.eta == 0)
-		each.eta = more->eta;
 	flatten(s->header);
 	group = id_of(s->header, signature_get_text(s, "task_id"));
-	copy_option(s, "link", s->body);
-	if (!str_is_null(errbacks))
-		copy_option(s, "link_error", s->body);
+	give_options(s);
 	if (!str_is_null(more->rest))
 		(void) canvas_set_json(s->body, "chain", more->rest);
 	if (!str_is_null(u->root_id))

@@ -84,7 +84,7 @@ def test_an_immutable_step_gets_nothing(add):
 
 def test_options_of_steps_are_kept(apium, add):
     result = chain(add(1, 2), add(3).set(queue="default", priority=9), add(4).set(countdown=1)).apply_async()
-    wait_for(lambda: apium.redis.call("ZCARD", "apium:{celery}:schedule") == 1, "the last one to be scheduled")
+    wait_for(lambda: apium.redis.call("ZCARD", "apium:{default}:schedule") == 1, "the last one to be scheduled")
     assert get(result) == 10
 
 

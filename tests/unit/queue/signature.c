@@ -435,3 +435,54 @@ Test(signature, a_group_before_a_step_is_a_chord)
 	cr_assert_eq(sent.size, 1);
 	arena_fini(&a);
 }
+
+static struct str message_of(struct arena *a, struct str raw, struct message *m)
+{
+	struct str text;
+
+	cr_assert_eq(message_scan(raw, m), 0);
+	cr_assert_eq(body_text(a, m, &text), 0);
+	return text;
+}
+
+/* What is said of a whole is for the parts that it concerns. */
+Test(signature, options_of_the_whole_reach_the_parts)
+{
+	struct signature *callback, *inner, *chord;
+	struct sent sent;
+	struct message m;
+	struct arena a;
+	struct str text;
+
+	arena_init(&a);
+	callback = canvas_named(&a, STR("after"), STR("[]"), STR("{}"));
+	/* A chain in a chain keeps its callbacks at its own last step. */
+	inner = canvas_link(canvas_chain(&a, LIST(add(&a, "[2]"), canvas_link(add(&a, "[3]"), callback))),
+			    callback);
+	sent = (struct sent){ .arena = &a };
+	cr_assert_eq(apply(&sent,
+			   canvas_chain(&a, LIST(canvas_set(add(&a, "[1, 1]"), "queue", STR("mine")),
+						 inner, add(&a, "[4]"))),
+			   STR_NULL, STR_NULL),
+		     0);
+	cr_assert_eq(sent.count, 1);
+	text = message_of(&a, sent.messages[0], &m);
+	text = member(parse(&a, text)->first->next->next, "chain")->first->next->text;
+	cr_assert_eq(member(member(parse(&a, text), "options"), "link")->count, 2, "%.*s",
+		     STR_ARG(text));
+
+	/* A chord's queue and countdown are its header's, its errback its body's. */
+	chord = canvas_chord(&a, LIST(add(&a, "[1, 1]")), total(&a));
+	(void) canvas_set_i64(canvas_set(chord, "queue", STR("all")), "countdown", 60);
+	(void) canvas_link_error(chord, callback);
+	sent = (struct sent){ .arena = &a };
+	cr_assert_eq(apply(&sent, chord, STR_NULL, STR_NULL), 0);
+	text = message_of(&a, sent.messages[0], &m);
+	cr_assert(!str_is_null(m.text[MESSAGE_ETA]));
+	cr_assert_gt(str_find(m.raw, STR("\"routing_key\": \"all\"")), 0);
+	text = member(parse(&a, text)->first->next->next, "chord")->text;
+	cr_assert_gt(str_find(text, STR("\"queue\": \"all\"")), 0, "%.*s", STR_ARG(text));
+	cr_assert_eq(str_find(text, STR("countdown")), -1);
+	cr_assert_gt(str_find(text, STR("\"link_error\": [{\"task\": \"after\"")), 0);
+	arena_fini(&a);
+}
