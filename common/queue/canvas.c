@@ -69,8 +69,8 @@ static enum task_durability durability_of(const struct asked *a)
 	return task == NULL ? TASK_OUTBOX : task->durability;
 }
 
-static int ask_one(struct producer *p, struct db_tx *tx, struct arena *arena,
-		   const struct asked *a, struct enqueued **ret)
+static int ask_one(struct producer *p, struct db_tx *tx, struct arena *arena, const struct asked *a,
+		   struct enqueued **ret)
 {
 	const struct message_new *m = &a->message;
 	struct outbox_row row = {

@@ -96,7 +96,8 @@ static int run_items(struct job *job, const struct map_arguments *a, bool is_sta
 			r = run_item(job, body, is_star ? item : &one);
 		if (index > 1)
 			buf_add_c(&results, ", ");
-		buf_add_str(&results, str_is_null(job->result_json) ? STR("null") : job->result_json);
+		buf_add_str(&results,
+			    str_is_null(job->result_json) ? STR("null") : job->result_json);
 	}
 	job->task = own;
 	job->key = key;
@@ -190,8 +191,12 @@ CANVAS(chunks_task, "celery.chunks", "Publishes a group of starmaps.")
 CANVAS(accumulate_task, "celery.accumulate", "Returns its arguments.")
 
 const struct task_body canvas_tasks[] = {
-	{ &map_task, run_map },        { &starmap_task, run_starmap }, { &group_task, run_canvas },
-	{ &chain_task, run_canvas },   { &chord_task, run_canvas },    { &chunks_task, run_canvas },
+	{ &map_task, run_map },
+	{ &starmap_task, run_starmap },
+	{ &group_task, run_canvas },
+	{ &chain_task, run_canvas },
+	{ &chord_task, run_canvas },
+	{ &chunks_task, run_canvas },
 	{ &accumulate_task, run_accumulate },
 };
 const size_t canvas_task_count = ARRAY_SIZE(canvas_tasks);

@@ -36,8 +36,13 @@ void ending_words_init(struct ending_words *w, const struct supervisor *s, const
 		(void) snprintf(w->now, sizeof(w->now), "%" PRId64, now_realtime() / MSEC);
 	{
 		const struct str keys[ENDING_KEYS] = {
-			k->live,  buf_str(&w->of_id), buf_str(&w->of_key), buf_str(&w->result),
-			k->crash, k->dead,	      k->letters,
+			k->live,
+			buf_str(&w->of_id),
+			buf_str(&w->of_key),
+			buf_str(&w->result),
+			k->crash,
+			k->dead,
+			k->letters,
 		};
 		const struct str args[ENDING_WORDS] = {
 			id,
@@ -159,8 +164,8 @@ static void store(struct storing *w)
 
 	queue_key_result(&key, w->e.id);
 	r = redis_send_script(w->s->results, &script_tell, 1,
-			      REDIS_WORDS(buf_str(&key), w->e.document, ending_ttl(), STR("1")), on_stored,
-			      w);
+			      REDIS_WORDS(buf_str(&key), w->e.document, ending_ttl(), STR("1")),
+			      on_stored, w);
 	if (r < 0)
 		on_stored(w, r, NULL);
 }

@@ -22,8 +22,8 @@
 #include "queue/schedule.h"
 #include "queue/tally.h"
 
-#define CRASHES_MOST    3
-#define CRASH_TTL       "604800" /* a week: entries of jobs that never come back */
+#define CRASHES_MOST 3
+#define CRASH_TTL    "604800" /* a week: entries of jobs that never come back */
 
 static struct follow_job follow_job_of(struct arena *arena, const struct message *m)
 {
@@ -241,7 +241,8 @@ static void schedule(struct supervisor *s, struct flight *f, struct str how, int
 	queue_key_result(&result, id);
 	(void) snprintf(when, sizeof(when), "%" PRId64, ms);
 	lane_run(lane, f, SCRIPT_SCHEDULE, REDIS_WORDS(lane_keys(lane)->schedule, buf_str(&result)),
-		 REDIS_WORDS(how, str_c(when), buf_str(&member), document, ending_ttl()), on_scheduled, w);
+		 REDIS_WORDS(how, str_c(when), buf_str(&member), document, ending_ttl()),
+		 on_scheduled, w);
 }
 
 void fate_schedule(struct supervisor *s, struct flight *f, const struct message *m, usec_t eta)
@@ -353,9 +354,9 @@ static void decide(struct fate *w, struct flight *f, const struct message *m)
 
 		fate_bury(w->s, f, m, x->attempt, &result_job_error, why);
 	} else if (x->kind == LINK_FAILED_FOLLOW) {
-		const char *why =
-			arena_printf(&w->arena, "what follows it cannot be published: %s", w->reason)
-				.at;
+		const char *why = arena_printf(&w->arena, "what follows it cannot be published: %s",
+					       w->reason)
+					  .at;
 
 		fate_bury(w->s, f, m, x->attempt, &result_job_error, why);
 	} else if (x->verdict == ERROR_DROP) {

@@ -37,11 +37,10 @@ void follow_add(struct follow *f, enum follow_kind kind, struct str key, struct 
 		f->cap = cap;
 	}
 	f->bytes += payload.len;
-	f->effects[f->count++] =
-		(struct follow_effect){ .kind = (char) kind,
-					.key = arena_str(f->arena, key),
-					.when = arena_str(f->arena, when),
-					.payload = arena_str(f->arena, payload) };
+	f->effects[f->count++] = (struct follow_effect){ .kind = (char) kind,
+							 .key = arena_str(f->arena, key),
+							 .when = arena_str(f->arena, when),
+							 .payload = arena_str(f->arena, payload) };
 }
 
 /* Messages. */

@@ -42,8 +42,8 @@ struct follow_part {
 	struct str member; /* JSON, what `.j` gets */
 	struct str id;
 	struct str body; /* the chord's, a signature; absent: in the job's own message */
-	int64_t index; /* -1: none */
-	int64_t size;  /* of the chord, if its messages tell; 0: they do not */
+	int64_t index;   /* -1: none */
+	int64_t size;    /* of the chord, if its messages tell; 0: they do not */
 };
 
 struct follow {

@@ -105,10 +105,10 @@ struct message_new {
 	int priority;
 	bool ignores_result, is_outbox;
 	/* Of a canvas; zeroed: an ordinary job. */
-	struct str args;      /* JSON array; absent: [] */
-	struct str embed;     /* JSON object, what comes after it; absent: nothing */
-	struct str group;     /* absent: none */
-	int64_t group_index;  /* with a group; -1: none */
+	struct str args;     /* JSON array; absent: [] */
+	struct str embed;    /* JSON object, what comes after it; absent: nothing */
+	struct str group;    /* absent: none */
+	int64_t group_index; /* with a group; -1: none */
 	int64_t retries;
 	struct str timelimit; /* JSON, [hard, soft]; absent: none */
 	struct str shadow, reply_to;

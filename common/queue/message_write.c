@@ -152,8 +152,9 @@ static struct str args_repr(struct arena *arena, struct str args)
 /* Headers of the caller's own; those that a message has anyway are not his. */
 static void put_own_headers(struct json_writer *w, struct arena *arena, struct str headers)
 {
-	static const char *const taken[] = { "lang", "task", "id", "apium_at", "apium_key",
-					     "apium_outbox", "apium_history", "traceparent" };
+	static const char *const taken[] = { "lang",          "task",       "id",
+					     "apium_at",      "apium_key",  "apium_outbox",
+					     "apium_history", "traceparent" };
 	struct json *tree;
 
 	if (str_is_null(headers) || parse(arena, headers, &tree) < 0)

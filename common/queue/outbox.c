@@ -41,7 +41,10 @@ struct str outbox_queue(const struct outbox_row *row)
 }
 
 /* Members of `canvas`, each a text or raw JSON of a message. */
-#define MEMBER(name, member, is_text) { STR_INIT(name), offsetof(struct message_new, member), is_text }
+#define MEMBER(name, member, is_text)                                                              \
+	{                                                                                          \
+		STR_INIT(name), offsetof(struct message_new, member), is_text                      \
+	}
 static const struct {
 	struct str name;
 	size_t offset;
@@ -167,7 +170,8 @@ static int check_arguments(struct arena *arena, const struct task *task, struct 
 		return fail(-E_DROPPED, "the positional arguments are no JSON array");
 	if (task == NULL)
 		return 0;
-	return task_bind(arena, task, list == NULL ? &none : list, tree, arena_zalloc(arena, task->arguments_size + 1));
+	return task_bind(arena, task, list == NULL ? &none : list, tree,
+			 arena_zalloc(arena, task->arguments_size + 1));
 }
 
 int outbox_to_push(struct arena *arena, struct queue_book *book, const struct outbox_row *row,

@@ -17,8 +17,8 @@ struct outbox_row {
 	struct str id, task, kwargs, queue, key;
 	struct str root_id, parent_id, traceparent;
 	struct str canvas; /* JSON, by outbox_canvas: its place in a canvas; absent: none */
-	usec_t at;  /* when the row was written; 0: now */
-	usec_t eta; /* 0: none */
+	usec_t at;         /* when the row was written; 0: now */
+	usec_t eta;        /* 0: none */
 	int priority;
 };
 

@@ -68,7 +68,8 @@ void result_add_exception(struct buf *out, const struct result_about *, enum res
 			  const struct result_exception *, struct str message);
 
 /* The exception alone, as a state's result has it. */
-void result_put_exception(struct json_writer *, const struct result_exception *, struct str message);
+void result_put_exception(struct json_writer *, const struct result_exception *,
+			  struct str message);
 /* A state's name, as Celery writes it. */
 const char *result_state_name(enum result_state);
 

@@ -401,10 +401,9 @@ static int read_chunks(struct reading *r, const struct json *kwargs, struct sign
 static enum signature_kind kind_of(struct str task, const struct json *type)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (kinds[i].task != NULL &&
-		    (str_eq_c(task, kinds[i].task) ||
-		     (type != NULL && type->type == JSON_STRING &&
-		      str_eq_c(type->text, kinds[i].subtask_type))))
+		if (kinds[i].task != NULL && (str_eq_c(task, kinds[i].task) ||
+					      (type != NULL && type->type == JSON_STRING &&
+					       str_eq_c(type->text, kinds[i].subtask_type))))
 			return (enum signature_kind) i;
 	return SIGNATURE_TASK;
 }
@@ -473,8 +472,8 @@ static int read_object(struct reading *r, const struct json *v, struct signature
 		return result;
 	name = json_text(r->arena, task);
 	is_chunks = str_eq_c(name, CHUNKS);
-	s = make(r->arena, is_chunks ? SIGNATURE_GROUP
-				     : kind_of(name, json_get(v, STR("subtask_type"))));
+	s = make(r->arena,
+		 is_chunks ? SIGNATURE_GROUP : kind_of(name, json_get(v, STR("subtask_type"))));
 	if (s->kind == SIGNATURE_TASK) {
 		s->task = name;
 		if (kwargs != NULL && kwargs->type == JSON_OBJECT)

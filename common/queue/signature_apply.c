@@ -47,8 +47,9 @@ static void set_option(struct signature *s, struct str name, struct str json)
 /* Not for those that a signature stands for: they have their own, or get them by their place. */
 static bool is_own(struct str option)
 {
-	static const char *const own[] = { "task_id", "group_id", "group_index", "chord",   "chain",
-					   "root_id", "parent_id", "reply_to",	 "link", "link_error" };
+	static const char *const own[] = { "task_id", "group_id",  "group_index", "chord",
+					   "chain",   "root_id",   "parent_id",   "reply_to",
+					   "link",    "link_error" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
 		if (str_eq_c(option, own[i]))
@@ -62,8 +63,7 @@ static void spread(const struct signature *from, struct signature *to, bool with
 {
 	for (const struct signature_option *o = from->options; o != NULL; o = o->next)
 		if (!is_own(o->name) &&
-		    (with_time ||
-		     (!str_eq_c(o->name, "countdown") && !str_eq_c(o->name, "eta"))))
+		    (with_time || (!str_eq_c(o->name, "countdown") && !str_eq_c(o->name, "eta"))))
 			set_option(to, o->name, o->value);
 }
 
@@ -89,7 +89,8 @@ static void hand_down(struct signature *chain)
 		return;
 	spread(chain, chain->first, true);
 	if (!str_is_null(callbacks)) {
-		signature_extend(chain->last->kind == SIGNATURE_CHORD ? chain->last->body : chain->last,
+		signature_extend(chain->last->kind == SIGNATURE_CHORD ? chain->last->body
+								      : chain->last,
 				 "link", callbacks);
 		(void) canvas_set_json(chain, "link", STR("null"));
 	}
@@ -342,7 +343,8 @@ static int time_of(const struct signature *s, const char *option, usec_t *ret)
 /* [hard, soft], as a header has it. */
 static struct str limits_of(const struct signature *s)
 {
-	struct str hard = signature_get(s, "time_limit"), soft = signature_get(s, "soft_time_limit");
+	struct str hard = signature_get(s, "time_limit"),
+		   soft = signature_get(s, "soft_time_limit");
 
 	if (str_is_null(hard) && str_is_null(soft))
 		return STR_NULL;
@@ -613,7 +615,7 @@ static int apply_chain(struct signature_use *u, struct signature *s, const struc
 /* Nobody waits for an empty header: the body runs at once, with no results. */
 static int apply_empty_chord(struct signature_use *u, struct signature *s, const struct more *more)
 {
-	struct more at_once = { .before = STR("[]"), .rest = more->rest};
+	struct more at_once = { .before = STR("[]"), .rest = more->rest };
 
 	return apply(u, s->body, &at_once);
 }

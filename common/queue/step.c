@@ -149,8 +149,8 @@ static const struct follow_part no_part;
 /* The lane's script.  Without results of its own Redis (`which` QUEUES) it neither counts nor
  * stores. */
 static void send_script(struct supervisor *s, struct flight *f, const struct ending *e,
-		 const struct follow_part *part, const struct follow *settled, const char *token,
-		 lane_on_done *on_done, void *arg)
+			const struct follow_part *part, const struct follow *settled,
+			const char *token, lane_on_done *on_done, void *arg)
 {
 	enum which which = s->results == NULL ? ALL : QUEUES;
 	_cleanup_(ending_words_fini) struct ending_words end;

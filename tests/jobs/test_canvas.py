@@ -333,6 +333,33 @@ def test_what_cannot_follow_is_a_dead_letter(apium, embed, words):
     wait_for(lambda: words in apium.apium("dead", "list", "--queue", "celery"), "the dead letter")
 
 
+# Made in C.
+
+def test_a_chord_from_c_and_its_rows(apium):
+    job = apium.push("diag.chord", (5,))
+    body = wait_for(lambda: apium.result(job), "the chord")["result"]
+    assert wait_for(lambda: apium.result(body), "the body")["result"] == [[1, 2, 3, 4, 5]]
+    wait_for(lambda: apium.postgres.sql("SELECT count(*) FROM job_outbox") == [["0"]], "the rows to go")
+    job = apium.push("diag.chord", (0,))
+    body = wait_for(lambda: apium.result(job), "an empty chord")["result"]
+    assert wait_for(lambda: apium.result(body), "the body")["result"] == [[]]
+
+
+def test_a_chord_from_c_survives_a_wiped_redis(apium):
+    """No part has run yet: all rows are pushed again, and the counting starts anew."""
+    app = celery.Celery(broker=apium.redis.tcp_url(), backend=apium.redis.tcp_url())
+    app.control.cancel_consumer("default", reply=True, timeout=5)
+    apium.push("diag.chord", (3,), queue="celery")
+    wait_for(lambda: apium.waiting("default") == 3, "the parts")
+    envelope = json.loads(apium.redis.call("LINDEX", "default", 0))
+    body = json.loads(base64.b64decode(envelope["body"]))[2]["chord"]
+    assert body["chord_size"] == 3
+    apium.redis.call("FLUSHALL")
+    app.control.add_consumer("default", reply=True, timeout=5)
+    assert wait_for(lambda: apium.result(body["options"]["task_id"]), "the body", 60)["result"] == [[1, 2, 3]]
+    app.close()
+
+
 # Beside a Python worker.
 
 PYTHON_WORKER = """

@@ -170,11 +170,13 @@ Test(body, what_comes_after_is_found)
 	arena_init(&a);
 	cr_assert_eq(body_parse(&a, STR("[[], {}, {\"callbacks\": [], \"chain\": null}]"), &b), 0);
 	cr_assert(!b.has_embed);
-	cr_assert_eq(body_parse(&a,
-				STR("[[], {}, {\"callbacks\": {\"task\": \"x\"}, \"errbacks\": "
-				    "[{\"task\": \"y\"}, {\"task\": \"z\"}], \"chord\": {\"task\": \"c\"}}]"),
-				&b),
-		     0);
+	cr_assert_eq(
+		body_parse(
+			&a,
+			STR("[[], {}, {\"callbacks\": {\"task\": \"x\"}, \"errbacks\": "
+			    "[{\"task\": \"y\"}, {\"task\": \"z\"}], \"chord\": {\"task\": \"c\"}}]"),
+			&b),
+		0);
 	cr_assert(b.has_embed);
 	cr_assert_eq(b.embed.callbacks->count, 1); /* one alone is a list of one */
 	cr_assert_eq(b.embed.errbacks->count, 2);

@@ -20,9 +20,11 @@
 	} while (0)
 
 static const struct task kept = { .name = "t.kept", .help = "h", .ignores_arguments = true };
-static const struct task fast = {
-	.name = "t.fast", .help = "h", .queue = "f", .durability = TASK_FAST, .ignores_arguments = true
-};
+static const struct task fast = { .name = "t.fast",
+				  .help = "h",
+				  .queue = "f",
+				  .durability = TASK_FAST,
+				  .ignores_arguments = true };
 
 struct parts {
 	struct db *db;
@@ -176,7 +178,8 @@ static int wiped(void *arg)
 	cr_assert_eq(m.group_index, 0);
 	cr_assert_gt(str_find(text, id), 0);
 	EQ(help_do(p.redis, &p.arena,
-		   arena_printf(&p.arena, "GET celery-taskset-meta-%.*s.s", STR_ARG(push.chord)).at),
+		   arena_printf(&p.arena, "GET celery-taskset-meta-%.*s.s", STR_ARG(push.chord))
+			   .at),
 	   "1");
 	queue_book_fini(&book);
 	close_parts(&p);
@@ -198,16 +201,18 @@ static int pushes(void *arg)
 
 	(void) arg;
 	open_parts(&p);
-	cr_assert_eq(canvas_enqueue(p.producer, NULL, &p.arena,
-				    canvas_group(&p.arena,
-						 LIST(one(&p, &fast),
-						      canvas_set_i64(one(&p, &fast), "priority", 9),
-						      canvas_set_i64(one(&p, &fast), "countdown", 60))),
-				    &all, &id),
-		     0);
+	cr_assert_eq(
+		canvas_enqueue(p.producer, NULL, &p.arena,
+			       canvas_group(&p.arena,
+					    LIST(one(&p, &fast),
+						 canvas_set_i64(one(&p, &fast), "priority", 9),
+						 canvas_set_i64(one(&p, &fast), "countdown", 60))),
+			       &all, &id),
+		0);
 	EQ(help_do(p.redis, &p.arena, "LLEN f"), "1");
-	EQ(help_do(p.redis, &p.arena, "LLEN f\x06\x16"
-				      "9"),
+	EQ(help_do(p.redis, &p.arena,
+		   "LLEN f\x06\x16"
+		   "9"),
 	   "1");
 	EQ(help_do(p.redis, &p.arena, "ZCARD apium:{f}:schedule"), "1");
 	EQ(help_sql(p.db, &p.arena, "SELECT count(*) FROM job_outbox"), "0");
@@ -223,9 +228,9 @@ static int pushes(void *arg)
 				    &id),
 		     -E_DROPPED);
 	cr_assert_eq(canvas_enqueue(p.producer, NULL, &p.arena,
-				    canvas_group(&p.arena,
-						 LIST(one(&p, &kept),
-						      canvas_set(one(&p, &kept), "queue", STR("a b")))),
+				    canvas_group(&p.arena, LIST(one(&p, &kept),
+								canvas_set(one(&p, &kept), "queue",
+									   STR("a b")))),
 				    &all, &id),
 		     -E_DROPPED);
 	EQ(help_sql(p.db, &p.arena, "SELECT count(*) FROM job_outbox"), "0");

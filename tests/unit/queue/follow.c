@@ -55,8 +55,7 @@ static const struct json *record_of(struct parts *p, const char *theme, const ch
 	char path[512];
 
 	(void) snprintf(path, sizeof(path), "%s/celery/%s.json", TEST_GOLDEN, theme);
-	for (const struct json *r =
-		     member(parse(p, help_file(&p->arena, path)), "records")->first;
+	for (const struct json *r = member(parse(p, help_file(&p->arena, path)), "records")->first;
 	     r != NULL; r = r->next)
 		if (str_eq_c(json_text(&p->arena, member(r, "name")), name))
 			return r;
@@ -96,7 +95,7 @@ static struct follow_job job_of(struct parts *p, const struct json *argument, st
 static void same_message(struct parts *p, const struct follow_effect *ours,
 			 const struct json *recorded)
 {
-	static const char *const headers[] = { "task",    "id",      "root_id",
+	static const char *const headers[] = { "task",      "id",       "root_id",
 					       "parent_id", "argsrepr", "group_index" };
 	const struct json *theirs = member(member(recorded->next, "json"), "headers"), *mine;
 	struct message m;
@@ -111,8 +110,9 @@ static void same_message(struct parts *p, const struct follow_effect *ours,
 				 json_raw(member(theirs, headers[i]))),
 			  "%s: %.*s", headers[i], STR_ARG(json_raw(member(mine, headers[i]))));
 	cr_assert_eq(body_text(&p->arena, &m, &text), 0);
-	cr_assert(str_eq(text, json_text(&p->arena, member(member(recorded->next, "body"), "text"))),
-		  "%.*s", STR_ARG(text));
+	cr_assert(
+		str_eq(text, json_text(&p->arena, member(member(recorded->next, "body"), "text"))),
+		"%.*s", STR_ARG(text));
 }
 
 Test(follow, the_next_step_of_a_chain)
@@ -129,8 +129,7 @@ Test(follow, the_next_step_of_a_chain)
 	cr_assert_eq(follow_success(&p.follow, &job, &body.embed, STR("3")), 0);
 	cr_assert_eq(p.follow.count, 1);
 	same_message(&p, &p.follow.effects[0], command_of(&p, record, "worker", "LPUSH", 0));
-	EQ(buf_str(&p.follow.children),
-	   "[[\"00000000-0000-4000-8000-000000000002\", null], null]");
+	EQ(buf_str(&p.follow.children), "[[\"00000000-0000-4000-8000-000000000002\", null], null]");
 	cr_assert(str_is_null(p.follow.part.group));
 	close_parts(&p);
 }

@@ -81,12 +81,13 @@ static struct str run(struct redis *r, struct arena *a, enum lane_script script,
 	case SCRIPT_STEP:
 		return eval(r, a, script, "15",
 			    W(fly, STR("s:live"), STR("s:rid"), STR("s:rkey"), STR("s:res"),
-			      STR("s:crash"), STR("s:dead"), STR("s:letters"), STR("s:j"), STR("s:t"),
-			      STR("s:s"), STR("s:d"), STR("s:c"), STR("s:g"), STR("s:to"), need,
-			      STR("1"), STR("id"), STR("1"), STR("Sid"), STR("Skey"), STR("60"),
-			      STR("D"), STR("60"), STR("1"), STR("letter"), STR("record"),
-			      STR("123"), STR("1"), STR("g"), STR("[1]"), STR("0"), STR("id:0"),
-			      STR("token"), STR("5"), STR("2"), STR("p"), n, STR("next")));
+			      STR("s:crash"), STR("s:dead"), STR("s:letters"), STR("s:j"),
+			      STR("s:t"), STR("s:s"), STR("s:d"), STR("s:c"), STR("s:g"),
+			      STR("s:to"), need, STR("1"), STR("id"), STR("1"), STR("Sid"),
+			      STR("Skey"), STR("60"), STR("D"), STR("60"), STR("1"), STR("letter"),
+			      STR("record"), STR("123"), STR("1"), STR("g"), STR("[1]"), STR("0"),
+			      STR("id:0"), STR("token"), STR("5"), STR("2"), STR("p"), n,
+			      STR("next")));
 	case SCRIPT_SCHEDULE:
 		return eval(r, a, script, "3",
 			    W(fly, STR("s:sched"), STR("s:res"), need, STR("1"), STR("in"),
@@ -421,9 +422,10 @@ static struct str step(struct redis *r, struct arena *a, const char *index, cons
 		      STR("s:letters"), STR("s:j"), STR("s:t"), STR("s:s"), STR("s:d"), STR("s:c"),
 		      STR("s:g"), STR("s:c"), STR("s:to"), STR("0"), STR("0"), id, STR(""), STR(""),
 		      STR(""), STR("60"), STR("D"), STR("60"), STR(""), STR(""), STR(""), STR(""),
-		      STR("2"), STR("g"), arena_printf(a, "[1, \"%.*s\"]", STR_ARG(id)), str_c(index),
-		      arena_printf(a, "%.*s:%s", STR_ARG(id), index), str_c(token), STR("5"), STR(""),
-		      str_c(check), STR(""), str_c(token), STR("p"), STR(""), STR("next")));
+		      STR("2"), STR("g"), arena_printf(a, "[1, \"%.*s\"]", STR_ARG(id)),
+		      str_c(index), arena_printf(a, "%.*s:%s", STR_ARG(id), index), str_c(token),
+		      STR("5"), STR(""), str_c(check), STR(""), str_c(token), STR("p"), STR(""),
+		      STR("next")));
 }
 
 static int chord(void *arg)

@@ -80,7 +80,8 @@ static bool is_uuid(struct arena *a, const struct json *v)
 }
 
 /* Equal but for ids, which must be ids on both sides; null and absent are one. */
-static void same(struct arena *a, const struct json *ours, const struct json *theirs, const char *at)
+static void same(struct arena *a, const struct json *ours, const struct json *theirs,
+		 const char *at)
 {
 	if (is_uuid(a, theirs)) {
 		cr_assert(is_uuid(a, ours), "%s: no id", at);
@@ -144,9 +145,10 @@ static size_t recorded(struct arena *a, const struct json *record, const char *b
 
 static void same_message(struct arena *a, struct str ours, const struct json *theirs)
 {
-	static const char *const headers[] = { "task",      "group_index", "retries", "timelimit",
-					       "argsrepr",  "shadow",      "group",   "root_id",
-					       "parent_id", "stamps",      "stamped_headers" };
+	static const char *const headers[] = { "task",      "group_index",    "retries",
+					       "timelimit", "argsrepr",       "shadow",
+					       "group",     "root_id",        "parent_id",
+					       "stamps",    "stamped_headers" };
 	const struct json *envelope = parse(a, ours), *recorded_envelope = member(theirs, "json");
 	struct message m;
 	struct str text;
@@ -195,10 +197,12 @@ Test(signature, what_is_built_is_what_celery_sends)
 	struct arena a;
 
 	arena_init(&a);
-	same_as_recorded(&a, "chain",
-			 canvas_chain(&a, LIST(add(&a, "[1, 2]"), add(&a, "[10]"), add(&a, "[100]"))));
-	same_as_recorded(&a, "group",
-			 canvas_group(&a, LIST(add(&a, "[0, 0]"), add(&a, "[1, 1]"), add(&a, "[2, 2]"))));
+	same_as_recorded(
+		&a, "chain",
+		canvas_chain(&a, LIST(add(&a, "[1, 2]"), add(&a, "[10]"), add(&a, "[100]"))));
+	same_as_recorded(
+		&a, "group",
+		canvas_group(&a, LIST(add(&a, "[0, 0]"), add(&a, "[1, 1]"), add(&a, "[2, 2]"))));
 	same_as_recorded(&a, "chord",
 			 canvas_chord(&a,
 				      LIST(add(&a, "[0, 1]"), add(&a, "[1, 1]"), add(&a, "[2, 1]")),
@@ -211,10 +215,11 @@ Test(signature, what_is_built_is_what_celery_sends)
 			     LIST(canvas_chain(&a, LIST(add(&a, "[1, 1]"), add(&a, "[2]"))),
 				  canvas_chain(&a, LIST(add(&a, "[3, 3]"), add(&a, "[4]")))),
 			     total(&a)));
-	same_as_recorded(&a, "chord-in-chain",
-			 canvas_chain(&a, LIST(add(&a, "[1, 1]"),
-					       canvas_group(&a, LIST(add(&a, "[2]"), add(&a, "[3]"))),
-					       total(&a))));
+	same_as_recorded(
+		&a, "chord-in-chain",
+		canvas_chain(&a, LIST(add(&a, "[1, 1]"),
+				      canvas_group(&a, LIST(add(&a, "[2]"), add(&a, "[3]"))),
+				      total(&a))));
 	same_as_recorded(
 		&a, "group-of-chains",
 		canvas_group(&a, LIST(canvas_chain(&a, LIST(add(&a, "[1, 1]"), add(&a, "[2]"))),
@@ -261,13 +266,14 @@ Test(signature, a_step_is_what_a_python_worker_publishes)
 
 	arena_init(&a);
 	(void) recorded(&a, record_of(&a, "canvas-run", "chain"), "producer", first);
-	cr_assert_eq(recorded(&a, record_of(&a, "canvas-run", "chain"), "worker", sent_by_worker), 2);
+	cr_assert_eq(recorded(&a, record_of(&a, "canvas-run", "chain"), "worker", sent_by_worker),
+		     2);
 	chain = embed_of(&a, first[0], "chain");
 	sent = (struct sent){ .arena = &a };
 	cr_assert_eq(signature_read(&a, chain->first->next, &s), 0);
-	cr_assert_eq(apply(&sent, s, STR("3"),
-			   arena_printf(&a, "[%.*s]", STR_ARG(chain->first->text))),
-		     0);
+	cr_assert_eq(
+		apply(&sent, s, STR("3"), arena_printf(&a, "[%.*s]", STR_ARG(chain->first->text))),
+		0);
 	cr_assert_eq(sent.count, 1);
 	/* Of the ids only the form is compared. */
 	{
@@ -277,7 +283,8 @@ Test(signature, a_step_is_what_a_python_worker_publishes)
 		cr_assert_eq(message_scan(text, &m), 0);
 		cr_assert(str_is_null(m.text[MESSAGE_PARENT]));
 		cr_assert_eq(body_text(&a, &m, &text), 0);
-		same(&a, parse(&a, text), member(member(sent_by_worker[0], "body"), "json"), "body");
+		same(&a, parse(&a, text), member(member(sent_by_worker[0], "body"), "json"),
+		     "body");
 	}
 	arena_fini(&a);
 }
@@ -297,8 +304,8 @@ Test(signature, a_chord_in_a_chain_begins_as_pythons_does)
 	{
 		struct signature_use use = { .arena = &a,
 					     .root_id = STR("00000000-0000-4000-8000-000000000001"),
-					     .parent_id =
-						     STR("00000000-0000-4000-8000-000000000001"),
+					     .parent_id = STR(
+						     "00000000-0000-4000-8000-000000000001"),
 					     .emit = emit,
 					     .begin_chord = begin_chord,
 					     .arg = &sent };
@@ -353,7 +360,8 @@ Test(signature, what_cannot_be_run_is_refused)
 
 	arena_init(&a);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		cr_assert_eq(signature_read(&a, parse(&a, str_c(bad[i])), &s), -EINVAL, "%s", bad[i]);
+		cr_assert_eq(signature_read(&a, parse(&a, str_c(bad[i])), &s), -EINVAL, "%s",
+			     bad[i]);
 	arena_fini(&a);
 }
 
@@ -389,8 +397,10 @@ Test(signature, chunks_are_a_group_of_starmaps)
 	sent = (struct sent){ .arena = &a };
 	cr_assert_eq(
 		apply(&sent,
-		      read_text(&a, "{\"task\": \"celery.chunks\", \"kwargs\": {\"task\": {\"task\": \"t\"}, \"it\": "
-			       "[[1], [2], [3]], \"n\": 2}}"),
+		      read_text(
+			      &a,
+			      "{\"task\": \"celery.chunks\", \"kwargs\": {\"task\": {\"task\": \"t\"}, \"it\": "
+			      "[[1], [2], [3]], \"n\": 2}}"),
 		      STR("\"ignored\""), STR_NULL),
 		0);
 	cr_assert_eq(sent.count, 2);
@@ -398,8 +408,8 @@ Test(signature, chunks_are_a_group_of_starmaps)
 	cr_assert(str_eq_c(m.text[MESSAGE_TASK], "celery.starmap"));
 	cr_assert_eq(m.group_index, 1);
 	cr_assert_eq(body_text(&a, &m, &text), 0);
-	cr_assert(str_starts(text, STR("[[], {\"task\": {\"task\": \"t\"}, \"it\": [[3]]}")), "%.*s",
-		  STR_ARG(text));
+	cr_assert(str_starts(text, STR("[[], {\"task\": {\"task\": \"t\"}, \"it\": [[3]]}")),
+		  "%.*s", STR_ARG(text));
 	arena_fini(&a);
 }
 
@@ -421,16 +431,18 @@ Test(signature, a_group_before_a_step_is_a_chord)
 	cr_assert_eq(message_scan(sent.messages[0], &m), 0);
 	cr_assert_eq(body_text(&a, &m, &text), 0);
 	cr_assert(str_starts(text, STR("[[7, 1], {}, ")));
-	cr_assert_gt(str_find(text, STR("\"chord\": {\"task\": \"body\"")), 0, "%.*s", STR_ARG(text));
+	cr_assert_gt(str_find(text, STR("\"chord\": {\"task\": \"body\"")), 0, "%.*s",
+		     STR_ARG(text));
 	cr_assert_gt(str_find(text, STR("\"chain\": [{\"task\": \"last\"}]")), 0);
 	/* Two groups and a step: one chord is the body of the other. */
 	sent = (struct sent){ .arena = &a };
-	cr_assert_eq(apply(&sent,
-			   canvas_chain(&a, LIST(canvas_group(&a, LIST(add(&a, "[1, 1]"))),
-						 canvas_group(&a, LIST(add(&a, "[2]"), add(&a, "[3]"))),
-						 total(&a))),
-			   STR_NULL, STR_NULL),
-		     0);
+	cr_assert_eq(
+		apply(&sent,
+		      canvas_chain(&a, LIST(canvas_group(&a, LIST(add(&a, "[1, 1]"))),
+					    canvas_group(&a, LIST(add(&a, "[2]"), add(&a, "[3]"))),
+					    total(&a))),
+		      STR_NULL, STR_NULL),
+		0);
 	cr_assert_eq(sent.count, 1);
 	cr_assert_eq(sent.size, 1);
 	arena_fini(&a);
@@ -457,14 +469,16 @@ Test(signature, options_of_the_whole_reach_the_parts)
 	arena_init(&a);
 	callback = canvas_named(&a, STR("after"), STR("[]"), STR("{}"));
 	/* A chain in a chain keeps its callbacks at its own last step. */
-	inner = canvas_link(canvas_chain(&a, LIST(add(&a, "[2]"), canvas_link(add(&a, "[3]"), callback))),
-			    callback);
+	inner = canvas_link(
+		canvas_chain(&a, LIST(add(&a, "[2]"), canvas_link(add(&a, "[3]"), callback))),
+		callback);
 	sent = (struct sent){ .arena = &a };
-	cr_assert_eq(apply(&sent,
-			   canvas_chain(&a, LIST(canvas_set(add(&a, "[1, 1]"), "queue", STR("mine")),
-						 inner, add(&a, "[4]"))),
-			   STR_NULL, STR_NULL),
-		     0);
+	cr_assert_eq(
+		apply(&sent,
+		      canvas_chain(&a, LIST(canvas_set(add(&a, "[1, 1]"), "queue", STR("mine")),
+					    inner, add(&a, "[4]"))),
+		      STR_NULL, STR_NULL),
+		0);
 	cr_assert_eq(sent.count, 1);
 	text = message_of(&a, sent.messages[0], &m);
 	text = member(parse(&a, text)->first->next->next, "chain")->first->next->text;
