@@ -30,6 +30,9 @@ static const struct task_argument progress_arguments[] = { DIAG_PROGRESS_ARGUMEN
 #define TASK_ARGUMENTS_STRUCT struct diag_children_arguments
 static const struct task_argument children_arguments[] = { DIAG_CHILDREN_ARGUMENTS(TASK_ROW_) };
 #undef TASK_ARGUMENTS_STRUCT
+#define TASK_ARGUMENTS_STRUCT struct diag_chord_arguments
+static const struct task_argument chord_arguments[] = { DIAG_CHORD_ARGUMENTS(TASK_ROW_) };
+#undef TASK_ARGUMENTS_STRUCT
 
 #define ARGUMENTS(name)                                                                            \
 	.arguments = name##_arguments, .argument_count = ARRAY_SIZE(name##_arguments),             \
@@ -111,4 +114,11 @@ const struct task diag_children_task = {
 	.help = "Asks for jobs of diag.noop; they are its children.",
 	.retry = TASK_RETRY_USUAL,
 	ARGUMENTS(children),
+};
+
+const struct task diag_chord_task = {
+	.name = "diag.chord",
+	.help = "Asks for a chord of diag.add, from C; returns the id of its body, which returns all sums.",
+	.retry = TASK_RETRY_USUAL,
+	ARGUMENTS(chord),
 };

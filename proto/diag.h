@@ -30,6 +30,8 @@
 	ARG(INT,  steps,   NULL,     "how many states to tell")
 #define DIAG_CHILDREN_ARGUMENTS(ARG)                                                               \
 	ARG(INT,  count,   NULL,     "how many jobs to ask for")
+#define DIAG_CHORD_ARGUMENTS(ARG)                                                                  \
+	ARG(INT,  parts,   NULL,     "how many parts its header has")
 /* clang-format on */
 
 struct diag_echo_arguments {
@@ -64,8 +66,12 @@ struct diag_children_arguments {
 	DIAG_CHILDREN_ARGUMENTS(TASK_MEMBER_)
 };
 
+struct diag_chord_arguments {
+	DIAG_CHORD_ARGUMENTS(TASK_MEMBER_)
+};
+
 extern const struct task diag_noop_task, diag_echo_task, diag_add_task, diag_sleep_task,
 	diag_burn_task, diag_spin_task, diag_fail_task, diag_crash_task, diag_count_task,
-	diag_progress_task, diag_children_task;
+	diag_progress_task, diag_children_task, diag_chord_task;
 
 #endif

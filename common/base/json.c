@@ -503,6 +503,13 @@ int json_to_double(const struct json *j, double *ret)
 	return 0;
 }
 
+struct str json_raw(const struct json *j)
+{
+	size_t quotes = j->type == JSON_STRING ? 1 : 0;
+
+	return str_make(j->text.at - quotes, j->text.len + 2 * quotes);
+}
+
 bool json_is_true(const struct json *j)
 {
 	return j != NULL && j->type == JSON_TRUE;

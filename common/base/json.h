@@ -75,7 +75,9 @@ struct str json_key(struct arena *, const struct json *member);
 int json_to_i64(const struct json *, int64_t *ret)
 	_must_check_; /* -EINVAL: not a whole number; -ERANGE */
 int json_to_double(const struct json *, double *ret)
-	_must_check_;                   /* NaN and infinities pass in JSON_PYTHON */
+	_must_check_; /* NaN and infinities pass in JSON_PYTHON */
+/* The value as it was written, a string with its quotes. */
+struct str json_raw(const struct json *);
 bool json_is_true(const struct json *); /* type is JSON_TRUE; NULL: false */
 
 enum json_escape { JSON_ESCAPE_DRF, JSON_ESCAPE_ASCII };

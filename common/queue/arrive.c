@@ -43,6 +43,7 @@ static void fill(struct supervisor *s, struct link_job *job, const struct flight
 		.queue = (uint16_t) queue,
 		.deaths = (uint16_t) MIN(deaths, (unsigned) UINT16_MAX),
 		.retries = (uint32_t) MIN(m->retries, INT32_MAX),
+		.group_index = (int32_t) MIN(m->group_index, INT32_MAX),
 		.hard_limit = hard,
 		.soft_limit = soft,
 	};

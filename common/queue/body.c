@@ -125,28 +125,59 @@ int body_text(struct arena *arena, const struct message *m, struct str *ret)
 	return 0;
 }
 
-/* `embed` members and whether they ask for anything. */
-static int check_embed(const struct json *embed)
+/* A list of signatures; Celery also writes a single one without the brackets. */
+static int read_list(struct arena *arena, const struct json *embed, struct str name,
+		     const struct json **ret)
 {
-	static const struct str names[] = { STR_INIT("callbacks"), STR_INIT("errbacks"),
-					    STR_INIT("chain"), STR_INIT("chord") };
+	const struct json *v = json_get(embed, name);
+	struct json *list;
+
+	if (v == NULL || v->type == JSON_NULL ||
+	    (v->count == 0 && (v->type == JSON_ARRAY || v->type == JSON_OBJECT)))
+		return 0;
+	if (v->type == JSON_OBJECT) {
+		list = arena_new(arena, struct json);
+		*list = (struct json){ .type = JSON_ARRAY, .count = 1 };
+		list->first = arena_new(arena, struct json);
+		*list->first = *v;
+		list->first->next = NULL;
+		v = list;
+	}
+	if (v->type != JSON_ARRAY)
+		return fail(-EINVAL, "\"%.*s\" in the body is no list of signatures",
+			    STR_ARG(name));
+	*ret = v;
+	return 0;
+}
+
+static int read_embed(struct arena *arena, const struct json *embed, struct body_embed *ret)
+{
+	const struct json *chord;
+	int r;
 
 	if (embed->type == JSON_NULL)
 		return 0;
 	if (embed->type != JSON_OBJECT)
 		return fail(-EINVAL, "the body's third element is no object");
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		const struct json *v = json_get(embed, names[i]);
-
-		if (v != NULL && v->type != JSON_NULL && v->count > 0)
-			return fail(-EINVAL, "\"%.*s\" in the body is not supported",
-				    STR_ARG(names[i]));
-	}
+	r = read_list(arena, embed, STR("callbacks"), &ret->callbacks);
+	if (r == 0)
+		r = read_list(arena, embed, STR("errbacks"), &ret->errbacks);
+	if (r == 0)
+		r = read_list(arena, embed, STR("chain"), &ret->chain);
+	if (r < 0)
+		return r;
+	chord = json_get(embed, STR("chord"));
+	if (chord == NULL || chord->type == JSON_NULL)
+		return 0;
+	if (chord->type != JSON_OBJECT)
+		return fail(-EINVAL, "\"chord\" in the body is no signature");
+	ret->chord = chord;
 	return 0;
 }
 
 int body_parse(struct arena *arena, struct str text, struct body *ret)
 {
+	struct body body;
 	struct json *tree;
 	struct json_error e;
 	int r = json_parse(arena, text, JSON_PYTHON, DEPTH_MOST, &tree, &e);
@@ -159,10 +190,12 @@ int body_parse(struct arena *arena, struct str text, struct body *ret)
 		return fail(-EINVAL, "the body's first element is no array");
 	if (tree->first->next->type != JSON_OBJECT)
 		return fail(-EINVAL, "the body's second element is no object");
-	r = check_embed(tree->first->next->next);
+	body = (struct body){ .args = tree->first, .kwargs = tree->first->next };
+	r = read_embed(arena, tree->first->next->next, &body.embed);
 	if (r < 0)
 		return r;
-	ret->args = tree->first;
-	ret->kwargs = tree->first->next;
+	body.has_embed = body.embed.callbacks != NULL || body.embed.errbacks != NULL ||
+			 body.embed.chain != NULL || body.embed.chord != NULL;
+	*ret = body;
 	return 0;
 }

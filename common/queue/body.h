@@ -17,16 +17,20 @@
 /* The body's text, in the arena or a slice of the message.  0, or -EINVAL with the reason. */
 int body_text(struct arena *, const struct message *, struct str *ret) _must_check_;
 
+/* What comes after the job (queue/follow.h); NULL where nothing is asked for. */
+struct body_embed {
+	const struct json *callbacks, *errbacks, *chain; /* arrays that are not empty */
+	const struct json *chord;                        /* a signature */
+};
+
 struct body {
 	const struct json *args;   /* an array */
 	const struct json *kwargs; /* an object */
+	struct body_embed embed;
+	bool has_embed; /* something of it is not NULL */
 };
 
-/*
- * 0, or -EINVAL with the reason.  A body that asks for what comes after the job (callbacks,
- * errbacks, chain, chord) is refused as well: running it and forgetting the rest would lose jobs
- * silently.
- */
+/* 0, or -EINVAL with the reason.  Of the embed only the types are looked at. */
 int body_parse(struct arena *, struct str text, struct body *ret) _must_check_;
 
 #endif

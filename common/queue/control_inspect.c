@@ -491,6 +491,9 @@ static int registered(struct control_call *call)
 	for (size_t i = 0; i < task_count(); i++) {
 		_cleanup_(buf_fini) struct buf text = BUF_INIT;
 
+		/* As Celery: those that it brings itself only when they are asked for. */
+		if (strncmp(tasks[i]->name, "celery.", 7) == 0 && !control_flag(call, "builtins"))
+			continue;
 		buf_add_c(&text, tasks[i]->name);
 		add_info(call, &text, tasks[i]);
 		json_put_str(call->out, buf_str(&text));

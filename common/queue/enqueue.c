@@ -74,14 +74,15 @@ static struct link_push head_of(const struct push *push)
 {
 	return (struct link_push){ .durability = push->durability,
 				   .eta = push->eta,
-				   .priority = push->priority };
+				   .priority = push->priority,
+				   .chord_size = push->chord_size };
 }
 
 static void send_to_supervisor(struct producer *p, const struct push *push)
 {
 	struct link_push head = head_of(push);
 
-	host_push(p->host, &head, push->keys->queue, push->id, push->message);
+	host_push(p->host, &head, push);
 }
 
 static int call_supervisor(struct producer *p, struct arena *arena, const struct push *push)
@@ -89,7 +90,7 @@ static int call_supervisor(struct producer *p, struct arena *arena, const struct
 	struct link_push head = head_of(push);
 
 	(void) arena;
-	return host_push_waited(p->host, &head, push->keys->queue, push->id, push->message);
+	return host_push_waited(p->host, &head, push);
 }
 
 static const struct producer_way to_supervisor = { send_to_supervisor, call_supervisor };
@@ -120,14 +121,49 @@ static struct str traceparent_of(struct arena *arena, const struct enqueue_optio
 	return arena_str(arena, str_c(text));
 }
 
+int enqueue_row(struct producer *p, struct db_tx *tx, struct arena *arena, struct outbox_row *row,
+		enum task_durability durability, struct enqueued **ret_enqueued)
+{
+	struct enqueued *e = arena_new(arena, struct enqueued);
+	struct push *push = arena_new(arena, struct push);
+	const struct job *job = p->host == NULL ? NULL : host_job_now(p->host);
+	int r;
+
+	must(row->id.len == UUID_TEXT);
+	memcpy(e->id, row->id.at, UUID_TEXT);
+	row->id = str_make(e->id, UUID_TEXT); /* the push borrows it */
+	if (job != NULL && str_is_null(row->root_id))
+		row->root_id = str_is_null(job->root_id) ? job->id : job->root_id;
+	if (job != NULL && str_is_null(row->parent_id))
+		row->parent_id = job->id;
+	r = outbox_to_push(arena, &p->book, row, durability, push);
+	if (r == 0 && durability == TASK_OUTBOX)
+		r = outbox_insert((struct db_at){ .db = p->db, .tx = tx }, arena, row);
+	if (r < 0)
+		return r;
+	e->_push = push;
+	e->durability = durability;
+	if (tx == NULL && durability == TASK_OUTBOX)
+		enqueue_push(p, e);
+	else if (tx == NULL)
+		r = p->way->call(p, arena, push);
+	if (r < 0)
+		return r;
+	*ret_enqueued = e;
+	return 0;
+}
+
+struct db *enqueue_db(const struct producer *p)
+{
+	return p->db;
+}
+
 int enqueue(struct producer *p, struct db_tx *tx, struct arena *arena, const struct task *task,
 	    struct str kwargs, const struct enqueue_options *options,
 	    struct enqueued **ret_enqueued)
 {
 	static const struct enqueue_options usual;
 	const struct enqueue_options *o = options == NULL ? &usual : options;
-	struct enqueued *e = arena_new(arena, struct enqueued);
-	struct push *push = arena_new(arena, struct push);
 	struct outbox_row row = {
 		.task = str_c(task->name),
 		.kwargs = kwargs,
@@ -139,31 +175,13 @@ int enqueue(struct producer *p, struct db_tx *tx, struct arena *arena, const str
 		.eta = o->eta,
 		.priority = o->priority,
 	};
-	const struct job *job = p->host == NULL ? NULL : host_job_now(p->host);
-	int r = make_id(o, e->id);
+	char id[ENQUEUE_ID];
+	int r = make_id(o, id);
 
 	if (r < 0)
 		return r;
-	if (job != NULL && str_is_null(row.root_id))
-		row.root_id = str_is_null(job->root_id) ? job->id : job->root_id;
-	if (job != NULL && str_is_null(row.parent_id))
-		row.parent_id = job->id;
-	row.id = str_c(e->id);
-	r = outbox_to_push(arena, &p->book, &row, task->durability, push);
-	if (r == 0 && task->durability == TASK_OUTBOX)
-		r = outbox_insert((struct db_at){ .db = p->db, .tx = tx }, arena, &row);
-	if (r < 0)
-		return r;
-	e->_push = push;
-	e->durability = task->durability;
-	if (tx == NULL && task->durability == TASK_OUTBOX)
-		enqueue_push(p, e);
-	else if (tx == NULL)
-		r = p->way->call(p, arena, push);
-	if (r < 0)
-		return r;
-	*ret_enqueued = e;
-	return 0;
+	row.id = str_c(id);
+	return enqueue_row(p, tx, arena, &row, task->durability, ret_enqueued);
 }
 
 int enqueue_args(struct producer *p, struct db_tx *tx, struct arena *arena, const struct task *task,

@@ -17,178 +17,47 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/world.h"
-#include "queue/dead.h"
-#include "queue/relay.h"
-#include "queue/result.h"
+#include "queue/ending.h"
 #include "queue/retry.h"
 #include "queue/schedule.h"
 #include "queue/tally.h"
 
-#define CRASHES_MOST    3
-#define CRASH_TTL       "604800" /* a week: entries of jobs that never come back */
-#define RECEIPT_SECONDS "3600"
-#define STORE_AGAIN     (1 * SEC)
+#define CRASHES_MOST 3
+#define CRASH_TTL    "604800" /* a week: entries of jobs that never come back */
 
-static char result_ttl[16];
-
-static struct str ttl(void)
+static struct follow_job follow_job_of(struct arena *arena, const struct message *m)
 {
-	if (result_ttl[0] == '\0')
-		(void) snprintf(result_ttl, sizeof(result_ttl), "%d", RESULT_TTL_SECONDS);
-	return str_c(result_ttl);
+	return (struct follow_job){
+		.id = message_text(arena, m, MESSAGE_ID),
+		.group = message_text(arena, m, MESSAGE_GROUP),
+		.root_id = message_text(arena, m, MESSAGE_ROOT),
+		.traceparent = message_text(arena, m, MESSAGE_TRACEPARENT),
+		.group_index = m->group_index,
+	};
 }
 
-/* The end. */
-
-/* All that an end writes.  Absent texts: not that. */
-struct ending {
-	struct str id, key;
-	struct str document; /* the result's */
-	struct str receipt;
-	const struct dead_letter *letter;
-	struct str record;
-};
-
-static void on_outbox_ended(void *arg, struct flight *f, int error,
-			    const struct redis_reply *reply _unused_)
+/* What follows a job that has failed; false: nothing. */
+static bool follows(struct arena *arena, const struct message *m, struct follow *ret,
+		    const struct follow_failure *failure)
 {
-	struct relay_note *note = arg;
+	struct follow_job job = follow_job_of(arena, m);
+	struct body body;
+	struct str text;
+	int r = body_text(arena, m, &text);
 
-	(void) f;
-	relay_note_end(note, error == 0);
-}
-
-static void end_by_script(struct supervisor *s, struct flight *f, const struct ending *e)
-{
-	struct lane *lane = supervisor_lane(s, f);
-	const struct queue_keys *k = lane_keys(lane);
-	_cleanup_(buf_fini) struct buf of_id = BUF_INIT, of_key = BUF_INIT, result = BUF_INIT;
-	char now[24] = "";
-	struct relay_note *note = NULL;
-
-	queue_key_receipt(&of_id, k, e->id);
-	queue_key_receipt(&of_key, k, str_is_null(e->key) ? e->id : e->key);
-	queue_key_result(&result, e->id);
-	if (e->letter != NULL)
-		(void) snprintf(now, sizeof(now), "%" PRId64, now_realtime() / MSEC);
-	{
-		const struct str keys[] = { k->live,          buf_str(&of_id), buf_str(&of_key),
-					    buf_str(&result), k->crash,        k->dead,
-					    k->letters };
-		const struct str args[] = {
-			e->id,
-			f->is_outbox ? STR("1") : STR(""),
-			f->is_outbox ? e->receipt : STR(""),
-			str_is_null(e->key) ? STR("") : e->receipt,
-			STR(RECEIPT_SECONDS),
-			e->document,
-			ttl(),
-			f->is_counted ? STR("1") : STR(""),
-			str_c(e->letter == NULL ? "" : e->letter->name),
-			e->record,
-			str_c(now),
-		};
-
-		if (f->is_outbox)
-			note = relay_note_new(s->relay, e->id);
-		lane_run(lane, f, SCRIPT_END, keys, ARRAY_SIZE(keys), args, ARRAY_SIZE(args),
-			 note == NULL ? NULL : on_outbox_ended, note);
+	if (r == 0)
+		r = body_parse(arena, text, &body);
+	if (r < 0) {
+		fail_clear(); /* it is why the job failed, and has been said */
+		return false;
 	}
-}
-
-static void end_here(struct supervisor *s, struct flight *f, const struct ending *e)
-{
-	_cleanup_(buf_fini) struct buf result = BUF_INIT;
-	struct lane *lane = supervisor_lane(s, f);
-
-	if (f->is_outbox || f->is_counted || !str_is_null(e->key) || e->letter != NULL) {
-		end_by_script(s, f, e);
-	} else if (e->document.len == 0) {
-		lane_done(lane, f);
-	} else {
-		queue_key_result(&result, e->id);
-		lane_run(lane, f, SCRIPT_RESULTS, REDIS_WORDS(buf_str(&result)),
-			 REDIS_WORDS(ttl(), e->document), NULL, NULL);
-	}
-}
-
-/* An end whose result goes to another Redis first: only what is stored may be acknowledged. */
-struct storing {
-	struct supervisor *s;
-	uint32_t number, generation;
-	struct arena arena;
-	struct ending e;
-	struct dead_letter letter;
-	struct timer again;
-};
-
-static void store(struct storing *w);
-
-static void on_store_again(struct timer *t)
-{
-	store(container_of(t, struct storing, again));
-}
-
-static void on_stored(void *arg, int error, const struct redis_reply *reply)
-{
-	struct storing *w = arg;
-	struct supervisor *s = w->s;
-	struct flight *f = flight_find(&s->flights, w->number, w->generation);
-
-	if (f != NULL && error != -ECANCELED && (error < 0 || reply->type == REDIS_ERROR)) {
-		timer_start(s->loop, &w->again, loop_now(s->loop) + STORE_AGAIN, on_store_again);
-		return;
-	}
-	if (f != NULL && error == 0) {
-		w->e.document = STR("");
-		end_here(s, f, &w->e);
-		supervisor_pump(s);
-	}
-	arena_fini(&w->arena);
-	free(w);
-}
-
-static void store(struct storing *w)
-{
-	_cleanup_(buf_fini) struct buf key = BUF_INIT;
-	int r;
-
-	queue_key_result(&key, w->e.id);
-	r = redis_send_script(w->s->results, &script_tell, 1,
-			      REDIS_WORDS(buf_str(&key), w->e.document, ttl(), STR("1")), on_stored,
-			      w);
+	if (!body.has_embed)
+		return false;
+	r = follow_failure(ret, &job, &body.embed, failure);
 	if (r < 0)
-		on_stored(w, r, NULL);
-}
-
-static void store_first(struct supervisor *s, struct flight *f, const struct ending *e)
-{
-	struct storing *w = calloc(1, sizeof(*w));
-
-	must(w != NULL);
-	arena_init(&w->arena);
-	w->s = s;
-	w->number = f->number;
-	w->generation = f->generation;
-	w->e.id = arena_str(&w->arena, e->id);
-	w->e.key = arena_str(&w->arena, e->key);
-	w->e.document = arena_str(&w->arena, e->document);
-	w->e.receipt = arena_str(&w->arena, e->receipt);
-	w->e.record = arena_str(&w->arena, e->record);
-	if (e->letter != NULL) {
-		w->letter = *e->letter;
-		w->e.letter = &w->letter;
-	}
-	f->state = FLIGHT_ENDING;
-	store(w);
-}
-
-static void end(struct supervisor *s, struct flight *f, const struct ending *e)
-{
-	if (s->results != NULL && e->document.len > 0)
-		store_first(s, f, e);
-	else
-		end_here(s, f, e);
+		log_warn("what follows failed job %.*s cannot be carried out: %s", STR_ARG(job.id),
+			 fail_reason(r));
+	return ret->count > 0 || !str_is_null(ret->part.group);
 }
 
 /* An end with an exception (or none: `exception` NULL) as its result. */
@@ -202,16 +71,25 @@ static void end_badly(struct supervisor *s, struct flight *f, const struct messa
 		.document = STR(""), .receipt = STR("E"), .letter = letter, .record = record
 	};
 	struct result_about about;
+	struct follow follow;
 
 	arena_init(&arena);
+	follow_init(&follow, &arena, &s->book);
 	e.id = m == NULL ? STR("") : message_text(&arena, m, MESSAGE_ID);
+	if (m != NULL && exception != NULL &&
+	    follows(&arena, m, &follow,
+		    &(struct follow_failure){ .state = state,
+					      .exception = exception,
+					      .message = utf8_repair(&arena, text) }))
+		e.follow = &follow;
 	if (m != NULL && f->wants_result) {
 		result_about_message(&arena, m, lane_keys(supervisor_lane(s, f))->queue, &about);
 		result_add_exception(&document, &about, state, exception,
 				     utf8_repair(&arena, text));
 		e.document = buf_str(&document);
 	}
-	end(s, f, &e);
+	ending_run(s, f, &e);
+	follow_fini(&follow);
 }
 
 void fate_bury(struct supervisor *s, struct flight *f, const struct message *m, int64_t attempts,
@@ -268,25 +146,52 @@ void fate_revoke(struct supervisor *s, struct flight *f, const struct message *m
 	end_badly(s, f, m, RESULT_REVOKED, &result_revoked, str_c(words[why]), NULL, STR(""));
 }
 
+/* What follows a job that had this value before. */
+static bool follows_repeat(struct arena *arena, const struct message *m, struct follow *ret,
+			   struct str value)
+{
+	struct follow_job job = follow_job_of(arena, m);
+	struct body body;
+	struct str text;
+	int r = body_text(arena, m, &text);
+
+	if (r == 0)
+		r = body_parse(arena, text, &body);
+	if (r == 0 && body.has_embed)
+		r = follow_success(ret, &job, &body.embed, value);
+	if (r < 0)
+		log_warn("what follows job %.*s cannot be carried out: %s", STR_ARG(job.id),
+			 fail_reason(r));
+	return ret->count > 0 || !str_is_null(ret->part.group);
+}
+
 void fate_repeat(struct supervisor *s, struct flight *f, const struct message *m, struct str value)
 {
 	_cleanup_(buf_fini) struct buf document = BUF_INIT, receipt = BUF_INIT;
 	_cleanup_(arena_fini) struct arena arena;
 	struct ending e = { .document = STR(""), .record = STR("") };
 	struct result_about about;
+	struct follow follow;
 
 	arena_init(&arena);
+	follow_init(&follow, &arena, &s->book);
 	e.id = message_text(&arena, m, MESSAGE_ID);
 	e.key = message_text(&arena, m, MESSAGE_KEY);
+	/* By its key: it may be another job, with something else after it. */
+	if (!str_is_null(e.key) && follows_repeat(&arena, m, &follow, value))
+		e.follow = &follow;
 	buf_add_byte(&receipt, 'S');
 	buf_add_str(&receipt, value);
 	e.receipt = buf_str(&receipt);
 	if (f->wants_result) {
 		result_about_message(&arena, m, lane_keys(supervisor_lane(s, f))->queue, &about);
+		if (follow.children.len > 0)
+			about.children = arena_printf(&arena, "[%s]", follow.children.at);
 		result_add_success(&document, &about, value);
 		e.document = buf_str(&document);
 	}
-	end(s, f, &e);
+	ending_run(s, f, &e);
+	follow_fini(&follow);
 }
 
 /* Elsewhere. */
@@ -336,7 +241,8 @@ static void schedule(struct supervisor *s, struct flight *f, struct str how, int
 	queue_key_result(&result, id);
 	(void) snprintf(when, sizeof(when), "%" PRId64, ms);
 	lane_run(lane, f, SCRIPT_SCHEDULE, REDIS_WORDS(lane_keys(lane)->schedule, buf_str(&result)),
-		 REDIS_WORDS(how, str_c(when), buf_str(&member), document, ttl()), on_scheduled, w);
+		 REDIS_WORDS(how, str_c(when), buf_str(&member), document, ending_ttl()),
+		 on_scheduled, w);
 }
 
 void fate_schedule(struct supervisor *s, struct flight *f, const struct message *m, usec_t eta)
@@ -447,6 +353,12 @@ static void decide(struct fate *w, struct flight *f, const struct message *m)
 		const char *why = arena_printf(&w->arena, "undecodable: %s", w->reason).at;
 
 		fate_bury(w->s, f, m, x->attempt, &result_job_error, why);
+	} else if (x->kind == LINK_FAILED_FOLLOW) {
+		const char *why = arena_printf(&w->arena, "what follows it cannot be published: %s",
+					       w->reason)
+					  .at;
+
+		fate_bury(w->s, f, m, x->attempt, &result_job_error, why);
 	} else if (x->verdict == ERROR_DROP) {
 		id = message_text(&w->arena, m, MESSAGE_ID);
 		log_event(LOG_INFO, "job dropped", LOG_STR("reason", str_c(w->reason)),
@@ -522,12 +434,7 @@ static void on_read(void *arg, struct flight *f, int error, const struct redis_r
 		return;
 	}
 	raw = arena_str(&w->arena, reply->text);
-	r = message_scan(raw, &m);
-	if (r == 0 && str_is_null(m.text[MESSAGE_TASK])) {
-		r = message_from_v1(&w->arena, &m, &raw);
-		if (r == 0)
-			r = message_scan(raw, &m);
-	}
+	r = message_open(&w->arena, &raw, &m);
 	must(r == 0); /* it was understood when it came, and the list is ours */
 	if (w->is_crash) {
 		count_crash(w, f, &m);
@@ -553,11 +460,20 @@ static struct fate *fate_new(struct supervisor *s, struct str reason)
 
 static void ended(struct supervisor *s, struct flight *f, struct str payload)
 {
-	struct str texts[4];
+	struct str texts[5];
 	_cleanup_(buf_fini) struct buf receipt = BUF_INIT;
+	_cleanup_(arena_fini) struct arena arena;
 	struct ending e = { .record = STR("") };
+	struct follow follow;
+	int r = link_unpack(&payload, texts, ARRAY_SIZE(texts));
 
-	if (link_unpack(&payload, texts, ARRAY_SIZE(texts)) < 0) {
+	arena_init(&arena);
+	if (r == 0 && !str_is_null(texts[4])) {
+		follow_init(&follow, &arena, &s->book);
+		r = follow_unpack(&follow, texts[4]);
+		e.follow = &follow;
+	}
+	if (r < 0) {
 		log_error("an outcome is torn, giving its job back");
 		fate_release(s, f);
 		return;
@@ -570,7 +486,7 @@ static void ended(struct supervisor *s, struct flight *f, struct str payload)
 	e.receipt = buf_str(&receipt);
 	if (s->events.is_on)
 		events_succeeded(s, e.id, texts[3], f->took);
-	end(s, f, &e);
+	ending_run(s, f, &e);
 }
 
 static void failed(struct supervisor *s, struct flight *f, struct str payload)

@@ -16,6 +16,7 @@
 #include "queue/body.h"
 #include "queue/crashpage.h"
 #include "queue/enqueue-internal.h"
+#include "queue/follow.h"
 #include "queue/host.h"
 #include "queue/result.h"
 #include "redis/redis.h"
@@ -45,6 +46,7 @@ struct host {
 	struct arena queues_arena;
 	struct str *queues;
 	size_t queue_count;
+	struct queue_book book; /* queues of what follows jobs */
 	struct buf outcomes;
 	usec_t outcomes_since;
 	struct flush flush;
@@ -64,6 +66,8 @@ struct host_job {
 	struct timer soft, hard;
 	bool has_passed_hard, is_terminated;
 	struct buf children; /* "[[id, null], null], …" of the jobs that the body has asked for */
+	const struct body_embed *embed; /* NULL: nothing follows, as for nearly all */
+	struct signature *asked;        /* what the body wants to follow besides; NULL: nothing */
 	usec_t started, soft_at;
 	struct log_context log;
 };
@@ -163,13 +167,63 @@ static void report_start(struct host_job *hj)
 		     buf_str(&payload));
 }
 
+static void report_failure(struct host_job *hj, enum link_failure_kind kind, int error);
+
+/* Of what comes after the job: a child of its own part of the trace. */
+static struct str trace_of(struct host_job *hj, char text[TRACE_TEXT + 1])
+{
+	struct trace child;
+
+	if (hj->log.trace.id[0] == '\0')
+		return hj->job.traceparent;
+	trace_child(&hj->log.trace, &child);
+	trace_format(&child, text);
+	return str_c(text);
+}
+
+/* What follows, packed.  It is made before the result's document, which names it. */
+static int add_follow(struct host_job *hj, struct str value, struct buf *out)
+{
+	struct arena *a = &hj->job.arena;
+	char traceparent[TRACE_TEXT + 1];
+	const struct follow_job job = { .id = hj->job.id,
+					.group = message_text(a, &hj->message, MESSAGE_GROUP),
+					.root_id = hj->job.root_id,
+					.traceparent = trace_of(hj, traceparent),
+					.group_index = hj->head.group_index };
+	struct follow follow;
+	int r = 0;
+
+	follow_init(&follow, a, &hj->host->book);
+	if (hj->asked != NULL)
+		r = follow_signature(&follow, &job, hj->asked);
+	if (r == 0 && hj->embed != NULL)
+		r = follow_success(&follow, &job, hj->embed, value);
+	if (r == 0) {
+		follow_pack(out, &follow);
+		if (follow.children.len > 0 && hj->children.len > 0)
+			buf_add_c(&hj->children, ", ");
+		buf_add_str(&hj->children, buf_str(&follow.children));
+	}
+	follow_fini(&follow);
+	return r;
+}
+
 static void report_end(struct host_job *hj, struct str value)
 {
-	_cleanup_(buf_fini) struct buf document = BUF_INIT;
-	struct str texts[4] = { hj->job.id, STR_NULL, STR_NULL, STR_NULL };
+	_cleanup_(buf_fini) struct buf document = BUF_INIT, follow = BUF_INIT;
+	struct str texts[5] = { hj->job.id, STR_NULL, STR_NULL, STR_NULL, STR_NULL };
 	size_t begun;
 
-	if ((hj->head.flags & (LINK_WANTS_RESULT | LINK_WANTS_ID)) == 0) {
+	if (hj->embed != NULL || hj->asked != NULL) {
+		int r = add_follow(hj, value, &follow);
+
+		if (r < 0) {
+			report_failure(hj, LINK_FAILED_FOLLOW, r);
+			return;
+		}
+		texts[4] = buf_str(&follow);
+	} else if ((hj->head.flags & (LINK_WANTS_RESULT | LINK_WANTS_ID)) == 0) {
 		end_outcome(hj->host, begin_outcome(hj, LINK_DONE));
 		return;
 	}
@@ -317,6 +371,14 @@ static int run(void *arg)
 	if (r < 0) {
 		report_failure(hj, LINK_FAILED_BODY, r);
 		return 0;
+	}
+	if (body.has_embed) {
+		r = follow_check(&job->arena, &body.embed);
+		if (r < 0) {
+			report_failure(hj, LINK_FAILED_BODY, r);
+			return 0;
+		}
+		hj->embed = &body.embed;
 	}
 	job->arguments_json = body.args->text;
 	job->kwargs_json = body.kwargs->text;
@@ -531,23 +593,34 @@ const struct job *host_job_now(struct host *h)
 	return hj == NULL ? NULL : &hj->job;
 }
 
-void host_push(struct host *h, struct link_push *head, struct str queue, struct str id,
-	       struct str message)
+const struct task_body *host_body(struct host *h, struct str task)
+{
+	for (size_t i = 0; i < h->body_count; i++)
+		if (str_eq_c(task, h->bodies[i].task->name))
+			return &h->bodies[i];
+	return NULL;
+}
+
+void host_follow(struct job *job, struct signature *s)
+{
+	container_of(job, struct host_job, job)->asked = s;
+}
+
+void host_push(struct host *h, struct link_push *head, const struct push *push)
 {
 	_cleanup_(buf_fini) struct buf texts = BUF_INIT;
-	const struct str all[] = { queue, id, message };
+	const struct str all[] = { push->keys->queue, push->id, push->message, push->chord };
 	struct host_job *parent = job_now(h);
 
 	if (parent != NULL && (parent->head.flags & LINK_WANTS_RESULT) != 0 &&
 	    parent->children.len < CHILDREN_MOST)
 		buf_printf(&parent->children, "%s[[\"%.*s\", null], null]",
-			   parent->children.len > 0 ? ", " : "", STR_ARG(id));
+			   parent->children.len > 0 ? ", " : "", STR_ARG(push->id));
 	link_pack(&texts, all, ARRAY_SIZE(all));
 	channel_send(h->channel, LINK_PUSH, str_make(head, sizeof(*head)), buf_str(&texts));
 }
 
-int host_push_waited(struct host *h, struct link_push *head, struct str queue, struct str id,
-		     struct str message)
+int host_push_waited(struct host *h, struct link_push *head, const struct push *push)
 {
 	struct waiter waiter;
 	struct host_push_wait w = { .waiter = &waiter };
@@ -559,7 +632,7 @@ int host_push_waited(struct host *h, struct link_push *head, struct str queue, s
 		h->pushed = 1; /* 0 means that no answer is wanted */
 	head->request = w.request = h->pushed;
 	list_append(&h->pushes, &w.link);
-	host_push(h, head, queue, id, message);
+	host_push(h, head, push);
 	r = fiber_park(&waiter, "push");
 	list_remove(&w.link);
 	return r;
@@ -681,6 +754,7 @@ int host_main(const struct worker_program *program, int argc, char **argv)
 	list_init(&h.active);
 	list_init(&h.pushes);
 	buf_init(&h.outcomes);
+	queue_book_init(&h.book);
 	r = host_start(&h);
 	if (r == 0)
 		r = loop_run(h.loop);

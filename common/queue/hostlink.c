@@ -51,7 +51,7 @@ int link_take_job(struct str payload, struct link_job *job, struct message *m)
 
 	if (r < 0)
 		return r;
-	*m = (struct message){ .escaped = job->escaped };
+	*m = (struct message){ .escaped = job->escaped, .group_index = job->group_index };
 	for (int i = 0; i < MESSAGE_TEXTS; i++) {
 		r = take_text(&payload, job->text_len[i], &m->text[i]);
 		if (r < 0)

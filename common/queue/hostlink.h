@@ -50,6 +50,7 @@ struct link_job {
 		queue;   /* queue: place in the list of queues that both ends were given */
 	uint16_t deaths; /* deliveries that ended with a dead process */
 	uint32_t retries;
+	int32_t group_index;              /* -1: none */
 	uint32_t escaped;                 /* as in struct message */
 	int64_t hard_limit, soft_limit;   /* durations in usec; 0: none */
 	uint32_t text_len[MESSAGE_TEXTS]; /* in the order of enum message_field; LINK_ABSENT */
@@ -73,7 +74,8 @@ struct link_revoke {
 
 enum link_state {
 	LINK_DONE,   /* nothing follows: a plain acknowledgement is enough */
-	LINK_ENDED,  /* packed: id, key, document, value (for the receipt) */
+	LINK_ENDED,  /* packed: id, key, document, value (for the receipt), what follows
+			(queue/follow.h; absent: nothing) */
 	LINK_FAILED, /* struct link_failure, then packed: reason */
 };
 
@@ -88,6 +90,7 @@ struct link_outcome {
 enum link_failure_kind {
 	LINK_FAILED_ERROR,
 	LINK_FAILED_BODY,       /* the message could not be decoded: dead at once */
+	LINK_FAILED_FOLLOW,     /* done, but what follows it cannot be published: dead at once */
 	LINK_FAILED_SOFT,       /* its soft time limit */
 	LINK_FAILED_HARD,       /* its hard time limit */
 	LINK_FAILED_REVOKED,    /* told not to start */
@@ -103,12 +106,13 @@ struct link_failure {
 	int64_t limit; /* of the time limit that was passed, in usec */
 };
 
-/* struct link_push, then packed: queue, id, message. */
+/* struct link_push, then packed: queue, id, message, group of the chord that begins (absent: none). */
 struct link_push {
 	uint32_t request;    /* 0: no answer wanted */
 	uint32_t durability; /* enum task_durability */
 	int64_t eta;         /* real time; 0: now */
 	int32_t priority;
+	int64_t chord_size; /* 0: no chord begins */
 };
 
 struct link_pushed {

@@ -141,7 +141,7 @@ void queue_key_receipt(struct buf *out, const struct queue_keys *k, struct str k
 	buf_add_str(out, key);
 }
 
-void queue_key_result(struct buf *out, struct str id)
+static void add_result_prefix(struct buf *out)
 {
 	const char *prefix = settings.result_prefix == NULL ? "" : settings.result_prefix;
 	size_t len = strlen(prefix);
@@ -149,8 +149,21 @@ void queue_key_result(struct buf *out, struct str id)
 	buf_add_c(out, prefix);
 	if (len > 0 && strchr(":_-.", prefix[len - 1]) == NULL)
 		buf_add_byte(out, '_');
+}
+
+void queue_key_result(struct buf *out, struct str id)
+{
+	add_result_prefix(out);
 	buf_add_c(out, "celery-task-meta-");
 	buf_add_str(out, id);
+}
+
+void queue_key_chord(struct buf *out, struct str group, const char *suffix)
+{
+	add_result_prefix(out);
+	buf_add_c(out, "celery-taskset-meta-");
+	buf_add_str(out, group);
+	buf_add_c(out, suffix);
 }
 
 void queue_key_broker(struct buf *out, const char *name)

@@ -425,7 +425,8 @@ static void call_answered(void *arg, int error, const struct redis_reply *reply)
 			continue;
 		flight = op_flight(op);
 		must(flight != NULL);
-		if (op->is_read || op->script == SCRIPT_CRASHED) {
+		/* An array says that the job has not ended with it. */
+		if (op->is_read || reply->type == REDIS_ARRAY) {
 			op_end(op, flight, 0, reply);
 			continue;
 		}

@@ -18,6 +18,7 @@ enum kind {
 	TEXT,
 	LOOSE,
 	RETRIES,
+	GROUP_INDEX,
 	PRIORITY,
 	IGNORES_RESULT,
 	OUTBOX,
@@ -52,6 +53,7 @@ static const struct wanted wanted[] = {
 	ROW(HEADERS,    REDELIVERED,    0,                     "redelivered"),
 	ROW(HEADERS,    TEXT,           MESSAGE_COMPRESSION,   "compression"),
 	ROW(HEADERS,    LOOSE,          MESSAGE_TRACEPARENT,   "traceparent"),
+	ROW(HEADERS,    GROUP_INDEX,    0,                     "group_index"),
 	ROW(TOP,        TEXT,           MESSAGE_CONTENT_TYPE,  "content-type"),
 	ROW(HEADERS,    OUTBOX,         0,                     "apium_outbox"),
 	ROW(HEADERS,    IGNORES_RESULT, 0,                     "ignore_result"),
@@ -61,7 +63,7 @@ static const struct wanted wanted[] = {
 /* Rows are sorted by the length of the name: where each length begins. */
 enum { NAME_MOST = 13 };
 static const uint8_t first_of_length[NAME_MOST + 2] = {
-	0, 0, 0, 1, 2, 4, 5, 5, 8, 10, 13, 13, 16, 18, 21,
+	0, 0, 0, 1, 2, 4, 5, 5, 8, 10, 13, 13, 17, 19, 22,
 };
 /* clang-format on */
 
@@ -223,6 +225,9 @@ static int take(struct message *m, const struct wanted *w, const struct value *v
 	case RETRIES:
 		m->retries = value_count(v);
 		break;
+	case GROUP_INDEX:
+		m->group_index = *v->at == 'n' ? -1 : value_count(v);
+		break;
 	case PRIORITY:
 		m->priority = value_count(v);
 		break;
@@ -328,7 +333,7 @@ static int scan_object(struct message *m, enum section section, const char **cur
 
 int message_scan(struct str raw, struct message *ret)
 {
-	struct message m = { .raw = raw };
+	struct message m = { .raw = raw, .group_index = -1 };
 	const char *end = raw.at + raw.len, *at = skip_space(raw.at, end);
 	int r = scan_object(&m, TOP, &at, end);
 

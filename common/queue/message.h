@@ -50,6 +50,7 @@ struct message {
 	struct str timelimit; /* raw JSON: [hard, soft] in seconds or null; absent if not sent */
 	struct str history;   /* raw JSON array; absent if there is none */
 	int64_t retries;      /* at least 0 */
+	int64_t group_index;  /* -1: none */
 	int64_t priority;
 	usec_t at; /* real time of the enqueue; 0: not told */
 	bool ignores_result, is_outbox, is_redelivered;
@@ -71,6 +72,9 @@ void message_limits(const struct message *, usec_t *ret_hard, usec_t *ret_soft);
 /* The same job in protocol 2; to be scanned again.  0, or -EINVAL when the body is no job
  * either. */
 int message_from_v1(struct arena *, const struct message *, struct str *ret_raw) _must_check_;
+
+/* Scans a message of either protocol; *raw becomes the text that was scanned.  0 or -EINVAL. */
+int message_open(struct arena *, struct str *raw, struct message *ret) _must_check_;
 
 /* What of a message changes when it is delivered again.  Everything else keeps its bytes and its
  * order. */
@@ -97,9 +101,19 @@ struct message_new {
 	struct str parent_id;   /* absent: none */
 	struct str traceparent; /* absent: none */
 	usec_t at;              /* real time of the enqueue; 0: now */
-	usec_t eta;             /* real time; 0: none */
+	usec_t eta, expires;    /* real time; 0: none */
 	int priority;
 	bool ignores_result, is_outbox;
+	/* Of a canvas; zeroed: an ordinary job. */
+	struct str args;     /* JSON array; absent: [] */
+	struct str embed;    /* JSON object, what comes after it; absent: nothing */
+	struct str group;    /* absent: none */
+	int64_t group_index; /* with a group; -1: none */
+	int64_t retries;
+	struct str timelimit; /* JSON, [hard, soft]; absent: none */
+	struct str shadow, reply_to;
+	struct str stamped_headers, stamps; /* JSON array, object; absent: none */
+	struct str headers;                 /* JSON object of further headers; absent: none */
 };
 void message_write(struct buf *out, const struct message_new *);
 

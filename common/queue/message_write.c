@@ -30,14 +30,6 @@ static int parse(struct arena *arena, struct str text, struct json **ret)
 	return r < 0 ? fail(r, "%s", e.sentence) : 0;
 }
 
-/* A value as it was written. */
-static void put_as_it_was(struct json_writer *w, const struct json *v)
-{
-	size_t quotes = v->type == JSON_STRING ? 1 : 0;
-
-	json_put_raw(w, str_make(v->text.at - quotes, v->text.len + 2 * quotes));
-}
-
 static void put_time(struct json_writer *w, usec_t realtime)
 {
 	_cleanup_(buf_fini) struct buf text = BUF_INIT;
@@ -137,6 +129,48 @@ static void put_uuid(struct json_writer *w)
 
 #define PUT(w, key, how, ...) (json_put_key((w), STR(key)), json_put_##how((w), ##__VA_ARGS__))
 
+static struct str or_else(struct str json, const char *otherwise)
+{
+	return str_is_null(json) ? str_c(otherwise) : json;
+}
+
+/* A tuple, where message_repr shows a list. */
+static struct str args_repr(struct arena *arena, struct str args)
+{
+	struct str shown = str_is_null(args) ? STR("[]") : message_repr(arena, args);
+	bool is_whole = shown.len >= 2 && shown.at[shown.len - 1] == ']';
+	struct json *tree;
+
+	if (!is_whole)
+		return shown;
+	shown = str_slice(shown, 1, shown.len - 1);
+	if (shown.len > 0 && parse(arena, args, &tree) == 0 && tree->count == 1)
+		return arena_printf(arena, "(%.*s,)", STR_ARG(shown));
+	return arena_printf(arena, "(%.*s)", STR_ARG(shown));
+}
+
+/* Headers of the caller's own; those that a message has anyway are not his. */
+static void put_own_headers(struct json_writer *w, struct arena *arena, struct str headers)
+{
+	static const char *const taken[] = { "lang",          "task",       "id",
+					     "apium_at",      "apium_key",  "apium_outbox",
+					     "apium_history", "traceparent" };
+	struct json *tree;
+
+	if (str_is_null(headers) || parse(arena, headers, &tree) < 0)
+		return;
+	for (const struct json *h = tree->first; h != NULL; h = h->next) {
+		bool is_taken = false;
+
+		for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
+			is_taken = is_taken || str_eq_c(h->key, taken[i]);
+		if (is_taken)
+			continue;
+		json_put_key(w, json_key(arena, h));
+		json_put_raw(w, json_raw(h));
+	}
+}
+
 static void put_headers(struct json_writer *w, const struct message_new *n)
 {
 	_cleanup_(arena_fini) struct arena arena;
@@ -146,23 +180,30 @@ static void put_headers(struct json_writer *w, const struct message_new *n)
 	PUT(w, "lang", c, "c");
 	PUT(w, "task", str, n->task);
 	PUT(w, "id", str, n->id);
-	PUT(w, "shadow", null);
+	PUT(w, "shadow", str, n->shadow);
 	json_put_key(w, STR("eta"));
 	put_time(w, n->eta);
-	PUT(w, "expires", null);
-	PUT(w, "group", null);
-	PUT(w, "group_index", null);
-	PUT(w, "retries", i64, 0);
-	PUT(w, "timelimit", raw, STR("[null, null]"));
+	json_put_key(w, STR("expires"));
+	put_time(w, n->expires);
+	PUT(w, "group", str, n->group);
+	json_put_key(w, STR("group_index"));
+	if (str_is_null(n->group) || n->group_index < 0)
+		json_put_null(w);
+	else
+		json_put_i64(w, n->group_index);
+	PUT(w, "retries", i64, n->retries);
+	PUT(w, "timelimit", raw, or_else(n->timelimit, "[null, null]"));
 	PUT(w, "root_id", str, str_is_null(n->root_id) ? n->id : n->root_id);
 	PUT(w, "parent_id", str, n->parent_id);
-	PUT(w, "argsrepr", c, "()");
+	json_put_key(w, STR("argsrepr"));
+	json_put_str(w, args_repr(&arena, n->args));
 	PUT(w, "kwargsrepr", str, message_repr(&arena, n->kwargs));
 	PUT(w, "origin", c, origin());
 	PUT(w, "ignore_result", bool, n->ignores_result);
 	PUT(w, "replaced_task_nesting", i64, 0);
-	PUT(w, "stamped_headers", null);
-	PUT(w, "stamps", raw, STR("{}"));
+	PUT(w, "stamped_headers", raw, or_else(n->stamped_headers, "null"));
+	PUT(w, "stamps", raw, or_else(n->stamps, "{}"));
+	put_own_headers(w, &arena, n->headers);
 	PUT(w, "apium_at", i64, (n->at != 0 ? n->at : now_realtime()) / MSEC);
 	if (!str_is_null(n->key))
 		PUT(w, "apium_key", str, n->key);
@@ -193,7 +234,10 @@ static void put_properties(struct json_writer *w, const struct message_new *n)
 	json_begin_object(w);
 	PUT(w, "correlation_id", str, n->id);
 	json_put_key(w, STR("reply_to"));
-	put_uuid(w);
+	if (str_is_null(n->reply_to))
+		put_uuid(w);
+	else
+		json_put_str(w, n->reply_to);
 	PUT(w, "delivery_mode", i64, 2);
 	put_delivery(w, STR(""), n->queue, n->priority);
 	json_end_object(w);
@@ -216,10 +260,14 @@ void message_write(struct buf *out, const struct message_new *n)
 	_cleanup_(buf_fini) struct buf body = BUF_INIT;
 	struct json_writer w;
 
-	buf_add_c(&body, "[[], ");
+	buf_add_byte(&body, '[');
+	buf_add_str(&body, or_else(n->args, "[]"));
+	buf_add_c(&body, ", ");
 	buf_add_str(&body, n->kwargs);
-	buf_add_c(&body, ", {\"callbacks\": null, \"errbacks\": null, \"chain\": null, "
-			 "\"chord\": null}]");
+	buf_add_c(&body, ", ");
+	buf_add_str(&body, or_else(n->embed, "{\"callbacks\": null, \"errbacks\": null, "
+					     "\"chain\": null, \"chord\": null}"));
+	buf_add_byte(&body, ']');
 	json_writer_init(&w, out, JSON_ESCAPE_ASCII, true);
 	begin_envelope(&w, buf_str(&body));
 	json_put_key(&w, STR("headers"));
@@ -258,7 +306,7 @@ static void put_v1_member(struct json_writer *w, const struct json *job, struct 
 	if (!str_is_null(to))
 		json_put_key(w, to);
 	if (v != NULL)
-		put_as_it_was(w, v);
+		json_put_raw(w, json_raw(v));
 	else
 		json_put_raw(w, str_c(usual));
 }
@@ -317,13 +365,28 @@ int message_from_v1(struct arena *arena, const struct message *m, struct str *re
 		if (str_eq(p->key, STR("body_encoding")))
 			continue;
 		json_put_key(&w, json_key(arena, p));
-		put_as_it_was(&w, p);
+		json_put_raw(&w, json_raw(p));
 	}
 	PUT(&w, "body_encoding", c, "base64");
 	json_end_object(&w);
 	json_end_object(&w);
 	*ret_raw = arena_str(arena, buf_str(&out));
 	return 0;
+}
+
+int message_open(struct arena *arena, struct str *raw, struct message *ret)
+{
+	struct message m;
+	int r = message_scan(*raw, &m);
+
+	if (r == 0 && str_is_null(m.text[MESSAGE_TASK])) {
+		r = message_from_v1(arena, &m, raw);
+		if (r == 0)
+			r = message_scan(*raw, &m);
+	}
+	if (r == 0)
+		*ret = m;
+	return r;
 }
 
 static void put_history(struct json_writer *w, const struct json *old, struct str entry)
@@ -335,7 +398,7 @@ static void put_history(struct json_writer *w, const struct json *old, struct st
 		skip = old->count >= HISTORY_KEPT ? old->count - HISTORY_KEPT + 1 : 0;
 		for (const struct json *e = old->first; e != NULL; e = e->next)
 			if (skip-- == 0) {
-				put_as_it_was(w, e);
+				json_put_raw(w, json_raw(e));
 				skip = 0;
 			}
 	}
@@ -386,7 +449,7 @@ static void put_changed_headers(struct arena *arena, struct json_writer *w,
 				which = (enum change) i;
 		if (which == KEPT) {
 			json_put_key(w, json_key(arena, h));
-			put_as_it_was(w, h);
+			json_put_raw(w, json_raw(h));
 		} else if (!is_done[which]) {
 			put_change(w, c, which, h);
 			is_done[which] = true;
@@ -419,7 +482,7 @@ int message_rewrite(struct arena *arena, struct str raw, const struct message_ch
 		if (str_eq(member->key, STR("headers")))
 			put_changed_headers(arena, &w, member, c);
 		else
-			put_as_it_was(&w, member);
+			json_put_raw(&w, json_raw(member));
 	}
 	json_end_object(&w);
 	return 0;

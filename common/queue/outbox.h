@@ -16,8 +16,9 @@
 struct outbox_row {
 	struct str id, task, kwargs, queue, key;
 	struct str root_id, parent_id, traceparent;
-	usec_t at;  /* when the row was written; 0: now */
-	usec_t eta; /* 0: none */
+	struct str canvas; /* JSON, by outbox_canvas: its place in a canvas; absent: none */
+	usec_t at;         /* when the row was written; 0: now */
+	usec_t eta;        /* 0: none */
 	int priority;
 };
 
@@ -31,6 +32,11 @@ int outbox_insert(struct db_at, struct arena *, const struct outbox_row *) may_y
  */
 int outbox_to_push(struct arena *, struct queue_book *, const struct outbox_row *,
 		   enum task_durability, struct push *ret) _must_check_;
+/* What of a message that is part of a canvas has no column of its own; with the group and size of
+ * the chord that begins with it (absent and 0: none). */
+struct message_new;
+struct str outbox_canvas(struct arena *, const struct message_new *, struct str chord,
+			 int64_t chord_size);
 /* The queue whose keys tell about the row, also when outbox_to_push refuses it. */
 struct str outbox_queue(const struct outbox_row *);
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/settings.h"
 #include "base/world.h"
+#include "queue/result.h"
 #include "queue/schedule.h"
 #include "queue/scripts.h"
 
@@ -139,10 +140,59 @@ static int send_waited(struct redis *redis, const struct words *words, redis_on_
 	return 0;
 }
 
+/* The size of the chord; not over that of one that is being counted. */
+struct chord_words {
+	struct str at[6];
+	char size[24], ttl[24];
+	struct buf key;
+};
+
+static void chord_words_init(struct chord_words *w, const struct push *p)
+{
+	buf_init(&w->key);
+	queue_key_chord(&w->key, p->chord, ".s");
+	(void) snprintf(w->size, sizeof(w->size), "%" PRId64, p->chord_size);
+	(void) snprintf(w->ttl, sizeof(w->ttl), "%d", RESULT_TTL_SECONDS);
+	w->at[0] = STR("SET");
+	w->at[1] = buf_str(&w->key);
+	w->at[2] = str_c(w->size);
+	w->at[3] = STR("EX");
+	w->at[4] = str_c(w->ttl);
+	w->at[5] = STR("NX");
+}
+
+static void chord_words_fini(struct chord_words *w)
+{
+	buf_fini(&w->key);
+}
+
+static int send_chord(struct redis *redis, const struct push *p)
+{
+	_cleanup_(chord_words_fini) struct chord_words w;
+
+	chord_words_init(&w, p);
+	return redis_send(redis, w.at, ARRAY_SIZE(w.at), NULL, NULL);
+}
+
+static int call_chord(struct redis *redis, struct arena *arena, const struct push *p)
+{
+	_cleanup_(chord_words_fini) struct chord_words w;
+	struct redis_reply *reply;
+
+	chord_words_init(&w, p);
+	return redis_call(redis, arena, w.at, ARRAY_SIZE(w.at), &reply);
+}
+
 int push_send(struct redis *redis, const struct push *p, redis_on_reply *on_reply, void *arg)
 {
 	_cleanup_(words_fini) struct words w;
 
+	if (p->chord_size > 0) {
+		int r = send_chord(redis, p);
+
+		if (r < 0)
+			return r;
+	}
 	words_init(&w, p);
 	if (w.keys > 0)
 		return redis_send_script(redis, &script_push, w.keys, w.at, w.count, on_reply, arg);
@@ -158,6 +208,11 @@ int push_call(struct redis *redis, struct arena *arena, const struct push *p)
 	struct wait wait;
 	int r;
 
+	if (p->chord_size > 0) {
+		r = call_chord(redis, arena, p);
+		if (r < 0)
+			return r;
+	}
 	words_init(&w, p);
 	if (w.keys > 0) {
 		r = redis_eval(redis, arena, &script_push, w.keys, w.at, w.count, &reply);

@@ -20,6 +20,10 @@ struct push {
 	enum task_durability durability;
 	int priority;
 	usec_t eta; /* real time; 0: now */
+	/* Of a part of a chord: how many there are is told first, as Celery's producer does; absent
+	 * and 0: no part, or told by somebody else. */
+	struct str chord;
+	int64_t chord_size;
 };
 
 /* What the script says; a plain push is always PUSH_DONE. */

@@ -26,6 +26,7 @@ const struct result_exception result_soft_time_limit = { "SoftTimeLimitExceeded"
 							 "billiard.exceptions" };
 const struct result_exception result_worker_lost = { "WorkerLostError", "billiard.exceptions" };
 const struct result_exception result_rejected = { "JobDropped", "apium" };
+const struct result_exception result_chord_error = { "ChordError", "celery.exceptions" };
 
 static void put(struct json_writer *w, struct str key, struct str value)
 {
@@ -114,6 +115,25 @@ void result_add_custom(struct buf *out, const struct result_about *about, struct
 	end(&w, about, STR_NULL, false);
 }
 
+void result_put_exception(struct json_writer *w, const struct result_exception *exception,
+			  struct str message)
+{
+	json_begin_object(w);
+	put(w, STR("exc_type"), str_c(exception->type));
+	json_put_key(w, STR("exc_message"));
+	json_begin_array(w);
+	json_put_str(w, message);
+	json_end_array(w);
+	put(w, STR("exc_module"), str_c(exception->module));
+	json_end_object(w);
+}
+
+const char *result_state_name(enum result_state state)
+{
+	must(state < RESULT_STATES);
+	return state_names[state];
+}
+
 void result_add_exception(struct buf *out, const struct result_about *about,
 			  enum result_state state, const struct result_exception *exception,
 			  struct str message)
@@ -123,14 +143,7 @@ void result_add_exception(struct buf *out, const struct result_about *about,
 
 	must(state != RESULT_SUCCESS && state < RESULT_STATES);
 	begin(&w, out, str_c(state_names[state]));
-	json_begin_object(&w);
-	put(&w, STR("exc_type"), str_c(exception->type));
-	json_put_key(&w, STR("exc_message"));
-	json_begin_array(&w);
-	json_put_str(&w, message);
-	json_end_array(&w);
-	put(&w, STR("exc_module"), str_c(exception->module));
-	json_end_object(&w);
+	result_put_exception(&w, exception, message);
 	if (state != RESULT_REVOKED && exception != &result_not_registered)
 		buf_printf(&traceback, "Traceback (most recent call last):\n%s.%s: %.*s\n",
 			   exception->module, exception->type, STR_ARG(message));

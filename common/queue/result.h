@@ -14,6 +14,7 @@
 #define QUEUE_RESULT_H
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "queue/message.h"
 
 #define RESULT_TTL_SECONDS 86400 /* Celery's result_expires */
@@ -59,10 +60,17 @@ extern const struct result_exception result_time_limit;
 extern const struct result_exception result_soft_time_limit;
 extern const struct result_exception result_worker_lost;
 extern const struct result_exception result_rejected; /* the input's own fault */
+extern const struct result_exception result_chord_error;
 
 /* FAILURE, RETRY or REVOKED with an exception whose only argument is `message`.  The first two have
  * a traceback in Python's form, which names the exception and no line of any source. */
 void result_add_exception(struct buf *out, const struct result_about *, enum result_state,
 			  const struct result_exception *, struct str message);
+
+/* The exception alone, as a state's result has it. */
+void result_put_exception(struct json_writer *, const struct result_exception *,
+			  struct str message);
+/* A state's name, as Celery writes it. */
+const char *result_state_name(enum result_state);
 
 #endif

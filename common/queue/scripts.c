@@ -26,6 +26,55 @@
 	"if s=='SUCCESS' or (not is_final and (s=='FAILURE' or s=='REVOKED')) then return 0 end "  \
 	"redis.call('SET',key,doc,'EX',ttl) redis.call('PUBLISH',key,doc) return 1 end "
 
+/* The end of a job: all but what follows it. */
+#define END                                                                                        \
+	"if a[11]~='' then "                                                                       \
+	"c('ZADD',k[7],a[13],a[11]) "                                                              \
+	"c('HSET',k[8],a[11],a[12],a[11]..':raw',c('LINDEX',k[1],a[2])) end "                      \
+	"c('LSET',k[1],a[2],'') "                                                                  \
+	"if a[4]~='' then c('HDEL',k[2],a[3]) end "                                                \
+	"if a[5]~='' then c('SET',k[3],a[5],'EX',a[7]) end "                                       \
+	"if a[6]~='' then c('SET',k[4],a[6],'EX',a[7]) end "                                       \
+	"if a[8]~='' then put(k[5],a[8],a[9],true) end "                                           \
+	"if a[10]~='' then c('HDEL',k[6],a[3],a[3]..':alone',a[3]..':in') end "
+
+/*
+ * Effects: keys from k[ko] on, kind, when and payload from a[ao] on.  One that checks fails the
+ * whole before anything was done.
+ */
+#define EFFECTS                                                                                    \
+	"local function holds(k,ko,a,ao,n) "                                                       \
+	"for i=0,n-1 do if a[ao+3*i]=='c' and redis.call('GET',k[ko+i])~=a[ao+3*i+2] then "        \
+	"return false end end return true end "                                                    \
+	"local function effect(k,ko,a,ao,n,ttl) local c=redis.call "                               \
+	"for i=0,n-1 do local kind,w,p,key=a[ao+3*i],a[ao+3*i+1],a[ao+3*i+2],k[ko+i] "             \
+	"if kind=='p' then c('LPUSH',key,p) elseif kind=='l' then c('ZADD',key,w,p) "              \
+	"elseif kind=='r' then put(key,p,ttl,true) "                                               \
+	"elseif kind=='s' then c('SET',key,p,'EX',w) "                                             \
+	"elseif kind=='d' then c('DEL',key) end end end "
+
+/*
+ * Counts a part of a chord, once, as Celery 5.7 does and beside it: `.d` says which are counted, `.c`
+ * who publishes the body.  A list in `.j` is a Python worker's with result_chord_ordered off.  Keys
+ * from k[o] on: j t s d c group; arguments from a[b] on: group member score mark token claim size.
+ * nil: counted, and there is nothing to do.
+ */
+#define COUNT                                                                                      \
+	"local function count(k,o,a,b,ttl) local c=redis.call "                                    \
+	"local j,t,s,d,cl=k[o],k[o+1],k[o+2],k[o+3],k[o+4] "                                       \
+	"local holder=c('GET',cl) if holder=='done' then return nil end "                          \
+	"local list=c('TYPE',j).ok=='list' "                                                       \
+	"if c('SADD',d,a[b+3])==1 then "                                                           \
+	"if list then c('RPUSH',j,a[b+1]) else c('ZADD',j,a[b+2],a[b+1]) end end "                 \
+	"local n=list and c('LLEN',j) or c('ZCARD',j) "                                            \
+	"if a[b+6]~='' then c('SET',s,a[b+6],'NX','EX',ttl) end "                                  \
+	"for i=0,5 do if i~=4 then c('EXPIRE',k[o+i],ttl) end end "                                \
+	"local size=c('GET',s) "                                                                   \
+	"if not size or n<tonumber(size)+tonumber(c('GET',t) or 0) then return nil end "           \
+	"if holder==a[b+4] or c('SET',cl,a[b+4],'NX','EX',a[b+5]) then "                           \
+	"return {1,0,list and 1 or 0} end "                                                        \
+	"return {0,c('PTTL',cl),0} end "
+
 #define NOW "local t=c('TIME') local now=t[1]*1000+math.floor(t[2]/1000) "
 
 static const char *const texts[LANE_SCRIPTS] = {
@@ -35,16 +84,16 @@ static const char *const texts[LANE_SCRIPTS] = {
 	"put(k[i],a[2*i],a[2],true) "
 	"end return 1",
 
-	[SCRIPT_END] = FENCE PUT
-	"if a[11]~='' then "
-	"c('ZADD',k[7],a[13],a[11]) "
-	"c('HSET',k[8],a[11],a[12],a[11]..':raw',c('LINDEX',k[1],a[2])) end "
-	"c('LSET',k[1],a[2],'') "
-	"if a[4]~='' then c('HDEL',k[2],a[3]) end "
-	"if a[5]~='' then c('SET',k[3],a[5],'EX',a[7]) end "
-	"if a[6]~='' then c('SET',k[4],a[6],'EX',a[7]) end "
-	"if a[8]~='' then put(k[5],a[8],a[9],true) end "
-	"if a[10]~='' then c('HDEL',k[6],a[3],a[3]..':alone',a[3]..':in') end "
+	[SCRIPT_END] = FENCE PUT END
+	"return 1",
+
+	[SCRIPT_STEP] = FENCE PUT EFFECTS COUNT
+	"local n=tonumber(a[14]) "
+	"if not holds(k,15,a,22,n) then return {-1,0,0} end "
+	"if a[15]~='' then local open=count(k,9,a,15,a[9]) "
+	"if open then if a[8]~='' then put(k[5],a[8],a[9],true) end return open end end "
+	END
+	"effect(k,15,a,22,n,a[9]) "
 	"return 1",
 
 	[SCRIPT_SCHEDULE] = FENCE PUT NOW
@@ -217,6 +266,19 @@ struct redis_script script_due = {
 struct redis_script script_tell = {
 	.name = "tell",
 	.text = PUT "return put(KEYS[1],ARGV[1],ARGV[2],ARGV[3]~='')",
+};
+
+struct redis_script script_results_step = {
+	.name = "results step",
+	.text = DRAINS
+	"local k,a=KEYS,ARGV " PUT EFFECTS COUNT
+	"local n=tonumber(a[3]) "
+	"if not holds(k,8,a,11,n) then return {-1,0,0} end "
+	"if a[1]~='' then put(k[1],a[1],a[2],true) end "
+	"local open=nil if a[4]~='' then open=count(k,2,a,4,a[2]) end "
+	"if open then return open end "
+	"effect(k,8,a,11,n,a[2]) "
+	"return 1",
 };
 
 /* Brings more in: refused when the memory is full, and the outbox keeps it. */

@@ -32,6 +32,11 @@ enum lane_script {
 	SCRIPT_END,      /* fly live receipt_of_id receipt_of_key result crash dead letters |
 	                    need place id is_outbox value_of_id value_of_key receipt_ttl document ttl
 	                    is_counted letter record now */
+	SCRIPT_STEP,     /* the keys of SCRIPT_END, j t s d c group of a chord, a key for each effect |
+	                    the arguments of SCRIPT_END, effects, group ('' of no chord) member score
+	                    mark token claim size, for each effect: kind when payload
+	                    -> 1; not ended: { 1, 0, is_list } the chord is complete and claimed,
+	                    { 0, ms } somebody else has claimed it, { -1, 0 } a check failed */
 	SCRIPT_SCHEDULE, /* fly schedule result | need place "at"|"in" ms member document ttl
 	                    -> ms from now */
 	SCRIPT_FORWARD,  /* fly target | need place */
@@ -71,6 +76,10 @@ extern struct redis_script script_due;
 /* KEYS result | document ttl is_final -> 1 stored and published, 0 a better one is there.  What the
  * scripts that store results beside an acknowledgement do. */
 extern struct redis_script script_tell;
+/* What SCRIPT_STEP does in a Redis that holds results only: KEYS result, j t s d c group, a key for
+ * each effect | document ttl effects group member score mark token claim size, for each effect:
+ * kind when payload -> as SCRIPT_STEP. */
+extern struct redis_script script_results_step;
 /* KEYS live list schedule receipt | id, due in ms or 0, message (with due: member) -> 1 pushed, 0
  * there already, 2 has ended */
 extern struct redis_script script_push;

@@ -262,7 +262,7 @@ static void on_push(void *arg, unsigned host, struct str payload)
 	struct supervisor *s = arg;
 	struct pushing *p = calloc(1, sizeof(*p));
 	struct link_push head;
-	struct str texts[3];
+	struct str texts[4];
 	struct push push;
 	int r;
 
@@ -278,7 +278,9 @@ static void on_push(void *arg, unsigned host, struct str payload)
 				      .message = texts[2],
 				      .durability = how_to_push(s, &head),
 				      .priority = head.priority,
-				      .eta = head.eta };
+				      .eta = head.eta,
+				      .chord = texts[3],
+				      .chord_size = head.chord_size };
 		r = queue_book_find(&s->book, texts[0], &push.keys);
 	}
 	if (r == 0)

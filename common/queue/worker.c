@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "queue/canvas_tasks.h"
 #include "queue/health.h"
 #include "queue/host.h"
 #include "queue/supervisor.h"
@@ -35,13 +36,31 @@ static enum log_level level(void)
 	return LOG_INFO;
 }
 
+/* The program's own, and behind them those that Celery brings (queue/canvas_tasks.h). */
+static struct {
+	struct task_body *at;
+	size_t count;
+} all_tasks;
+
 int worker_tasks(const struct worker_program *p, const struct task_body **ret_bodies,
 		 size_t *ret_count)
 {
-	if (p->tasks != NULL)
-		return p->tasks(ret_bodies, ret_count);
-	*ret_bodies = p->bodies;
-	*ret_count = p->body_count;
+	const struct task_body *own = p->bodies;
+	size_t count = p->body_count;
+	int r = p->tasks == NULL ? 0 : p->tasks(&own, &count);
+
+	if (r < 0)
+		return r;
+	if (all_tasks.at == NULL) {
+		all_tasks.at = calloc(count + canvas_task_count, sizeof(*own));
+		must(all_tasks.at != NULL);
+		if (count > 0)
+			memcpy(all_tasks.at, own, count * sizeof(*own));
+		memcpy(all_tasks.at + count, canvas_tasks, canvas_task_count * sizeof(*own));
+		all_tasks.count = count + canvas_task_count;
+	}
+	*ret_bodies = all_tasks.at;
+	*ret_count = all_tasks.count;
 	return 0;
 }
 

@@ -114,7 +114,7 @@ def test_undecodable_messages_keep_their_bytes(apium):
         json.dumps({**json.loads(good), "body": base64.b64encode(b'[[], {}]').decode()}).encode():
             "no array of three",
         json.dumps({**json.loads(good), "body": base64.b64encode(
-            b'[[], {}, {"chain": [{"task": "x"}]}]').decode()}).encode(): "is not supported",
+            b'[[], {}, {"chain": [{"tusk": "x"}]}]').decode()}).encode(): "a signature names no task",
     }
     before = len(apium.letters())
     for message in cases:

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/world.h"
 #include "loop/fiber.h"
-#include "queue/enqueue.h"
+#include "queue/canvas.h"
 #include "workers/tasks.h"
 
 int diag_noop_body(struct job *job, const void *arguments)
@@ -147,4 +147,24 @@ int diag_children_body(struct job *job, const void *arguments)
 	for (int64_t i = 0; i < a->count && r == 0; i++)
 		r = enqueue(job->producer, NULL, &job->arena, &child, STR("{}"), NULL, &enqueued);
 	return r < 0 ? r : job_return_i64(job, a->count);
+}
+
+int diag_chord_body(struct job *job, const void *arguments)
+{
+	const struct diag_chord_arguments *a = arguments;
+	int64_t count = MIN(MAX(a->parts, INT64_C(0)), INT64_C(1000));
+	struct signature **parts = arena_array(&job->arena, struct signature *, count + 1);
+	struct enqueued *enqueued;
+	struct signature *body;
+	struct str id;
+	int r;
+
+	for (int64_t i = 0; i < count; i++)
+		parts[i] = canvas_task(
+			&job->arena, &diag_add_task,
+			arena_printf(&job->arena, "{\"x\": %" PRId64 ", \"y\": 1}", i));
+	body = canvas_named(&job->arena, STR("celery.accumulate"), STR("[]"), STR("{}"));
+	r = canvas_enqueue(job->producer, NULL, &job->arena,
+			   canvas_chord(&job->arena, parts, (size_t) count, body), &enqueued, &id);
+	return r < 0 ? r : job_return_json(job, arena_printf(&job->arena, "\"%.*s\"", STR_ARG(id)));
 }

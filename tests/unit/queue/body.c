@@ -137,8 +137,9 @@ Test(body, is_an_array_of_three)
 		{ "[{}, {}, null]", "first element" },
 		{ "[[], [], null]", "second element" },
 		{ "[[], {}, []]", "third element" },
-		{ "[[], {}, {\"callbacks\": [{\"task\": \"x\"}]}]", "\"callbacks\"" },
-		{ "[[], {}, {\"chord\": {\"task\": \"x\"}}]", "\"chord\"" },
+		{ "[[], {}, {\"callbacks\": 1}]", "\"callbacks\"" },
+		{ "[[], {}, {\"chain\": \"x\"}]", "\"chain\"" },
+		{ "[[], {}, {\"chord\": []}]", "\"chord\"" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -159,4 +160,27 @@ Test(body, is_an_array_of_three)
 		}
 		arena_fini(&a);
 	}
+}
+
+Test(body, what_comes_after_is_found)
+{
+	struct body b;
+	struct arena a;
+
+	arena_init(&a);
+	cr_assert_eq(body_parse(&a, STR("[[], {}, {\"callbacks\": [], \"chain\": null}]"), &b), 0);
+	cr_assert(!b.has_embed);
+	cr_assert_eq(
+		body_parse(
+			&a,
+			STR("[[], {}, {\"callbacks\": {\"task\": \"x\"}, \"errbacks\": "
+			    "[{\"task\": \"y\"}, {\"task\": \"z\"}], \"chord\": {\"task\": \"c\"}}]"),
+			&b),
+		0);
+	cr_assert(b.has_embed);
+	cr_assert_eq(b.embed.callbacks->count, 1); /* one alone is a list of one */
+	cr_assert_eq(b.embed.errbacks->count, 2);
+	cr_assert_null(b.embed.chain);
+	cr_assert_eq(b.embed.chord->type, JSON_OBJECT);
+	arena_fini(&a);
 }

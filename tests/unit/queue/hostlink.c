@@ -13,6 +13,7 @@ Test(hostlink, a_job_goes_through)
 				.queue = 1,
 				.deaths = 2,
 				.retries = 5,
+				.group_index = 4,
 				.hard_limit = 7 * SEC };
 	struct link_job back;
 	struct message m, got;
@@ -30,6 +31,7 @@ Test(hostlink, a_job_goes_through)
 	cr_assert_eq(back.queue, 1);
 	cr_assert_eq(back.deaths, 2);
 	cr_assert_eq(back.retries, 5);
+	cr_assert_eq(got.group_index, 4);
 	cr_assert_eq(back.hard_limit, 7 * SEC);
 	cr_assert(str_eq(got.text[MESSAGE_BODY], m.text[MESSAGE_BODY]));
 	cr_assert(str_eq_c(message_text(&a, &got, MESSAGE_ID), "a\"b"), "escapes go along");

@@ -44,6 +44,7 @@ Test(message, finds_what_matters)
 	EQ(m.text[MESSAGE_BODY_ENCODING], "base64");
 	EQ(m.history, "[{\"attempt\": 1}]");
 	cr_assert_eq(m.retries, 7);
+	cr_assert_eq(m.group_index, 3);
 	cr_assert_eq(m.priority, 6);
 	cr_assert(m.ignores_result && m.is_outbox && m.is_redelivered);
 	cr_assert_eq(m.escaped, 0);

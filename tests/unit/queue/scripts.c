@@ -40,7 +40,7 @@ static struct redis *open_loaded(void)
 static struct str eval(struct redis *r, struct arena *a, enum lane_script script, const char *keys,
 		       const struct str *words, size_t count)
 {
-	struct str all[32];
+	struct str all[48];
 	struct redis_reply *reply;
 	int e;
 
@@ -78,6 +78,16 @@ static struct str run(struct redis *r, struct arena *a, enum lane_script script,
 			      STR("1"), STR("id"), STR("1"), STR("Sid"), STR("Skey"), STR("60"),
 			      STR("D"), STR("60"), STR("1"), STR("letter"), STR("record"),
 			      STR("123")));
+	case SCRIPT_STEP:
+		return eval(r, a, script, "15",
+			    W(fly, STR("s:live"), STR("s:rid"), STR("s:rkey"), STR("s:res"),
+			      STR("s:crash"), STR("s:dead"), STR("s:letters"), STR("s:j"),
+			      STR("s:t"), STR("s:s"), STR("s:d"), STR("s:c"), STR("s:g"),
+			      STR("s:to"), need, STR("1"), STR("id"), STR("1"), STR("Sid"),
+			      STR("Skey"), STR("60"), STR("D"), STR("60"), STR("1"), STR("letter"),
+			      STR("record"), STR("123"), STR("1"), STR("g"), STR("[1]"), STR("0"),
+			      STR("id:0"), STR("token"), STR("5"), STR("2"), STR("p"), n,
+			      STR("next")));
 	case SCRIPT_SCHEDULE:
 		return eval(r, a, script, "3",
 			    W(fly, STR("s:sched"), STR("s:res"), need, STR("1"), STR("in"),
@@ -398,4 +408,77 @@ Test(scripts, a_final_state_stays)
 {
 	servers_private_redis();
 	fibers_run(final_states_stay, NULL);
+}
+
+/* A step of part `index` of a chord of two, followed by one message. */
+static struct str step(struct redis *r, struct arena *a, const char *index, const char *check,
+		       const char *token)
+{
+	struct str id = arena_printf(a, "part%s", index);
+
+	return eval(r, a, SCRIPT_STEP, "16",
+		    W(STR("s:fly"), STR("s:live"), STR("s:rid"), STR("s:rkey"),
+		      arena_printf(a, "s:res%s", index), STR("s:crash"), STR("s:dead"),
+		      STR("s:letters"), STR("s:j"), STR("s:t"), STR("s:s"), STR("s:d"), STR("s:c"),
+		      STR("s:g"), STR("s:c"), STR("s:to"), STR("0"), STR("0"), id, STR(""), STR(""),
+		      STR(""), STR("60"), STR("D"), STR("60"), STR(""), STR(""), STR(""), STR(""),
+		      STR("2"), STR("g"), arena_printf(a, "[1, \"%.*s\"]", STR_ARG(id)),
+		      str_c(index), arena_printf(a, "%.*s:%s", STR_ARG(id), index), str_c(token),
+		      STR("5"), STR(""), str_c(check), STR(""), str_c(token), STR("p"), STR(""),
+		      STR("next")));
+}
+
+static int chord(void *arg)
+{
+	struct redis *r = open_loaded();
+	struct arena a;
+
+	(void) arg;
+	arena_init(&a);
+	(void) help_do(r, &a, "FLUSHALL");
+	(void) help_do(r, &a, "RPUSH s:fly one");
+	(void) help_do(r, &a, "SET s:s 2");
+	EQ(step(r, &a, "0", "", "t0"), "1"); /* counted, and ended */
+	EQ(help_do(r, &a, "LRANGE s:fly 0 -1"), "");
+	EQ(help_do(r, &a, "LLEN s:to"), "1");
+	(void) help_do(r, &a, "LSET s:fly 0 two");
+	EQ(step(r, &a, "0", "", "t0"), "1"); /* a copy: ends, and counts no more */
+	EQ(help_do(r, &a, "ZCARD s:j"), "1");
+	(void) help_do(r, &a, "LSET s:fly 0 three");
+	EQ(step(r, &a, "1", "", "t1"), "1 0"); /* complete, claimed, not ended */
+	EQ(help_do(r, &a, "LRANGE s:fly 0 -1"), "three");
+	EQ(help_do(r, &a, "GET s:c"), "t1");
+	EQ(help_do(r, &a, "LLEN s:to"), "2");
+	EQ(help_do(r, &a, "GET s:res1"), "D");
+	cr_assert(str_starts(step(r, &a, "1", "", "t2"), STR("0 "))); /* another's claim */
+	EQ(step(r, &a, "1", "c", "t2"), "-1 0");
+	EQ(step(r, &a, "1", "", "t1"), "1 0"); /* its own, again */
+	(void) help_do(r, &a, "SET s:c done");
+	EQ(step(r, &a, "1", "", "t3"), "1"); /* the body is out */
+	EQ(help_do(r, &a, "ZRANGE s:j 0 -1"), "[1, \"part0\"] [1, \"part1\"]");
+
+	/* Counted by others: of Celery 5.6, which know neither `.d` nor `.c`; into a list. */
+	(void) help_do(r, &a, "DEL s:j s:d s:c");
+	(void) help_do(r, &a, "ZADD s:j 1 old");
+	EQ(step(r, &a, "0", "", "t4"), "1 0");
+	EQ(help_do(r, &a, "ZRANGE s:j 0 -1"), "[1, \"part0\"] old");
+	(void) help_do(r, &a, "DEL s:j s:d s:c");
+	(void) help_do(r, &a, "RPUSH s:j first");
+	EQ(step(r, &a, "0", "", "t5"), "1 0");
+	EQ(help_do(r, &a, "LRANGE s:j 0 -1"), "first [1, \"part0\"]");
+	/* More parts were added; and a chord whose size is gone is nobody's. */
+	(void) help_do(r, &a, "DEL s:c");
+	(void) help_do(r, &a, "SET s:t 1");
+	EQ(step(r, &a, "1", "", "t6"), "1 0");
+	(void) help_do(r, &a, "DEL s:c s:j s:d s:s s:t");
+	EQ(step(r, &a, "1", "", "t7"), "1");
+	arena_fini(&a);
+	help_close(r);
+	return 0;
+}
+
+Test(scripts, a_part_counts_once_and_one_claims)
+{
+	servers_private_redis();
+	fibers_run(chord, NULL);
 }

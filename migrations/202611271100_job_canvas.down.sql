@@ -1,0 +1,1 @@
+ALTER TABLE job_outbox DROP COLUMN canvas;
