@@ -26,6 +26,8 @@ static void on_producer_closed(void *arg)
 
 	db_close(run->session.db, on_closed, run);
 	redis_close(run->session.redis, on_closed, run);
+	if (run->session.results != run->session.redis)
+		redis_close(run->session.results, on_closed, run);
 }
 
 /* The reason ends with the fiber; the command's caller wants it. */
@@ -56,6 +58,7 @@ static int open_stores(struct run *run)
 				       .is_prepared = false,
 				       .application = "apium" };
 	const struct redis_options redis = { .url = settings.redis_url, .name = "apium" };
+	const struct redis_options results = { .url = settings.result_url, .name = "apium" };
 	int r;
 
 	r = db_open(s->loop, &db, &s->db);
@@ -64,6 +67,13 @@ static int open_stores(struct run *run)
 	r = redis_open(s->loop, &redis, &s->redis);
 	if (r < 0)
 		return r;
+	s->results = s->redis;
+	if (settings.result_url[0] != '\0') {
+		r = redis_open(s->loop, &results, &s->results);
+		if (r < 0)
+			return r;
+		run->open++;
+	}
 	const struct producer_options producer = { .loop = s->loop,
 						   .db = s->db,
 						   .redis = s->redis };

@@ -14,6 +14,7 @@ struct session {
 	struct loop *loop;
 	struct db *db;
 	struct redis *redis;
+	struct redis *results; /* where results lie: perhaps the same */
 	struct producer *producer;
 	struct arena arena;
 };

@@ -25,6 +25,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "queue/repr.h"
 
 enum message_field {
 	MESSAGE_BODY,
@@ -90,27 +91,29 @@ int message_rewrite(struct arena *, struct str raw, const struct message_change 
 /* A message to be sent. */
 struct message_new {
 	struct str task, id;
+	struct str args;        /* JSON array, checked by the caller; absent: none */
 	struct str kwargs;      /* JSON object, checked by the caller */
 	struct str queue;       /* for delivery_info */
+	struct str exchange, routing_key; /* absent: none, the queue */
 	struct str key;         /* absent: none */
 	struct str root_id;     /* absent: the id */
 	struct str parent_id;   /* absent: none */
 	struct str traceparent; /* absent: none */
 	usec_t at;              /* real time of the enqueue; 0: now */
-	usec_t eta;             /* real time; 0: none */
+	usec_t eta, expires;    /* real time; 0: none */
+	usec_t hard_limit, soft_limit; /* durations; 0: none */
 	int priority;
 	bool ignores_result, is_outbox;
+	bool is_foreign; /* nobody here knows the task: its results are for its worker to decide */
 };
 void message_write(struct buf *out, const struct message_new *);
 
-/* What is said rather than asked for: an event, a reply.  Nobody keeps it (delivery_mode 1). */
+/* What is said rather than asked for: an event, a command of remote control, a reply. */
 struct message_note {
 	struct str body, headers; /* JSON */
 	struct str exchange, routing_key;
+	bool is_kept; /* delivery_mode 2, as commands have it; else 1 */
 };
 void message_write_note(struct buf *out, const struct message_note *);
-
-/* Python's repr of a JSON value, as Flower shows it; cut at about a KiB.  UTF-8. */
-struct str message_repr(struct arena *, struct str json);
 
 #endif

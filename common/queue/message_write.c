@@ -16,11 +16,8 @@
 #include "base/world.h"
 #include "queue/body.h"
 
-#define DEPTH_MOST     200
-#define HISTORY_KEPT   10
-#define REPR_MOST      1024
-/* More is not parsed for a text that is cut anyway. */
-#define REPR_READ_MOST (1 * MIB)
+#define DEPTH_MOST   200
+#define HISTORY_KEPT 10
 
 static int parse(struct arena *arena, struct str text, struct json **ret)
 {
@@ -50,69 +47,6 @@ static void put_time(struct json_writer *w, usec_t realtime)
 	json_put_str(w, buf_str(&text));
 }
 
-/* Python's repr of what was sent, as Flower shows it.  Cut, because it is for people only. */
-static void repr_add(struct buf *out, struct arena *arena, const struct json *v, unsigned depth)
-{
-	bool is_object = v->type == JSON_OBJECT;
-	struct str text;
-
-	if (out->len > REPR_MOST)
-		return;
-	switch (v->type) {
-	case JSON_NULL:
-		buf_add_c(out, "None");
-		return;
-	case JSON_FALSE:
-		buf_add_c(out, "False");
-		return;
-	case JSON_TRUE:
-		buf_add_c(out, "True");
-		return;
-	case JSON_NUMBER:
-		buf_add_str(out, v->text);
-		return;
-	case JSON_STRING:
-		text = json_text(arena, v);
-		buf_add_byte(out, '\'');
-		buf_add_str(out, str_slice(text, 0, REPR_MOST));
-		buf_add_byte(out, '\'');
-		return;
-	case JSON_ARRAY:
-	case JSON_OBJECT:
-		break;
-	}
-	buf_add_byte(out, is_object ? '{' : '[');
-	if (depth > 3)
-		buf_add_c(out, "...");
-	for (const struct json *m = depth > 3 ? NULL : v->first; m != NULL; m = m->next) {
-		if (m != v->first)
-			buf_add_c(out, ", ");
-		if (is_object)
-			buf_printf(out, "'%.*s': ", STR_ARG(json_key(arena, m)));
-		repr_add(out, arena, m, depth + 1);
-	}
-	buf_add_byte(out, is_object ? '}' : ']');
-}
-
-struct str message_repr(struct arena *arena, struct str json)
-{
-	_cleanup_(buf_fini) struct buf text = BUF_INIT;
-	struct json *tree;
-	struct str shown;
-
-	if (json.len > REPR_READ_MOST)
-		return STR("...");
-	if (parse(arena, json, &tree) < 0) {
-		fail_clear(); /* the caller checked it; a display text is no place to complain */
-		return STR("...");
-	}
-	repr_add(&text, arena, tree, 1);
-	shown = buf_str(&text);
-	if (shown.len > REPR_MOST)
-		shown = arena_printf(arena, "%.*s...", REPR_MOST, text.at);
-	return arena_str(arena, utf8_repair(arena, shown)); /* the cut may have split a character */
-}
-
 static const char *origin(void)
 {
 	static char text[96];
@@ -137,6 +71,22 @@ static void put_uuid(struct json_writer *w)
 
 #define PUT(w, key, how, ...) (json_put_key((w), STR(key)), json_put_##how((w), ##__VA_ARGS__))
 
+/* A duration, as Python writes the number it was given. */
+static void put_seconds(struct json_writer *w, usec_t duration)
+{
+	if (duration == 0)
+		json_put_null(w);
+	else if (duration % SEC == 0)
+		json_put_i64(w, duration / SEC);
+	else
+		json_put_double(w, (double) duration / SEC);
+}
+
+static struct str args_of(const struct message_new *n)
+{
+	return str_is_null(n->args) ? STR("[]") : n->args;
+}
+
 static void put_headers(struct json_writer *w, const struct message_new *n)
 {
 	_cleanup_(arena_fini) struct arena arena;
@@ -149,17 +99,26 @@ static void put_headers(struct json_writer *w, const struct message_new *n)
 	PUT(w, "shadow", null);
 	json_put_key(w, STR("eta"));
 	put_time(w, n->eta);
-	PUT(w, "expires", null);
+	json_put_key(w, STR("expires"));
+	put_time(w, n->expires);
 	PUT(w, "group", null);
 	PUT(w, "group_index", null);
 	PUT(w, "retries", i64, 0);
-	PUT(w, "timelimit", raw, STR("[null, null]"));
+	json_put_key(w, STR("timelimit"));
+	json_begin_array(w);
+	put_seconds(w, n->hard_limit);
+	put_seconds(w, n->soft_limit);
+	json_end_array(w);
 	PUT(w, "root_id", str, str_is_null(n->root_id) ? n->id : n->root_id);
 	PUT(w, "parent_id", str, n->parent_id);
-	PUT(w, "argsrepr", c, "()");
+	PUT(w, "argsrepr", str, message_repr_args(&arena, args_of(n)));
 	PUT(w, "kwargsrepr", str, message_repr(&arena, n->kwargs));
 	PUT(w, "origin", c, origin());
-	PUT(w, "ignore_result", bool, n->ignores_result);
+	json_put_key(w, STR("ignore_result"));
+	if (n->is_foreign)
+		json_put_null(w);
+	else
+		json_put_bool(w, n->ignores_result);
 	PUT(w, "replaced_task_nesting", i64, 0);
 	PUT(w, "stamped_headers", null);
 	PUT(w, "stamps", raw, STR("{}"));
@@ -179,7 +138,7 @@ static void put_delivery(struct json_writer *w, struct str exchange, struct str 
 {
 	json_put_key(w, STR("delivery_info"));
 	json_begin_object(w);
-	PUT(w, "exchange", str, exchange);
+	PUT(w, "exchange", str, str_is_null(exchange) ? STR("") : exchange);
 	PUT(w, "routing_key", str, routing_key);
 	json_end_object(w);
 	PUT(w, "priority", i64, priority);
@@ -195,7 +154,15 @@ static void put_properties(struct json_writer *w, const struct message_new *n)
 	json_put_key(w, STR("reply_to"));
 	put_uuid(w);
 	PUT(w, "delivery_mode", i64, 2);
-	put_delivery(w, STR(""), n->queue, n->priority);
+	if (n->expires != 0) {
+		char ms[24]; /* kombu says it as a text; nobody reads it on Redis */
+
+		(void) snprintf(ms, sizeof(ms), "%lld",
+				(long long) (MAX(n->expires - now_realtime(), INT64_C(0)) / MSEC));
+		PUT(w, "expiration", c, ms);
+	}
+	put_delivery(w, n->exchange, str_is_null(n->routing_key) ? n->queue : n->routing_key,
+		     n->priority);
 	json_end_object(w);
 }
 
@@ -216,7 +183,9 @@ void message_write(struct buf *out, const struct message_new *n)
 	_cleanup_(buf_fini) struct buf body = BUF_INIT;
 	struct json_writer w;
 
-	buf_add_c(&body, "[[], ");
+	buf_add_byte(&body, '[');
+	buf_add_str(&body, args_of(n));
+	buf_add_c(&body, ", ");
 	buf_add_str(&body, n->kwargs);
 	buf_add_c(&body, ", {\"callbacks\": null, \"errbacks\": null, \"chain\": null, "
 			 "\"chord\": null}]");
@@ -238,7 +207,7 @@ void message_write_note(struct buf *out, const struct message_note *n)
 	PUT(&w, "headers", raw, n->headers);
 	json_put_key(&w, STR("properties"));
 	json_begin_object(&w);
-	PUT(&w, "delivery_mode", i64, 1);
+	PUT(&w, "delivery_mode", i64, n->is_kept ? 2 : 1);
 	put_delivery(&w, n->exchange, n->routing_key, 0);
 	json_end_object(&w);
 	json_end_object(&w);
