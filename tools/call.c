@@ -55,18 +55,25 @@ static int read_seconds(const char *option, const char *text, usec_t *ret)
 	return 0;
 }
 
-/* A time, or (with `takes_seconds`) seconds from now. */
-static int read_time(const char *option, const char *text, bool takes_seconds, usec_t *ret)
+static int read_time(const char *option, const char *text, usec_t *ret)
+{
+	if (text != NULL && datetime_parse(str_c(text), ret) < 0)
+		return fail(-EINVAL, "%s takes a time such as 2026-01-31T12:00:00Z, not %s", option,
+			    text);
+	return 0;
+}
+
+/* A time, or seconds from now. */
+static int read_expires(struct call *c)
 {
 	double seconds;
 
-	if (text == NULL)
-		return 0;
-	if (takes_seconds && str_to_double(str_c(text), &seconds) == 0 && fabs(seconds) < 1e9)
-		*ret = now_realtime() + (usec_t) (seconds * (double) SEC);
-	else if (datetime_parse(str_c(text), ret) < 0)
-		return fail(-EINVAL, "%s takes a time such as 2026-01-31T12:00:00Z%s, not %s",
-			    option, takes_seconds ? " or a number of seconds" : "", text);
+	if (c->expires == NULL || str_to_double(str_c(c->expires), &seconds) < 0)
+		return read_time("--expires", c->expires, &c->message.expires);
+	if (!(fabs(seconds) < 1e9))
+		return fail(-EINVAL, "--expires takes fewer seconds, not %s", c->expires);
+	c->message.expires_in = (usec_t) (seconds * (double) SEC);
+	c->message.expires = now_realtime() + c->message.expires_in;
 	return 0;
 }
 
@@ -74,12 +81,12 @@ static int read_times(struct call *c)
 {
 	struct message_new *m = &c->message;
 	usec_t wait = 0;
-	int r = read_time("--eta", c->eta, false, &m->eta);
+	int r = read_time("--eta", c->eta, &m->eta);
 
 	if (r == 0)
 		r = read_seconds("--countdown", c->countdown, &wait);
 	if (r == 0)
-		r = read_time("--expires", c->expires, true, &m->expires);
+		r = read_expires(c);
 	if (r == 0)
 		r = read_seconds("--time-limit", c->time_limit, &m->hard_limit);
 	if (r == 0)
@@ -233,5 +240,5 @@ int command_call(int argc, char **argv)
 		r = read_route(&c, task);
 	if (r == 0)
 		r = read_id(&c);
-	return r < 0 ? r : session_run(do_call, &c, 30 * SEC);
+	return r < 0 ? r : session_run_redis(do_call, &c, 30 * SEC);
 }

@@ -292,9 +292,9 @@ static void on_published(void *arg, int error, const struct redis_reply *reply)
 	struct json *envelope, *body;
 	struct watch *w = arg;
 
+	arena_init(&arena);
 	if (error < 0 || reply->type != REDIS_ARRAY || reply->count != 4)
 		return;
-	arena_init(&arena);
 	if (body_of_note(&arena, reply->elements[3].text, &envelope, &body) < 0) {
 		fail_clear(); /* not an event */
 		return;
@@ -489,7 +489,7 @@ int command_events(int argc, char **argv)
 	list_init(&w.workers);
 	list_init(&w.jobs);
 	must(signal(SIGINT, on_signal) != SIG_ERR && signal(SIGTERM, on_signal) != SIG_ERR);
-	r = session_run(do_events, &w, LIFE);
+	r = session_run_redis(do_events, &w, LIFE);
 	watch_fini(&w);
 	return r;
 }

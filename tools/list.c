@@ -70,5 +70,5 @@ int command_list(int argc, char **argv)
 {
 	if (argc != 1 || strcmp(argv[0], "bindings") != 0)
 		return fail(-EINVAL, "list takes one word: bindings");
-	return session_run(do_bindings, NULL, 60 * SEC);
+	return session_run_redis(do_bindings, NULL, 60 * SEC);
 }

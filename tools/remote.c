@@ -389,7 +389,7 @@ int remote_run(struct remote_call *c)
 				   !(seconds > 0 && seconds <= TIMEOUT_MOST)))
 		return fail(-EINVAL, "--timeout takes a number of seconds, not %s", c->timeout);
 	c->_most = (usec_t) (seconds * (double) SEC);
-	r = session_run(ask, c, c->_most + 30 * SEC);
+	r = session_run_redis(ask, c, c->_most + 30 * SEC);
 	if (r == -E_UNAVAILABLE) {
 		fprintf(stderr, "Error: Could not connect to the message broker: %s\n",
 			fail_reason(r));

@@ -169,5 +169,5 @@ int command_result(int argc, char **argv)
 				    c.timeout);
 		c.most = (usec_t) (seconds * (double) SEC);
 	}
-	return session_run(do_result, &c, c.most + 30 * SEC);
+	return session_run_redis(do_result, &c, c.most + 30 * SEC);
 }

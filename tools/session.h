@@ -23,4 +23,8 @@ struct session {
 int session_run(int (*work)(struct session *, void *arg) may_yield, void *arg, usec_t most)
 	_must_check_;
 
+/* The same without PostgreSQL: `db` and `producer` are NULL. */
+int session_run_redis(int (*work)(struct session *, void *arg) may_yield, void *arg, usec_t most)
+	_must_check_;
+
 #endif

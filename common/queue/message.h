@@ -101,6 +101,7 @@ struct message_new {
 	struct str traceparent; /* absent: none */
 	usec_t at;              /* real time of the enqueue; 0: now */
 	usec_t eta, expires;    /* real time; 0: none */
+	usec_t expires_in;      /* the same as it was asked for, from now on; 0: a time was */
 	usec_t hard_limit, soft_limit; /* durations; 0: none */
 	int priority;
 	bool ignores_result, is_outbox;

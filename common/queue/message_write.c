@@ -155,10 +155,11 @@ static void put_properties(struct json_writer *w, const struct message_new *n)
 	put_uuid(w);
 	PUT(w, "delivery_mode", i64, 2);
 	if (n->expires != 0) {
+		usec_t left = n->expires_in != 0 ? n->expires_in : n->expires - now_realtime();
 		char ms[24]; /* kombu says it as a text; nobody reads it on Redis */
 
 		(void) snprintf(ms, sizeof(ms), "%lld",
-				(long long) (MAX(n->expires - now_realtime(), INT64_C(0)) / MSEC));
+				(long long) (MAX(left, INT64_C(0)) / MSEC));
 		PUT(w, "expiration", c, ms);
 	}
 	put_delivery(w, n->exchange, str_is_null(n->routing_key) ? n->queue : n->routing_key,

@@ -306,10 +306,11 @@ def test_purge_asks_and_counts(stack):
     assert run(stack, "purge", "-f", "-Q", queue) == "No messages purged from 1 queue.\n"
 
 
-def test_a_purged_job_of_the_outbox_does_not_come_back(stack):
+def test_a_purged_job_of_the_outbox_does_not_come_back(stack, worker):
     """Neither from its row nor from its mark; and nothing of another queue is touched."""
-    job = run(stack, "enqueue", "diag.noop", "--queue", "outboxed", "--durability", "outbox").split()[-1]
+    job = run(stack, "enqueue", "diag.noop", "--queue", "outboxed", "--durability", "outbox").split()[0]
     assert stack.sql("SELECT count(*) FROM job_outbox WHERE id = %s", job) == [(1,)]
+    wait_for("the message", lambda: stack.redis.llen("outboxed") == 1)
     assert "Purged 1 message" in run(stack, "purge", "-f", "-Q", "outboxed")
     assert stack.sql("SELECT count(*) FROM job_outbox WHERE id = %s", job) == [(0,)]
     assert stack.redis.hlen("apium:{outboxed}:live") == 0
