@@ -103,8 +103,9 @@ static int read_route(struct call *c, const struct task *task)
 	int64_t priority = 0;
 
 	if (c->queue != NULL && (c->exchange != NULL || c->routing_key != NULL))
-		return fail(-EINVAL, "--queue names where it goes: --exchange and --routing-key are "
-				     "for what is bound to an exchange");
+		return fail(-EINVAL,
+			    "--queue names where it goes: --exchange and --routing-key are "
+			    "for what is bound to an exchange");
 	if (c->exchange != NULL || c->routing_key != NULL) {
 		c->message.exchange = c->exchange == NULL ? STR("celery") : str_c(c->exchange);
 		c->message.routing_key = c->routing_key == NULL ? STR("") : str_c(c->routing_key);
@@ -116,8 +117,9 @@ static int read_route(struct call *c, const struct task *task)
 	if (c->queue != NULL)
 		c->message.queue = str_c(c->queue);
 	else
-		c->message.queue = task != NULL ? str_c(task->queue == NULL ? "default" : task->queue)
-						: first;
+		c->message.queue = task != NULL
+					   ? str_c(task->queue == NULL ? "default" : task->queue)
+					   : first;
 	return 0;
 }
 
@@ -216,7 +218,8 @@ int command_call(int argc, char **argv)
 		{ "--priority", OPTION_TEXT, &c.priority, "NUMBER", "0, the most urgent, to 9." },
 		{ "--time-limit", OPTION_TEXT, &c.time_limit, "SECONDS", "Hard limit." },
 		{ "--soft-time-limit", OPTION_TEXT, &c.soft_time_limit, "SECONDS", "Soft limit." },
-		{ "--ignore-result", OPTION_FLAG, &c.ignores_result, NULL, "Nobody will ask for it." },
+		{ "--ignore-result", OPTION_FLAG, &c.ignores_result, NULL,
+		  "Nobody will ask for it." },
 		{ "--task-id", OPTION_TEXT, &c.id, "ID", "Instead of a new one." },
 	};
 	const struct task *task;

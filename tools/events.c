@@ -175,7 +175,7 @@ static void note_worker(struct watch *w, struct arena *arena, const struct json 
 }
 
 static struct seen_job *note_job(struct watch *w, struct arena *arena, const struct json *event,
-			    struct str type)
+				 struct str type)
 {
 	struct seen_job *j = job_of(w, text_of(arena, event, "uuid"));
 
@@ -207,8 +207,8 @@ static int by_name(const void *a, const void *b)
 static void add_fields(struct buf *out, struct arena *arena, const struct json *event, bool is_task,
 		       bool has_name)
 {
-	static const char *const shown[] = { "timestamp", "type",   "hostname",
-					     "uuid",      "name",   "args", "kwargs" };
+	static const char *const shown[] = { "timestamp", "type", "hostname", "uuid",
+					     "name",      "args", "kwargs" };
 	struct field *fields = arena_array(arena, struct field, event->count + 1);
 	size_t hidden = has_name ? ARRAY_SIZE(shown) : is_task ? 4 : 3, count = 0;
 

@@ -100,7 +100,8 @@ int command_purge(int argc, char **argv)
 	if (r < 0)
 		return r;
 	if (words > 0)
-		return fail(-EINVAL, "purge takes no words, not %s; --queues names queues", argv[0]);
+		return fail(-EINVAL, "purge takes no words, not %s; --queues names queues",
+			    argv[0]);
 	choose(&c);
 	if (c.count == 0)
 		r = fail(-EINVAL, "no queue is left to purge");

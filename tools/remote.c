@@ -108,7 +108,8 @@ static void add_sorted(struct json_writer *w, struct arena *arena, const struct 
 		size_t at = count++;
 
 		/* By insertion: objects of replies are small. */
-		for (; v->type == JSON_OBJECT && at > 0 && str_cmp(m->key, members[at - 1]->key) < 0;
+		for (;
+		     v->type == JSON_OBJECT && at > 0 && str_cmp(m->key, members[at - 1]->key) < 0;
 		     at--)
 			members[at] = members[at - 1];
 		members[at] = m;
@@ -373,8 +374,8 @@ static int ask(struct session *s, void *arg)
 	if (r == 0)
 		r = gather(s, c, &m, limit);
 	buf_add_byte(&c->all, c->is_list ? ']' : '}');
-	if (redis_call(s->redis, &s->arena, REDIS_WORDS(STR("SREM"), m.bindings, m.member), &reply) <
-		    0 ||
+	if (redis_call(s->redis, &s->arena, REDIS_WORDS(STR("SREM"), m.bindings, m.member),
+		       &reply) < 0 ||
 	    redis_call(s->redis, &s->arena, REDIS_WORDS(STR("DEL"), m.list), &reply) < 0)
 		fail_clear(); /* Redis has gone: what was said before counts */
 	return r;

@@ -107,9 +107,8 @@ static int refuse(struct arena *arena, const struct json *result)
 	const struct json *message = json_get(e, STR("exc_message"));
 	_cleanup_(buf_fini) struct buf text = BUF_INIT;
 
-	for (const struct json *part = message != NULL && message->type == JSON_ARRAY
-					       ? message->first
-					       : message;
+	for (const struct json *part =
+		     message != NULL && message->type == JSON_ARRAY ? message->first : message;
 	     part != NULL; part = message->type == JSON_ARRAY ? part->next : NULL) {
 		buf_add_c(&text, text.len > 0 ? ", " : "");
 		if (part->type == JSON_STRING)

@@ -50,9 +50,10 @@ static int read_option(const struct option *options, size_t count, int argc, cha
 	const struct option *o = find_option(options, count, argv[*at], &value);
 
 	if (o == NULL) {
-		const char *near = count == 0 || argv[*at][1] != '-' ? NULL
-					      : str_nearest(argv[*at], options, count,
-							    sizeof(options[0]));
+		const char *near = count == 0 || argv[*at][1] != '-'
+					   ? NULL
+					   : str_nearest(argv[*at], options, count,
+							 sizeof(options[0]));
 
 		return near != NULL
 			       ? fail(-EINVAL, "there is no %s; did you mean %s?", argv[*at], near)

@@ -349,7 +349,8 @@ static int take_line(struct said *s, const char *path, int number, struct str li
 			       : fail(-E_BAD_SETTING, "%s:%d: %s is no setting; did you mean %s?",
 				      path, number, text, meant);
 	}
-	free(map_put(&s->by_name, str_c(row->name), keep(line))); /* the last one of a name counts */
+	free(map_put(&s->by_name, str_c(row->name),
+		     keep(line))); /* the last one of a name counts */
 	return 0;
 }
 

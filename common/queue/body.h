@@ -34,7 +34,7 @@ int body_parse(struct arena *, struct str text, struct body *ret) _must_check_;
  * but for its headers (`expires` is a number), which message_scan would refuse.  0, or -EINVAL with
  * the reason.
  */
-int body_of_note(struct arena *, struct str raw, struct json **ret_envelope,
-		 struct json **ret_body) _must_check_;
+int body_of_note(struct arena *, struct str raw, struct json **ret_envelope, struct json **ret_body)
+	_must_check_;
 
 #endif

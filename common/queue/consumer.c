@@ -103,8 +103,8 @@ size_t consumer_find(const struct supervisor *s, struct str name)
 {
 	size_t i = 0;
 
-	while (i < s->queue_count && (!consumer_is_there(s, i) || is_leaving(s, i) ||
-				      !str_eq(s->queues[i].queue, name)))
+	while (i < s->queue_count &&
+	       (!consumer_is_there(s, i) || is_leaving(s, i) || !str_eq(s->queues[i].queue, name)))
 		i++;
 	return i;
 }

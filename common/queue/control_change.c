@@ -592,9 +592,9 @@ static int add_consumer(struct control_call *call)
 	if (!is_new)
 		is_new = consumer_resume(s, i);
 	supervisor_pump(s);
-	control_ok(call, arena_printf(call->arena, "%s %.*s",
-				      is_new ? "add consumer" : "already consuming from",
-				      STR_ARG(name)));
+	control_ok(call,
+		   arena_printf(call->arena, "%s %.*s",
+				is_new ? "add consumer" : "already consuming from", STR_ARG(name)));
 	return 0;
 }
 

@@ -297,8 +297,8 @@ static int each_scheduled(struct control_call *call,
 		if (!consumer_is_there(s, q))
 			continue;
 		r = redis_call(s->general, call->arena,
-			       REDIS_WORDS(STR("ZRANGE"), keys.schedule, STR("0"),
-					   str_c(most), STR("WITHSCORES")),
+			       REDIS_WORDS(STR("ZRANGE"), keys.schedule, STR("0"), str_c(most),
+					   STR("WITHSCORES")),
 			       &reply);
 		if (r < 0)
 			return r;

@@ -66,7 +66,7 @@ struct crew_options {
 	unsigned shared, alone; /* how many hosts */
 	unsigned slots;         /* of a shared one */
 	int64_t jobs_most;      /* of an alone one before it is replaced; 0: any number */
-	int64_t memory_most;    /* of an alone one, resident bytes, looked at after each job; 0: any */
+	int64_t memory_most; /* of an alone one, resident bytes, looked at after each job; 0: any */
 	const struct crew_callbacks *callbacks;
 	void *arg;
 };
@@ -93,7 +93,7 @@ unsigned crew_most(const struct crew_options *); /* room at its largest: for the
 void crew_revoke(struct crew *, struct flight *, bool is_terminated);
 /* Slots of each shared host from now on; at least 1. */
 void crew_set_slots(struct crew *, unsigned slots);
-unsigned crew_slots(const struct crew *);   /* of all shared hosts */
+unsigned crew_slots(const struct crew *); /* of all shared hosts */
 /* Jobs that are at shared hosts or wait for one. */
 unsigned crew_shared_load(const struct crew *);
 unsigned crew_running(const struct crew *); /* jobs that have started and not ended */

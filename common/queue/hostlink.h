@@ -39,7 +39,7 @@ enum link_kind {
 #define LINK_QUEUES_ADDED 64
 #define LINK_ABSENT       UINT32_MAX
 /* The largest frame: a message, and what it takes around it. */
-#define LINK_MOST   (MESSAGE_MOST + 1 * MIB)
+#define LINK_MOST         (MESSAGE_MOST + 1 * MIB)
 
 enum link_job_flags {
 	LINK_WANTS_RESULT = 1, /* a result document is to be stored */

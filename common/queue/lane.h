@@ -70,7 +70,8 @@ struct lane_options {
 	int step;
 	uint16_t number;    /* written into its flights */
 	const char *worker; /* begins its tokens; unique to this process */
-	unsigned incarnation; /* tokens are numbered from here on; another for each life of a list */
+	unsigned
+		incarnation; /* tokens are numbered from here on; another for each life of a list */
 	struct flights *flights;
 	const struct lane_callbacks *callbacks;
 	void *arg;

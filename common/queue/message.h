@@ -91,17 +91,17 @@ int message_rewrite(struct arena *, struct str raw, const struct message_change 
 /* A message to be sent. */
 struct message_new {
 	struct str task, id;
-	struct str args;        /* JSON array, checked by the caller; absent: none */
-	struct str kwargs;      /* JSON object, checked by the caller */
-	struct str queue;       /* for delivery_info */
+	struct str args;                  /* JSON array, checked by the caller; absent: none */
+	struct str kwargs;                /* JSON object, checked by the caller */
+	struct str queue;                 /* for delivery_info */
 	struct str exchange, routing_key; /* absent: none, the queue */
-	struct str key;         /* absent: none */
-	struct str root_id;     /* absent: the id */
-	struct str parent_id;   /* absent: none */
-	struct str traceparent; /* absent: none */
-	usec_t at;              /* real time of the enqueue; 0: now */
-	usec_t eta, expires;    /* real time; 0: none */
-	usec_t expires_in;      /* the same as it was asked for, from now on; 0: a time was */
+	struct str key;                   /* absent: none */
+	struct str root_id;               /* absent: the id */
+	struct str parent_id;             /* absent: none */
+	struct str traceparent;           /* absent: none */
+	usec_t at;                        /* real time of the enqueue; 0: now */
+	usec_t eta, expires;              /* real time; 0: none */
+	usec_t expires_in; /* the same as it was asked for, from now on; 0: a time was */
 	usec_t hard_limit, soft_limit; /* durations; 0: none */
 	int priority;
 	bool ignores_result, is_outbox;

@@ -158,8 +158,7 @@ static void put_properties(struct json_writer *w, const struct message_new *n)
 		usec_t left = n->expires_in != 0 ? n->expires_in : n->expires - now_realtime();
 		char ms[24]; /* kombu says it as a text; nobody reads it on Redis */
 
-		(void) snprintf(ms, sizeof(ms), "%lld",
-				(long long) (MAX(left, INT64_C(0)) / MSEC));
+		(void) snprintf(ms, sizeof(ms), "%lld", (long long) (MAX(left, INT64_C(0)) / MSEC));
 		PUT(w, "expiration", c, ms);
 	}
 	put_delivery(w, n->exchange, str_is_null(n->routing_key) ? n->queue : n->routing_key,

@@ -32,8 +32,8 @@ struct chunk {
 	size_t count, row_count;
 };
 
-static void add(struct chunk *c, struct arena *arena, const struct queue_keys *keys,
-		struct str raw, size_t number, size_t count)
+static void add(struct chunk *c, struct arena *arena, const struct queue_keys *keys, struct str raw,
+		size_t number, size_t count)
 {
 	_cleanup_(buf_fini) struct buf receipt = BUF_INIT;
 	struct str id = STR("");

@@ -169,8 +169,8 @@ static void safe_add(struct safe *s, const struct json *v, bool is_tuple)
 	}
 	b = brackets_of(v, is_tuple);
 	if (s->level >= LEVELS_MOST) {
-		add_token(s, arena_printf(s->arena, "%.*s...%.*s", STR_ARG(b.open),
-					  STR_ARG(b.close)));
+		add_token(s,
+			  arena_printf(s->arena, "%.*s...%.*s", STR_ARG(b.open), STR_ARG(b.close)));
 		return;
 	}
 	add_token(s, b.open);

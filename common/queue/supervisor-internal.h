@@ -42,7 +42,7 @@ struct supervisor {
 	/* Those that are consumed, by place (queue/consumer.h): first those of APIUM_QUEUES. */
 	struct queue_keys *queues;
 	size_t queue_count, own_queues, queue_room;
-	unsigned queues_added; /* ever */
+	unsigned queues_added;  /* ever */
 	struct queue_book book; /* those that are pushed to */
 	struct lane **lanes;    /* [place * QUEUE_STEPS + step]; NULL: nobody has the place */
 	bool *is_fed_alone;     /* the lane's last message was one for an alone host */
@@ -54,7 +54,7 @@ struct supervisor {
 
 	struct timer tick;
 	usec_t renewed_at, health_at;
-	usec_t leave_at;     /* DRAINING: the end of the grace; LEAVING: of all patience */
+	usec_t leave_at;        /* DRAINING: the end of the grace; LEAVING: of all patience */
 	unsigned lanes_left;    /* still to leave or to close */
 	unsigned lanes_dropped; /* of cancelled queues, on their way out */
 	bool has_acks;          /* the connection for acknowledgements is ready */
@@ -70,7 +70,7 @@ struct supervisor {
 	struct events events;
 	struct control *control;
 	struct autoscale autoscale;
-	bool is_purging; /* what waits is thrown away first */
+	bool is_purging;           /* what waits is thrown away first */
 	struct exporter *exporter; /* NULL: nothing listens */
 	struct gauges *gauges;
 	struct metric_series **losses; /* by queue */

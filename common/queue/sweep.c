@@ -232,8 +232,7 @@ static int sweep_queue(struct sweeper *w, size_t queue)
 	int r;
 
 	arena_init(&arena);
-	r = redis_call(s->general, &arena, REDIS_WORDS(STR("HGETALL"), keys.workers),
-		       &reply);
+	r = redis_call(s->general, &arena, REDIS_WORDS(STR("HGETALL"), keys.workers), &reply);
 	if (r < 0)
 		return r;
 	now = loop_now(s->loop);

@@ -14,8 +14,8 @@
 #include "queue/supervisor.h"
 #include "queue/worker_words.h"
 
-#define HEAP_KEPT (64 * MIB)
-#define HEAP_STEP (1 * MIB)
+#define HEAP_KEPT  (64 * MIB)
+#define HEAP_STEP  (1 * MIB)
 /* As shells and Celery's command say it: the command line is wrong. */
 #define EXIT_USAGE 2
 

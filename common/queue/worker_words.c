@@ -23,8 +23,8 @@ static int log_level(const char *value, struct buf *out)
 	static const struct {
 		const char *theirs, *ours;
 	} levels[] = {
-		{ "DEBUG", "debug" }, { "INFO", "info" },      { "WARNING", "warn" },
-		{ "WARN", "warn" },   { "ERROR", "error" },    { "CRITICAL", "error" },
+		{ "DEBUG", "debug" }, { "INFO", "info" },   { "WARNING", "warn" },
+		{ "WARN", "warn" },   { "ERROR", "error" }, { "CRITICAL", "error" },
 		{ "FATAL", "error" },
 	};
 
@@ -55,10 +55,11 @@ static int pool(const char *value, struct buf *out)
 	(void) out;
 	if (strcmp(value, "prefork") == 0)
 		return 0;
-	return fail(-EINVAL,
-		    "--pool %s is not here: jobs run on fibers of one process, and those of CPU-bound "
-		    "tasks alone in one each; leave it away and say --concurrency",
-		    value);
+	return fail(
+		-EINVAL,
+		"--pool %s is not here: jobs run on fibers of one process, and those of CPU-bound "
+		"tasks alone in one each; leave it away and say --concurrency",
+		value);
 }
 
 static int optimization(const char *value, struct buf *out)
@@ -69,8 +70,9 @@ static int optimization(const char *value, struct buf *out)
 	return fail(-EINVAL, "--optimization takes default or fair, not %s", value);
 }
 
-#define DAEMON "a worker stays in the foreground; let systemd (deploy/systemd) or a container do that"
-#define BEAT   "periodic tasks are sent by a program of their own; start `apium beat`"
+#define DAEMON                                                                                     \
+	"a worker stays in the foreground; let systemd (deploy/systemd) or a container do that"
+#define BEAT "periodic tasks are sent by a program of their own; start `apium beat`"
 
 /* clang-format off */
 static const struct word words[] = {
@@ -185,7 +187,8 @@ int worker_words_read(int argc, char **argv, struct worker_start *ret)
 		if (!given[i].flag && given[i].value == NULL)
 			continue;
 		r = take(&words[i], &given[i]);
-		if (strcmp(words[i].name, "--purge") == 0 || strcmp(words[i].name, "--discard") == 0)
+		if (strcmp(words[i].name, "--purge") == 0 ||
+		    strcmp(words[i].name, "--discard") == 0)
 			ret->purges = true;
 		else if (strcmp(words[i].name, "--exclude-queues") == 0)
 			ret->excluded = given[i].value;

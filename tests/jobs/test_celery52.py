@@ -43,6 +43,10 @@ WORKER = """
     def add(self, x, y):
         return [celery.__version__, x + y, self.request.timelimit]
 
+    @app.task(name="diag.echo")
+    def echo(**kwargs):
+        return kwargs
+
     app.worker_main(["worker", "-Q", "python", "-c", "1", "-P", "solo", "-l", "info", "-n", "python@celery52"])
 """
 
@@ -73,12 +77,17 @@ def test_its_clients_are_served(apium, tmp_path):
 def test_its_worker_runs_what_is_called_and_answers(apium, tmp_path):
     """It shakes hands (mingle) with this one at its start."""
     with open(tmp_path / "log", "wb") as log:
+        apium.redis.call("HSET", "unacked", "somebody's", "[{}, \"\", \"celery\"]")
         worker = start(apium, tmp_path, WORKER, stdout=log, stderr=log)
         try:
             job = apium.apium("call", "diag.add", "-a", "[2, 3]", "--queue", "python", "--time-limit", "30").strip()
             version, total, limits = apium.final(job)["result"]
             assert version.startswith("5.2.") and total == 5 and limits == [30, None]
+            sent = {"text": "Grüße \u2028 \U0001f600", "big": 2**70, "float": 0.1, "none": None, "list": [1, [{"a": True}]]}
+            job = apium.apium("call", "diag.echo", "-k", json.dumps(sent), "--queue", "python").strip()
+            assert apium.final(job)["result"] == sent
             said = wait_for(lambda: apium.apium("status", "-t", "2"), "an answer")
+            assert apium.redis.call("HKEYS", "unacked") == [b"somebody's"]  # never this worker's, nor touched by it
             assert "->  python@celery52: OK" in said and "->  here@celery52: OK" in said and "2 nodes online." in said
         except AssertionError:
             print((tmp_path / "log").read_text())

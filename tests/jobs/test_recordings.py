@@ -376,6 +376,16 @@ def test_results_as_the_settings_have_them(apium, name, settings):
     assert other.stop() == 0
 
 
+def test_lists_of_other_priority_steps_are_left_alone(apium):
+    """Transport options `sep` and `priority_steps` make lists of other names: nobody here looks into them."""
+    for _, _, key, envelope in envelopes(ROUTING["priority-steps-and-sep"]):
+        apium.redis.call("LPUSH", key, json.dumps(envelope))
+        apium.final(apium.push("diag.add", (1, 1), queue="celery", priority=9))
+        assert key == "celery:7" and apium.redis.call("LLEN", key) == 1
+        return
+    pytest.fail("no message")
+
+
 # --- What this worker tells.
 
 def events_of(record):

@@ -16,9 +16,8 @@ static const struct option rows[] = {
 };
 
 #define PARSE(ret_words, ...)                                                                      \
-	options_parse(rows, ARRAY_SIZE(rows),                                                      \
-		      (int) ARRAY_SIZE(((char *[]){ __VA_ARGS__ })), (char *[]){ __VA_ARGS__ },    \
-		      (ret_words))
+	options_parse(rows, ARRAY_SIZE(rows), (int) ARRAY_SIZE(((char *[]){ __VA_ARGS__ })),       \
+		      (char *[]){ __VA_ARGS__ }, (ret_words))
 
 Test(option, stand_anywhere_in_every_form)
 {

@@ -21,8 +21,9 @@ Test(worker_words, options_become_settings)
 	struct worker_start start;
 
 	clearenv();
-	cr_assert_eq(read_words(&start, "-Q a,b,c -c 3 --hostname=w1@%h -l WARNING -E --time-limit 5 "
-					"--max-memory-per-child 2048 --purge -X b"),
+	cr_assert_eq(read_words(&start,
+				"-Q a,b,c -c 3 --hostname=w1@%h -l WARNING -E --time-limit 5 "
+				"--max-memory-per-child 2048 --purge -X b"),
 		     0);
 	cr_assert(start.purges);
 	cr_assert_str_eq(start.excluded, "b");
@@ -55,10 +56,12 @@ Test(worker_words, what_means_nothing_here_says_so)
 	static const struct {
 		const char *line, *sentence;
 	} cases[] = {
-		{ "-B", "there is no --beat here: periodic tasks are sent by a program of their own; "
-			"start `apium beat`" },
-		{ "-S x", "there is no --statedb here: revoked ids are kept in Redis by themselves; "
-			  "leave it away" },
+		{ "-B",
+		  "there is no --beat here: periodic tasks are sent by a program of their own; "
+		  "start `apium beat`" },
+		{ "-S x",
+		  "there is no --statedb here: revoked ids are kept in Redis by themselves; "
+		  "leave it away" },
 		{ "-O best", "--optimization takes default or fair, not best" },
 		{ "images", "a worker takes options only, not images" },
 	};
