@@ -47,23 +47,15 @@ struct remote_call {
 	usec_t _most;
 };
 
+/* clang-format off */
 /* Option rows for a table of one's own. */
 #define REMOTE_OPTIONS(c)                                                                          \
-	{ "--destination",                                                                         \
-	  OPTION_TEXT,                                                                             \
-	  &(c)->destination,                                                                       \
-	  "NAMES",                                                                                 \
-	  "Only these workers, separated by commas.",                                              \
-	  "-d" },                                                                                  \
-		{ "--timeout",                                                                     \
-		  OPTION_TEXT,                                                                     \
-		  &(c)->timeout,                                                                   \
-		  "SECONDS",                                                                       \
-		  "How long replies are waited for; default: 1.",                                  \
-		  "-t" },                                                                          \
-	{                                                                                          \
-		"--json", OPTION_FLAG, &(c)->is_json, NULL, "Print the replies as JSON.", "-j"     \
-	}
+	{ "--destination", OPTION_TEXT, &(c)->destination, "NAMES",                                \
+	  "Only these workers, separated by commas.", "-d" },                                      \
+	{ "--timeout", OPTION_TEXT, &(c)->timeout, "SECONDS",                                      \
+	  "How long replies are waited for; default: 1.", "-t" },                                  \
+	{ "--json", OPTION_FLAG, &(c)->is_json, NULL, "Print the replies as JSON.", "-j" }
+/* clang-format on */
 
 /* From the words behind the command's name.  -EINVAL with the reason. */
 int remote_arguments(struct buf *out, const struct remote_command *, int argc, char **argv)

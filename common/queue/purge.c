@@ -79,18 +79,32 @@ static int purge_some(struct redis *redis, struct db *db, struct arena *arena,
 	return r < 0 ? r : (int) reply->count;
 }
 
+/* What lay there when it began: who goes on pushing does not keep this from ending. */
+static int purge_list(struct redis *redis, struct db *db, struct arena *arena,
+		      const struct queue_keys *keys, struct str list, int64_t *count)
+{
+	struct redis_reply *reply;
+	int r = redis_call(redis, arena, REDIS_WORDS(STR("LLEN"), list), &reply);
+	int64_t left = r == 0 ? reply->integer : 0;
+
+	while (left > 0) {
+		struct arena_mark mark = arena_save(arena);
+
+		r = purge_some(redis, db, arena, keys, list, count);
+		arena_rewind(arena, mark);
+		if (r <= 0)
+			break;
+		left -= r;
+	}
+	return MIN(r, 0);
+}
+
 int queue_purge(struct redis *redis, struct db *db, struct arena *arena,
 		const struct queue_keys *keys, int64_t *count)
 {
 	int r = 0;
 
-	for (int step = 0; step < QUEUE_STEPS && r >= 0; step++) {
-		do {
-			struct arena_mark mark = arena_save(arena);
-
-			r = purge_some(redis, db, arena, keys, keys->lists[step], count);
-			arena_rewind(arena, mark);
-		} while (r > 0);
-	}
+	for (int step = 0; step < QUEUE_STEPS && r == 0; step++)
+		r = purge_list(redis, db, arena, keys, keys->lists[step], count);
 	return r;
 }
