@@ -29,7 +29,7 @@ import apium  # noqa: E402
 PYTHON_SUITES = [
     ("http", True, 480, False),
     ("attacks", False, 480, False),
-    ("tools", False, 120, False),
+    ("tools", False, 300, False),
     ("e2e", False, 300, True),
     ("tutorial", False, 400, False),
     ("deploy", False, 400, False),

@@ -4,7 +4,6 @@
  */
 #include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/crash.h"
@@ -12,7 +11,7 @@
 #include "base/log.h"
 #include "base/settings.h"
 #include "command.h"
-#include "loop/process.h"
+#include "exec.h"
 
 /* clang-format off */
 const struct command commands[] = {
@@ -23,6 +22,14 @@ const struct command commands[] = {
 	{ "settings",        "",                                     "Print every setting with its value and meaning.",  command_settings },
 	{ "check",           "[--folder FOLDER]",                    "Say what is missing, and what to do about it.",    command_check },
 	{ "enqueue",         "TASK [--args JSON] [--kwargs JSON] …", "Ask for a job.",                                   command_enqueue },
+	{ "call",            "TASK [-a JSON] [-k JSON] …",           "Send a message for any task, as Celery does.",    command_call },
+	{ "result",          "ID [--traceback]",                     "Print what became of a job.",                     command_result },
+	{ "status",          "[-d NAMES]",                           "Print which workers are there.",                  command_status },
+	{ "inspect",         "COMMAND [WORDS] [-d NAMES] …",         "Ask workers about themselves.",                   command_inspect },
+	{ "control",         "COMMAND [WORDS] [-d NAMES] …",         "Tell workers what to do.",                        command_control },
+	{ "events",          "[--dump]",                             "Watch workers and jobs.",                         command_events },
+	{ "purge",           "[-Q NAMES] [-X NAMES] [-f]",           "Throw away what waits in queues.",                command_purge },
+	{ "list",            "bindings",                             "Print which queues are bound to what.",           command_list },
 	{ "queues",          "",                                     "Print how much lies in each queue.",               command_queues },
 	{ "dead",            "list|show|retry|purge [ID]",           "The dead letters of a queue.",                     command_dead },
 	{ "tasks",           "",                                     "Print what tasks there are and what they take.",   command_tasks },
@@ -60,19 +67,30 @@ static int print_command(const struct command *c)
 	return 0;
 }
 
-/* Does not return when the program is there. */
-static int become(const char *name, char **argv)
-{
-	_cleanup_(buf_fini) struct buf path = BUF_INIT;
-	int r;
+/* Global options of Celery's command, which stand before the name: what to say instead. */
+static const struct {
+	const char *name, *brief, *sentence;
+} refused[] = {
+	{ "--app", "-A", "tasks are compiled in; leave it away" },
+	{ "--broker", "-b", "a password would show in the list of processes; set REDIS_URL" },
+	{ "--result-backend", NULL,
+	  "a password would show in the list of processes; set APIUM_RESULT_URL" },
+	{ "--config", NULL, "settings are environment variables; `apium settings` lists them" },
+	{ "--loader", NULL, "settings are environment variables; `apium settings` lists them" },
+	{ "--workdir", NULL, "change into the folder first" },
+};
 
-	r = process_self_folder(&path);
-	if (r < 0)
-		return r;
-	buf_printf(&path, "/apium-%s", name);
-	argv[0] = path.at;
-	execv(path.at, argv);
-	return fail(-errno, "%s cannot be started: %s", path.at, error_sentence(-errno));
+static int refuse_option(const char *word)
+{
+	struct str rest = str_c(word), name;
+
+	(void) str_cut(&rest, '=', &name);
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+		if (str_eq_c(name, refused[i].name) ||
+		    (refused[i].brief != NULL && strncmp(word, refused[i].brief, 2) == 0))
+			return fail(-EINVAL, "there is no %s here: %s", refused[i].name,
+				    refused[i].sentence);
+	return fail(-EINVAL, "there is no %s; `apium help` lists the commands", word);
 }
 
 static int run(int argc, char **argv)
@@ -82,7 +100,7 @@ static int run(int argc, char **argv)
 
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
 		if (strcmp(name, programs[i]) == 0)
-			return become(name, argv + 1);
+			return exec_program(name, argv + 1);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
 		if (strcmp(name, commands[i].name) != 0)
@@ -92,6 +110,8 @@ static int run(int argc, char **argv)
 		r = settings_load();
 		return r < 0 ? r : commands[i].run(argc - 2, argv + 2);
 	}
+	if (name[0] == '-')
+		return refuse_option(name);
 	const char *near = str_nearest(name, commands, ARRAY_SIZE(commands), sizeof(commands[0]));
 	return near != NULL
 		       ? fail(-EINVAL, "there is no command %s; did you mean %s?", name, near)

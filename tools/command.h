@@ -1,42 +1,21 @@
 /*
  * command.h - what the files of the operator's command share: a table of commands, a table of
- * options each.
+ * options each (base/option.h).
  *
- * To add a command: its function and option rows in a file, one row in apium.c.  A wrong word is
- * answered with one sentence that names it and the nearest right one, never with the whole help.
+ * To add a command: its function and option rows in a file, one row in apium.c.
  */
 #ifndef TOOLS_COMMAND_H
 #define TOOLS_COMMAND_H
 
-#include "base/str.h"
-
-enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_COUNT };
-
-struct option {
-	const char *name; /* "--queue" */
-	enum option_kind kind;
-	void *at;          /* bool, const char * or int64_t */
-	const char *value; /* what the help calls it: "NAME" */
-	const char *help;
-};
-
-/*
- * Reads options wherever they stand; what is left are the words, in argv[0 … *ret_count).  0, or
- * -EINVAL with the sentence as the reason.  For "--help" alone: prints the table, -ECANCELED.  So a
- * command does nothing before it has called this.
- */
-int options_parse(const struct option *, size_t count, int argc, char **argv, int *ret_count)
-	_must_check_;
-void options_print(const struct option *, size_t count);
-/* From now on a table is not printed but visited, row by row; NULL: printed again. */
-void options_visit(void (*visit)(void *arg, const struct option *), void *arg);
+#include "base/option.h"
 
 struct command {
 	const char *name;
 	const char *words; /* "up|down|status [COUNT]" */
 	const char *help;
-	int (*run)(int argc, char **argv); /* words and options behind the name; 0, or an error with
-					      its reason */
+	/* Words and options behind the name.  0, or an error with its reason; positive: the exit
+	 * status. */
+	int (*run)(int argc, char **argv);
 };
 
 /* The table in apium.c. */
@@ -44,6 +23,12 @@ extern const struct command commands[];
 extern const size_t command_count;
 /* Has its options printed or visited. */
 void command_options(const struct command *);
+
+struct arena;
+struct json;
+/* What an option says in JSON: an array, or an object.  -EINVAL with the sentence as the reason. */
+int command_json(struct arena *, const char *option, const char *text, bool is_array,
+		 struct json **ret) _must_check_;
 
 int command_docs(int argc, char **argv);
 int command_tasks(int argc, char **argv);
@@ -57,5 +42,13 @@ int command_queues(int argc, char **argv);
 int command_flush_expired_tokens(int argc, char **argv);
 int command_drf_create_token(int argc, char **argv);
 int command_dead(int argc, char **argv);
+int command_call(int argc, char **argv);
+int command_result(int argc, char **argv);
+int command_inspect(int argc, char **argv);
+int command_control(int argc, char **argv);
+int command_status(int argc, char **argv);
+int command_purge(int argc, char **argv);
+int command_list(int argc, char **argv);
+int command_events(int argc, char **argv);
 
 #endif

@@ -15,6 +15,7 @@
 #include "command.h"
 #include "proto/tasks.h"
 #include "queue/health.h"
+#include "queue/worker_words.h"
 
 #define HEAD "<!-- Written by `./dev docs` from %s: change it there. -->\n\n"
 
@@ -136,6 +137,10 @@ static void add_roff(struct buf *out, const char *text)
 static void man_option(void *out, const struct option *o)
 {
 	buf_add_c(out, ".TP\n.B ");
+	if (o->brief != NULL) {
+		add_roff(out, o->brief);
+		buf_add_c(out, ", ");
+	}
 	add_roff(out, o->name);
 	if (o->kind != OPTION_FLAG)
 		buf_printf(out, " \\fI%s\\fR", o->value);
@@ -191,7 +196,8 @@ static void man_apium(struct buf *out)
 	}
 	buf_add_c(
 		out,
-		".SH EXIT STATUS\n0: done. 1: it failed. 2: a word, an option or a setting is wrong.\n"
+		".SH EXIT STATUS\n0: done. 1: it failed. 2: a word, an option or a setting is wrong. "
+		"69: no worker has answered.\n"
 		".SH SEE ALSO\n.BR apium\\-gateway (1),\n.BR apium\\-worker (1)\n");
 }
 
@@ -210,9 +216,16 @@ static void man_worker(struct buf *out)
 	man_head(out, "apium-worker", "runs jobs");
 	buf_add_c(
 		out,
-		".SH SYNOPSIS\n.B apium\\-worker\n.RB [ health ]\n.SH DESCRIPTION\n"
+		".SH SYNOPSIS\n.B apium\\-worker\n.RB [ health ]\n.RI [ OPTIONS ]\n.SH DESCRIPTION\n"
 		"Without a word: the supervisor, which starts the processes that run tasks. "
 		"With\n.BR health :\nexit status 0 when the supervisor that keeps APIUM_HEALTH_FILE polls.\n"
+		".SH OPTIONS\nThey have the names that those of\n.B celery worker\nhave, and are stronger than "
+		"the environment and the settings file.\n");
+	options_visit(man_option, out);
+	worker_words_print();
+	options_visit(NULL, NULL);
+	buf_add_c(
+		out,
 		".SH SIGNALS\n.TP\n.B SIGTERM, SIGINT\nDrains and ends; a second one does not wait.\n"
 		".TP\n.B SIGHUP\nReads the settings file again, in every process.\n"
 		".TP\n.B SIGUSR1\nLogs what each fiber waits for.\n");
@@ -241,6 +254,11 @@ static void bash(struct buf *out)
 		options_visit(NULL, NULL);
 		buf_add_c(out, "\" ;;\n");
 	}
+	buf_add_c(out, "\t\tworker) words=\"--help");
+	options_visit(name_option, out);
+	worker_words_print();
+	options_visit(NULL, NULL);
+	buf_add_c(out, "\" ;;\n");
 	buf_add_c(out, "\t\tesac\n\tfi\n\tCOMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n}\n"
 		       "complete -o default -F _apium apium\n");
 }
@@ -268,6 +286,11 @@ static void zsh(struct buf *out)
 		options_visit(NULL, NULL);
 		buf_add_c(out, " '*:word:_files' ;;\n");
 	}
+	buf_add_c(out, "\tworker) _arguments '--help[Print the options.]'");
+	options_visit(zsh_option, out);
+	worker_words_print();
+	options_visit(NULL, NULL);
+	buf_add_c(out, " ;;\n");
 	buf_add_c(out, "\tesac\nfi\n");
 }
 

@@ -13,6 +13,7 @@
 #include "command.h"
 #include "proto/tasks.h"
 #include "queue/keys.h"
+#include "result.h"
 #include "session.h"
 
 #define WAIT_MOST    HOUR
@@ -32,19 +33,6 @@ struct enqueue_call {
 	bool waits;
 };
 
-static int read_json(struct arena *arena, const char *option, const char *text, enum json_type type,
-		     struct json **ret)
-{
-	struct json_error error;
-
-	if (json_parse(arena, str_c(text), JSON_STRICT, 64, ret, &error) < 0)
-		return fail(-EINVAL, "%s is not JSON: %s", option, error.sentence);
-	if ((*ret)->type != type)
-		return fail(-EINVAL, "%s must be %s", option,
-			    type == JSON_ARRAY ? "an array" : "an object");
-	return 0;
-}
-
 /* Positional and named arguments as the declaration knows them. */
 static int bind_arguments(struct arena *arena, const struct enqueue_call *c, void **ret_arguments)
 {
@@ -52,9 +40,9 @@ static int bind_arguments(struct arena *arena, const struct enqueue_call *c, voi
 	struct json *args, *kwargs;
 	int r;
 
-	r = read_json(arena, "--args", c->args, JSON_ARRAY, &args);
+	r = command_json(arena, "--args", c->args, true, &args);
 	if (r == 0)
-		r = read_json(arena, "--kwargs", c->kwargs, JSON_OBJECT, &kwargs);
+		r = command_json(arena, "--kwargs", c->kwargs, false, &kwargs);
 	if (r == 0)
 		r = task_bind(arena, c->task, args, kwargs, arguments);
 	if (r < 0)
@@ -63,36 +51,15 @@ static int bind_arguments(struct arena *arena, const struct enqueue_call *c, voi
 	return 0;
 }
 
-/* Asks until the result is there: what the worker publishes may come before anybody subscribes. */
 static int wait_for_result(struct session *s, const char *id)
 {
-	_cleanup_(buf_fini) struct buf key = BUF_INIT;
-	struct redis_reply *reply;
-	int r;
+	struct str status, document;
+	int r = result_wait(s, str_c(id), WAIT_MOST, &document, &status);
 
-	queue_key_result(&key, str_c(id));
-	while (true) {
-		r = redis_call(s->redis, &s->arena, REDIS_WORDS(STR("GET"), buf_str(&key)), &reply);
-		if (r < 0 && r != -E_UNAVAILABLE)
-			return r;
-		if (r == 0 && reply->type == REDIS_TEXT) {
-			struct json_error error;
-			struct json *result;
-
-			if (json_parse(&s->arena, reply->text, JSON_PYTHON, 64, &result, &error) <
-			    0)
-				return fail(-EINVAL, "the result is not JSON: %s", error.sentence);
-			struct str status = json_text(&s->arena, json_get(result, STR("status")));
-			if (str_eq(status, STR("SUCCESS")) || str_eq(status, STR("FAILURE")) ||
-			    str_eq(status, STR("REVOKED"))) {
-				print(reply->text);
-				return str_eq(status, STR("SUCCESS")) ? 0 : 1;
-			}
-		}
-		r = fiber_sleep(20 * MSEC);
-		if (r < 0)
-			return fail(r, "no result within %d s", (int) (WAIT_MOST / SEC));
-	}
+	if (r < 0)
+		return r;
+	print(document);
+	return str_eq(status, STR("SUCCESS")) ? 0 : 1;
 }
 
 /* The declaration, but for what --durability says. */

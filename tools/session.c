@@ -9,6 +9,7 @@ struct run {
 	void *arg;
 	int result;
 	char reason[sizeof(((struct error_record *) 0)->reason)];
+	bool has_database;
 	unsigned open; /* stores that are not closed yet */
 };
 
@@ -24,8 +25,11 @@ static void on_producer_closed(void *arg)
 {
 	struct run *run = arg;
 
-	db_close(run->session.db, on_closed, run);
+	if (run->session.db != NULL)
+		db_close(run->session.db, on_closed, run);
 	redis_close(run->session.redis, on_closed, run);
+	if (run->session.results != run->session.redis)
+		redis_close(run->session.results, on_closed, run);
 }
 
 /* The reason ends with the fiber; the command's caller wants it. */
@@ -44,7 +48,10 @@ static void on_end(void *arg, int result)
 	struct run *run = arg;
 
 	(void) result; /* kept by body */
-	producer_close(run->session.producer, on_producer_closed, run);
+	if (run->session.producer != NULL)
+		producer_close(run->session.producer, on_producer_closed, run);
+	else
+		on_producer_closed(run);
 }
 
 static int open_stores(struct run *run)
@@ -56,23 +63,36 @@ static int open_stores(struct run *run)
 				       .is_prepared = false,
 				       .application = "apium" };
 	const struct redis_options redis = { .url = settings.redis_url, .name = "apium" };
+	const struct redis_options results = { .url = settings.result_url, .name = "apium" };
 	int r;
 
-	r = db_open(s->loop, &db, &s->db);
-	if (r < 0)
-		return r;
 	r = redis_open(s->loop, &redis, &s->redis);
 	if (r < 0)
 		return r;
+	run->open++;
+	s->results = s->redis;
+	if (settings.result_url[0] != '\0') {
+		r = redis_open(s->loop, &results, &s->results);
+		if (r < 0)
+			return r;
+		run->open++;
+	}
+	if (!run->has_database)
+		return 0;
+	r = db_open(s->loop, &db, &s->db);
+	if (r < 0)
+		return r;
+	run->open++;
 	const struct producer_options producer = { .loop = s->loop,
 						   .db = s->db,
 						   .redis = s->redis };
 	return producer_new(&producer, &s->producer);
 }
 
-int session_run(int (*work)(struct session *, void *arg), void *arg, usec_t most)
+static int run_with(int (*work)(struct session *, void *arg), void *arg, usec_t most,
+		    bool has_database)
 {
-	struct run run = { .work = work, .arg = arg, .open = 2 };
+	struct run run = { .work = work, .arg = arg, .has_database = has_database };
 	struct session *s = &run.session;
 	int r;
 
@@ -91,4 +111,14 @@ int session_run(int (*work)(struct session *, void *arg), void *arg, usec_t most
 	arena_fini(&s->arena);
 	s->loop = loop_free(s->loop);
 	return run.result < 0 ? fail(run.result, "%s", run.reason) : run.result;
+}
+
+int session_run(int (*work)(struct session *, void *arg), void *arg, usec_t most)
+{
+	return run_with(work, arg, most, true);
+}
+
+int session_run_redis(int (*work)(struct session *, void *arg), void *arg, usec_t most)
+{
+	return run_with(work, arg, most, false);
 }

@@ -266,6 +266,8 @@ static int hide_secret(const struct setting *row, int r)
 	return r;
 }
 
+#define COMMAND_LINE "APIUM_COMMAND_LINE"
+
 /* The nearest name over all tables. */
 static const char *nearest(const char *name)
 {
@@ -285,7 +287,8 @@ static int check_unknown(const char *entry)
 	const char *meant;
 
 	if (!str_cut(&rest, '=', &name) || !str_starts(name, STR("APIUM_")) ||
-	    str_starts(name, STR("APIUM_TEST_")) || find(name) != NULL)
+	    str_starts(name, STR("APIUM_TEST_")) || str_eq_c(name, COMMAND_LINE) ||
+	    find(name) != NULL)
 		return 0;
 	snprintf(text, sizeof(text), "%.*s", STR_ARG(name));
 	meant = nearest(text);
@@ -346,7 +349,8 @@ static int take_line(struct said *s, const char *path, int number, struct str li
 			       : fail(-E_BAD_SETTING, "%s:%d: %s is no setting; did you mean %s?",
 				      path, number, text, meant);
 	}
-	free(map_put(&s->by_name, str_c(row->name), keep(line))); /* the last one of a name counts */
+	free(map_put(&s->by_name, str_c(row->name),
+		     keep(line))); /* the last one of a name counts */
 	return 0;
 }
 
@@ -376,6 +380,39 @@ static int read_file(struct said *s)
 	for (int number = 1; r == 0 && str_cut(&rest, '\n', &line); number++)
 		r = take_line(s, path, number, line);
 	return r;
+}
+
+/* The command line. */
+
+int settings_say(const char *name, const char *value)
+{
+	_cleanup_(buf_fini) struct buf text = BUF_INIT;
+	const char *before = getenv(COMMAND_LINE);
+
+	if (strchr(value, '\n') != NULL)
+		return fail(-E_BAD_SETTING, "%s: the value has more than one line", name);
+	buf_printf(&text, "%s%s=%s\n", before == NULL ? "" : before, name, value);
+	must(setenv(COMMAND_LINE, text.at, true) == 0);
+	return 0;
+}
+
+static int read_command_line(struct said *s)
+{
+	const char *text = getenv(COMMAND_LINE);
+	struct str rest = str_c(text == NULL ? "" : text), line;
+	int r = 0;
+
+	for (int number = 1; r == 0 && str_cut(&rest, '\n', &line); number++)
+		r = take_line(s, COMMAND_LINE, number, line);
+	return r;
+}
+
+/* Both, the stronger last. */
+static int read_said(struct said *s)
+{
+	int r = read_file(s);
+
+	return r < 0 ? r : read_command_line(s);
 }
 
 /* Contradictions. */
@@ -415,7 +452,7 @@ static int check_rules(void)
 	return 0;
 }
 
-/* `text` of a row: the file's word, else the environment's, else the default. */
+/* `text` of a row: the command line's or the file's word, else the environment's, else the default. */
 static const char *text_of(const struct setting *row, const struct said *said)
 {
 	const char *text = map_find(&said->by_name, str_c(row->name));
@@ -437,7 +474,7 @@ int settings_load(void)
 		if (r < 0)
 			return r;
 	}
-	r = read_file(&said);
+	r = read_said(&said);
 	if (r < 0)
 		return r;
 	for (size_t t = 0, i = 0; (row = next_row(&t, &i)) != NULL;) {
@@ -507,7 +544,7 @@ static int reload_rows(const struct said *said, bool applies)
 int settings_reload(void)
 {
 	_cleanup_(said_fini) struct said said = { 0 };
-	int r = read_file(&said);
+	int r = read_said(&said);
 
 	if (r == 0)
 		r = reload_rows(&said, false);

@@ -2,7 +2,8 @@
  * settings.h - twelve-factor settings from one table (settings.def).
  *
  * Sources, later wins: the default, the environment, the file that APIUM_SETTINGS_FILE names (lines
- * NAME=value; '#' begins a comment line; a value may stand in double quotes).  A variable that begins with APIUM_ but is no
+ * NAME=value; '#' begins a comment line; a value may stand in double quotes), what the command line
+ * said (settings_say).  A variable that begins with APIUM_ but is no
  * row is an error that names the nearest right one (except APIUM_TEST_*, left to test harnesses);
  * so is a value out of its bounds.  An application adds rows with settings_register.
  *
@@ -33,6 +34,8 @@ struct settings {
 	const char *key_prefix, *result_prefix, *node;
 	bool result_extended, track_started, task_events;
 	int64_t hosts, concurrency, processes, sandboxes;
+	int64_t max_tasks_per_child, max_memory_per_child;
+	const char *autoscale;
 	usec_t grace, time_limit, soft_time_limit;
 	int64_t max_body, body_budget, requests;
 	const char *allowed_hosts, *cors_origins, *proxy_scheme, *tls_cert, *tls_key;
@@ -84,6 +87,13 @@ struct setting {
 
 /* More rows; must stay valid for ever, before settings_load. */
 void settings_register(const struct setting *rows, size_t count);
+
+/*
+ * What an option of the command line says about a row, before settings_load.  Kept in the environment
+ * (APIUM_COMMAND_LINE), so that the processes which this one starts hear it, too.  0, or
+ * -E_BAD_SETTING: the value has more than one line.
+ */
+int settings_say(const char *name, const char *value) _must_check_;
 
 /* Reads the environment.  0, or -E_BAD_SETTING with the reason (error.h) naming the variable. */
 int settings_load(void) _must_check_;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -121,6 +122,22 @@ void process_kill(struct process *p, int signal)
 	 * died. */
 	if (p->_uv != NULL)
 		(void) uv_process_kill(p->_uv, signal);
+}
+
+int64_t process_memory(int pid)
+{
+	long long pages = 0;
+	char path[48];
+	FILE *file;
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/statm", pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%*d %lld", &pages) != 1)
+		pages = 0;
+	fclose(file);
+	return (int64_t) pages * sysconf(_SC_PAGESIZE);
 }
 
 void process_child_setup(void)

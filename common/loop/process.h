@@ -41,6 +41,9 @@ int process_start(struct loop *, struct process *, const struct process_options 
 		  void (*on_exit)(struct process *, int, int), void *arg) _must_check_;
 void process_kill(struct process *, int signal); /* harmless after death */
 
+/* Resident bytes of a process; 0 when it cannot be told (it has just ended). */
+int64_t process_memory(int pid);
+
 /* First thing in a child's main: die with the parent, ignore SIGPIPE. */
 void process_child_setup(void);
 /* Folder of the running executable, so that a program finds its sisters. */

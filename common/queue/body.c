@@ -199,3 +199,36 @@ int body_parse(struct arena *arena, struct str text, struct body *ret)
 	*ret = body;
 	return 0;
 }
+
+int body_of_note(struct arena *arena, struct str raw, struct json **ret_envelope,
+		 struct json **ret_body)
+{
+	struct message m = { 0 };
+	struct json_error error;
+	struct json *envelope;
+	struct str text;
+	int r;
+
+	if (json_parse(arena, raw, JSON_PYTHON, DEPTH_MOST, &envelope, &error) < 0)
+		return fail(-EINVAL, "%s", error.sentence);
+	const struct {
+		const struct json *value;
+		enum message_field field;
+	} texts[] = {
+		{ json_get(envelope, STR("body")), MESSAGE_BODY },
+		{ json_get(envelope, STR("content-type")), MESSAGE_CONTENT_TYPE },
+		{ json_get(json_get(envelope, STR("properties")), STR("body_encoding")),
+		  MESSAGE_BODY_ENCODING },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		if (texts[i].value != NULL && texts[i].value->type == JSON_STRING)
+			m.text[texts[i].field] = json_text(arena, texts[i].value);
+	r = body_text(arena, &m, &text);
+	if (r < 0)
+		return r;
+	if (json_parse(arena, text, JSON_PYTHON, DEPTH_MOST, ret_body, &error) < 0)
+		return fail(-EINVAL, "%s", error.sentence);
+	*ret_envelope = envelope;
+	return 0;
+}

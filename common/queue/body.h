@@ -33,4 +33,12 @@ struct body {
 /* 0, or -EINVAL with the reason.  Of the embed only the types are looked at. */
 int body_parse(struct arena *, struct str text, struct body *ret) _must_check_;
 
+/*
+ * What message_write_note writes, read back: the envelope and the value of its body.  It is a task's
+ * but for its headers (`expires` is a number), which message_scan would refuse.  0, or -EINVAL with
+ * the reason.
+ */
+int body_of_note(struct arena *, struct str raw, struct json **ret_envelope, struct json **ret_body)
+	_must_check_;
+
 #endif

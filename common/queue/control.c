@@ -13,10 +13,12 @@
 #include "queue/body.h"
 #include "queue/control.h"
 #include "queue/node.h"
+#include "queue/purge.h"
 
 #define PATTERN_MOST 200
 #define REPLY_TTL    "60" /* seconds that a reply waits for its client */
 #define LOAD_AGAIN   (200 * MSEC)
+#define PURGE_MOST   (1 * HOUR)
 
 struct request {
 	struct list link;
@@ -271,43 +273,16 @@ static bool is_stale(struct control *c, const struct json *headers)
 	       expires > 0 && expires < (double) now_realtime() / SEC;
 }
 
-/* The envelope is a task's, but for its headers (`expires` is a number): message_scan would refuse
- * it. */
-static int read_body(struct arena *arena, const struct json *envelope, struct str *ret)
-{
-	const struct {
-		const struct json *value;
-		enum message_field field;
-	} texts[] = {
-		{ json_get(envelope, STR("body")), MESSAGE_BODY },
-		{ json_get(envelope, STR("content-type")), MESSAGE_CONTENT_TYPE },
-		{ json_get(json_get(envelope, STR("properties")), STR("body_encoding")),
-		  MESSAGE_BODY_ENCODING },
-	};
-	struct message m = { 0 };
-
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-		if (texts[i].value != NULL && texts[i].value->type == JSON_STRING)
-			m.text[texts[i].field] = json_text(arena, texts[i].value);
-	return body_text(arena, &m, ret);
-}
-
 static int serve(struct control *c, struct str raw)
 {
 	_cleanup_(arena_fini) struct arena arena;
 	struct json *envelope, *body;
-	struct json_error error;
-	struct str text;
 	int r;
 
 	arena_init(&arena);
-	if (json_parse(&arena, raw, JSON_PYTHON, CONTROL_DEPTH, &envelope, &error) < 0)
-		return fail(-EINVAL, "%s", error.sentence);
-	r = read_body(&arena, envelope, &text);
+	r = body_of_note(&arena, raw, &envelope, &body);
 	if (r < 0)
 		return r;
-	if (json_parse(&arena, text, JSON_PYTHON, CONTROL_DEPTH, &body, &error) < 0)
-		return fail(-EINVAL, "%s", error.sentence);
 	if (is_stale(c, json_get(envelope, STR("headers"))) || !is_for_us(&arena, body))
 		return 0;
 	return answer(c, &arena, body, run_command(c, &arena, body));
@@ -365,6 +340,29 @@ static int wait_for_request(struct control *c)
 	return r;
 }
 
+/* Once, if the command line asked for it: -ECANCELED only. */
+static int purge(struct supervisor *s)
+{
+	int64_t count = 0;
+	int r = 0;
+
+	for (size_t i = 0; s->is_purging && i < s->queue_count && r != -ECANCELED; i += r == 0) {
+		FIBER_DEADLINE(PURGE_MOST);
+		_cleanup_(arena_fini) struct arena arena;
+
+		arena_init(&arena);
+		r = queue_purge(s->general, s->db, &arena, &s->queues[i], &count);
+		if (r < 0 && r != -ECANCELED) {
+			log_warn("queue %.*s cannot be purged: %s, trying again",
+				 STR_ARG(s->queues[i].queue), fail_reason(r));
+			r = fiber_sleep(LOAD_AGAIN) == -ECANCELED ? -ECANCELED : r;
+		}
+	}
+	if (s->is_purging && r == 0)
+		log_info("%lld messages were purged", (long long) count);
+	return r == -ECANCELED ? r : 0;
+}
+
 int control_keep(void *arg)
 {
 	struct supervisor *s = arg;
@@ -377,6 +375,9 @@ int control_keep(void *arg)
 		if (r < 0)
 			return r;
 	}
+	r = purge(s);
+	if (r < 0)
+		return r;
 	c->is_loaded = true;
 	supervisor_pump(s);
 	do {
@@ -407,7 +408,7 @@ int control_open(struct supervisor *s, struct control **ret)
 	revoked_init(&c->revoked);
 	buf_init(&c->channel);
 	c->tasks = calloc(task_count() + 1, sizeof(*c->tasks));
-	c->is_cancelled = calloc(s->queue_count + 1, sizeof(*c->is_cancelled));
+	c->is_cancelled = calloc(s->queue_room, sizeof(*c->is_cancelled));
 	must(c->tasks != NULL && c->is_cancelled != NULL);
 	r = redis_address_parse(&arena, settings.redis_url, &address);
 	if (r == 0) {
@@ -453,6 +454,11 @@ bool control_is_loaded(const struct control *c)
 bool control_is_cancelled(const struct control *c, size_t queue)
 {
 	return c->is_cancelled[queue];
+}
+
+void control_cancel(struct control *c, size_t queue, bool is_cancelled)
+{
+	c->is_cancelled[queue] = is_cancelled;
 }
 
 void control_note(struct control *c, const struct task *task)

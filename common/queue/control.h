@@ -43,7 +43,9 @@ int control_keep(void *arg) may_yield;
 
 /* May anything be fetched yet? */
 bool control_is_loaded(const struct control *);
+/* A place of the supervisor's queues from which nothing is fetched. */
 bool control_is_cancelled(const struct control *, size_t queue);
+void control_cancel(struct control *, size_t queue, bool is_cancelled);
 
 enum control_verdict { CONTROL_RUN, CONTROL_REVOKED, CONTROL_LATER };
 /* For a job that would run now.  LATER: its task's rate is used up; *ret_wait is how long. */

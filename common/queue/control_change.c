@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/settings.h"
 #include "base/world.h"
+#include "queue/consumer.h"
 #include "queue/result.h"
 
 #define STAMPS_MOST 1000
@@ -507,6 +508,10 @@ static int resize(struct control_call *call, int sign)
 		return fail(-E_INVALID, "ValueError('n must be from 0 to %d')", SLOTS_MOST);
 	if (s->is_crew_gone)
 		return fail(-E_CONFLICT, "the worker is ending");
+	if (autoscale_is_on(&s->autoscale))
+		return fail(-E_CONFLICT,
+			    "%s is not supported with autoscale. Adjust autoscale range instead.",
+			    call->name);
 	slots = crew_slots(s->crew);
 	hosts = settings.hosts;
 	slots += sign * n;
@@ -532,8 +537,23 @@ static int pool_shrink(struct control_call *call)
 
 static int autoscale(struct control_call *call)
 {
-	(void) call;
-	return fail(-E_CONFLICT, "ValueError('Autoscale not enabled')");
+	struct supervisor *s = call->c->s;
+	const struct json *max = json_get(call->arguments, STR("max"));
+	const struct json *min = json_get(call->arguments, STR("min"));
+	int64_t most = s->autoscale.most, least = s->autoscale.least;
+
+	if (!autoscale_is_on(&s->autoscale))
+		return fail(-E_CONFLICT, "ValueError('Autoscale not enabled')");
+	if ((max != NULL && max->type != JSON_NULL && json_to_i64(max, &most) < 0) ||
+	    (min != NULL && min->type != JSON_NULL && json_to_i64(min, &least) < 0) || least < 0 ||
+	    most < 1 || most > SLOTS_MOST || least > most)
+		return fail(-E_INVALID, "ValueError('0 <= min <= max <= %d')", SLOTS_MOST);
+	if (s->is_crew_gone)
+		return fail(-E_CONFLICT, "the worker is ending");
+	autoscale_set(s, (unsigned) most, (unsigned) MAX(least, INT64_C(1)));
+	control_ok(call, arena_printf(call->arena, "autoscale now max=%lld min=%lld",
+				      (long long) most, (long long) least));
+	return 0;
 }
 
 static int pool_restart(struct control_call *call)
@@ -542,17 +562,7 @@ static int pool_restart(struct control_call *call)
 	return fail(-E_CONFLICT, "ValueError('Pool restarts not enabled')");
 }
 
-/* The place of a queue among those of APIUM_QUEUES, or their number. */
-static size_t find_queue(const struct supervisor *s, struct str name)
-{
-	size_t i = 0;
-
-	while (i < s->queue_count && !str_eq(s->queues[i].queue, name))
-		i++;
-	return i;
-}
-
-/* The queue that a command names, and its place as find_queue gives it. */
+/* The queue that a command names, and its place as consumer_find gives it. */
 static int queue_argument(struct control_call *call, struct str *ret_name, size_t *ret_place)
 {
 	const struct json *v;
@@ -561,7 +571,7 @@ static int queue_argument(struct control_call *call, struct str *ret_name, size_
 	if (r < 0)
 		return r;
 	*ret_name = control_text(call, v);
-	*ret_place = find_queue(call->c->s, *ret_name);
+	*ret_place = consumer_find(call->c->s, *ret_name);
 	return 0;
 }
 
@@ -569,25 +579,22 @@ static int add_consumer(struct control_call *call)
 {
 	struct supervisor *s = call->c->s;
 	struct str name;
+	bool is_new;
 	size_t i;
 	int r = queue_argument(call, &name, &i);
 
 	if (r < 0)
 		return r;
-	if (i == s->queue_count)
-		return fail(
-			-E_CONFLICT,
-			"queue %.*s is not among APIUM_QUEUES: a worker consumes those that it was "
-			"started with",
-			STR_ARG(str_slice(name, 0, 100)));
-	if (call->c->is_cancelled[i]) {
-		call->c->is_cancelled[i] = false;
-		supervisor_pump(s);
-		control_ok(call, arena_printf(call->arena, "add consumer %.*s", STR_ARG(name)));
-	} else {
-		control_ok(call,
-			   arena_printf(call->arena, "already consuming from %.*s", STR_ARG(name)));
-	}
+	is_new = i == s->queue_count;
+	r = is_new ? consumer_add(s, name) : 0;
+	if (r < 0)
+		return r;
+	if (!is_new)
+		is_new = consumer_resume(s, i);
+	supervisor_pump(s);
+	control_ok(call,
+		   arena_printf(call->arena, "%s %.*s",
+				is_new ? "add consumer" : "already consuming from", STR_ARG(name)));
 	return 0;
 }
 
@@ -600,7 +607,7 @@ static int cancel_consumer(struct control_call *call)
 	if (r < 0)
 		return r;
 	if (i < call->c->s->queue_count)
-		call->c->is_cancelled[i] = true;
+		consumer_cancel(call->c->s, i);
 	control_ok(call, arena_printf(call->arena, "no longer consuming from %.*s", STR_ARG(name)));
 	return 0;
 }

@@ -19,6 +19,7 @@
 #include "base/settings.h"
 #include "base/world.h"
 #include "queue/body.h"
+#include "queue/consumer.h"
 #include "queue/node.h"
 
 #define CHUNK      64
@@ -168,7 +169,7 @@ int control_each_job(struct control_call *call, void (*visit)(void *, const stru
 	int r = 0;
 
 	for (unsigned i = 0; i < s->lane_count && r == 0; i++)
-		if (lane_is_open(s->lanes[i]) && lane_held(s->lanes[i]) > 0)
+		if (s->lanes[i] != NULL && lane_is_open(s->lanes[i]) && lane_held(s->lanes[i]) > 0)
 			r = visit_lane(call, s->lanes[i], &bytes, visit, arg);
 	return r;
 }
@@ -291,9 +292,13 @@ static int each_scheduled(struct control_call *call,
 
 	(void) snprintf(most, sizeof(most), "%d", SHOWN_MOST - 1);
 	for (size_t q = 0; q < s->queue_count; q++) {
+		const struct queue_keys keys = s->queues[q]; /* while this waits, it may leave */
+
+		if (!consumer_is_there(s, q))
+			continue;
 		r = redis_call(s->general, call->arena,
-			       REDIS_WORDS(STR("ZRANGE"), s->queues[q].schedule, STR("0"),
-					   str_c(most), STR("WITHSCORES")),
+			       REDIS_WORDS(STR("ZRANGE"), keys.schedule, STR("0"), str_c(most),
+					   STR("WITHSCORES")),
 			       &reply);
 		if (r < 0)
 			return r;
@@ -310,7 +315,7 @@ static int each_scheduled(struct control_call *call,
 			}
 			if (!str_is_null(raw) && read_message(call->arena, raw, &m) == 0 &&
 			    str_to_double(reply->elements[i + 1].text, &due) == 0)
-				visit(call, &m, s->queues[q].queue, (usec_t) due * MSEC, arg);
+				visit(call, &m, keys.queue, (usec_t) due * MSEC, arg);
 		}
 	}
 	return 0;
@@ -580,7 +585,10 @@ static void put_pool(struct control_call *call)
 	for (size_t i = 0; i < count; i++)
 		json_put_i64(w, pids[i]);
 	json_end_array(w);
-	put_text(w, "max-tasks-per-child", STR("N/A"));
+	if (settings.max_tasks_per_child > 0)
+		put_count(w, "max-tasks-per-child", settings.max_tasks_per_child);
+	else
+		put_text(w, "max-tasks-per-child", STR("N/A"));
 	put_flag(w, "put-guarded-by-semaphore", false);
 	json_put_key(w, STR("timeouts"));
 	json_begin_array(w);
@@ -641,6 +649,20 @@ static void put_rusage(struct json_writer *w)
 	json_end_object(w);
 }
 
+static void put_autoscaler(struct control_call *call)
+{
+	const struct supervisor *s = call->c->s;
+	struct json_writer *w = call->out;
+
+	json_put_key(w, STR("autoscaler"));
+	json_begin_object(w);
+	put_count(w, "max", s->autoscale.most);
+	put_count(w, "min", s->autoscale.least);
+	put_count(w, "current", s->is_crew_gone ? 0 : crew_slots(s->crew));
+	put_count(w, "qty", s->is_crew_gone ? 0 : crew_shared_load(s->crew));
+	json_end_object(w);
+}
+
 static int stats(struct control_call *call)
 {
 	struct supervisor *s = call->c->s;
@@ -658,6 +680,8 @@ static int stats(struct control_call *call)
 	put_broker(call);
 	put_count(w, "prefetch_count", crew_most(&room));
 	put_rusage(w);
+	if (autoscale_is_on(&s->autoscale))
+		put_autoscaler(call);
 	json_end_object(w);
 	return 0;
 }

@@ -48,7 +48,7 @@ static const struct sm_state states[HOST_STATES] = {
 };
 /* clang-format on */
 
-enum kill_reason { KILL_NONE, KILL_STUCK, KILL_LIMIT, KILL_REVOKED, KILL_CLOSE };
+enum kill_reason { KILL_NONE, KILL_STUCK, KILL_LIMIT, KILL_REVOKED, KILL_CLOSE, KILL_WORN };
 
 struct host {
 	struct crew *crew;
@@ -72,6 +72,8 @@ struct host {
 	usec_t beat_at;
 	bool is_watched; /* alone: its job's task is a shared one */
 	usec_t limit_at; /* alone: when its job has had its time; USEC_NEVER */
+	int64_t ended;   /* alone: jobs since it was started */
+	bool is_worn;    /* alone: to be replaced */
 
 	usec_t window_at; /* of the credit's measurement */
 	unsigned window_done, window_out;
@@ -137,9 +139,15 @@ static bool is_out_to(const struct flight *f, const struct host *h)
 	return f->state == FLIGHT_OUT && f->host == h->number;
 }
 
+/* Told to end, with no job in hand. */
+static bool is_orderly(const struct host *h)
+{
+	return h->killed_for == KILL_CLOSE || h->killed_for == KILL_WORN;
+}
+
 static enum crew_end judge(const struct host *h, const struct flight *f, unsigned started)
 {
-	if (h->killed_for == KILL_CLOSE || !crashpage_has_started(&h->page, f->number))
+	if (is_orderly(h) || !crashpage_has_started(&h->page, f->number))
 		return CREW_UNSTARTED;
 	if (h->killed_for == KILL_LIMIT)
 		return CREW_TIMED_OUT;
@@ -161,10 +169,10 @@ static void bury_jobs(struct host *h)
 		out++;
 		started += crashpage_has_started(&h->page, i);
 	}
-	if (out > 0 || h->killed_for != KILL_CLOSE)
+	if (out > 0 || !is_orderly(h))
 		log_warn("host %u ended (%s): %u jobs were out, %u had started", h->number, how,
 			 out, started);
-	if (h->killed_for != KILL_CLOSE)
+	if (!is_orderly(h))
 		metric_add(METRIC_host_deaths, 1);
 	for (uint32_t i = 0; i < f->fresh && h->out > 0; i++) {
 		enum crew_end end;
@@ -201,7 +209,9 @@ static void finish_death(struct host *h)
 	sm_move(&h->sm, HOST_ABSENT);
 	bury_jobs(h);
 	crashpage_fini(&h->page);
-	h->failures = now - h->started_at >= HEALTHY ? 0 : h->failures + 1;
+	h->failures = now - h->started_at >= HEALTHY || h->killed_for == KILL_WORN
+			      ? 0
+			      : h->failures + 1;
 	if (h->failures > 0)
 		wait = MIN(RESPAWN_MOST, RESPAWN_FIRST << MIN(h->failures - 1, 10u));
 	if (c->is_closing) {
@@ -253,6 +263,46 @@ static void kill_host(struct host *h, enum kill_reason why)
 	process_kill(&h->process, SIGKILL);
 }
 
+/* Replacement. */
+
+static void on_close_patience(struct timer *t)
+{
+	struct host *h = container_of(t, struct host, timer);
+
+	if (!h->has_exited) {
+		log_warn("host %u does not end, killing it", h->number);
+		process_kill(&h->process, SIGKILL);
+	}
+}
+
+/* It ends when its channel does. */
+static void let_end(struct host *h, enum kill_reason why)
+{
+	struct loop *loop = h->crew->o.loop;
+
+	must(h->out == 0);
+	h->killed_for = why;
+	sm_move(&h->sm, HOST_DYING);
+	channel_close(h->channel, NULL);
+	h->channel = NULL;
+	h->has_ended = true;
+	timer_start(loop, &h->timer, loop_now(loop) + CLOSE_PATIENCE, on_close_patience);
+}
+
+/* After each job of an alone host: has it run enough of them, or grown too large? */
+static void note_wear(struct host *h)
+{
+	const struct crew_options *o = &h->crew->o;
+	int64_t memory = 0;
+
+	h->ended++;
+	if (o->memory_most > 0)
+		memory = process_memory(h->process.pid);
+	h->is_worn = (o->jobs_most > 0 && h->ended >= o->jobs_most) || memory > o->memory_most;
+	if (h->is_worn)
+		log_info("host %u is replaced after %lld jobs", h->number, (long long) h->ended);
+}
+
 /* Frames from a host. */
 
 static void note_done(struct host *h)
@@ -261,6 +311,8 @@ static void note_done(struct host *h)
 	h->out--;
 	h->window_done++;
 	h->limit_at = USEC_NEVER;
+	if (h->is_alone)
+		note_wear(h);
 }
 
 static int take_outcomes(struct host *h, struct str payload)
@@ -327,6 +379,7 @@ static int take_ready(struct host *h)
 	h->credit = base_credit(h);
 	if (!h->is_alone && h->started_slots != h->crew->o.slots)
 		send_slots(h);
+	h->crew->o.callbacks->on_ready(h->crew->o.arg, h->number);
 	log_debug("host %u is ready", h->number);
 	return 0;
 }
@@ -378,6 +431,8 @@ static void on_chunk(void *arg)
 	struct host *h = arg;
 
 	measure(h);
+	if (h->is_worn && h->sm.state == HOST_READY && h->killed_for == KILL_NONE)
+		let_end(h, KILL_WORN);
 	feed(h->crew);
 	h->crew->o.callbacks->on_chunk(h->crew->o.arg);
 }
@@ -443,6 +498,8 @@ static void host_start(struct host *h)
 	h->window_done = h->window_out = 0;
 	h->beats = 0;
 	h->limit_at = USEC_NEVER;
+	h->ended = 0;
+	h->is_worn = false;
 	r = spawn(h);
 	if (r < 0) {
 		log_error("%s, trying again", fail_reason(r));
@@ -475,7 +532,8 @@ static struct host *idle_alone(struct crew *c)
 	for (unsigned i = c->o.shared; i < c->count; i++) {
 		struct host *h = &c->hosts[i];
 
-		if (h->sm.state == HOST_READY && h->killed_for == KILL_NONE && h->out == 0)
+		if (h->sm.state == HOST_READY && h->killed_for == KILL_NONE && h->out == 0 &&
+		    !h->is_worn)
 			return h;
 	}
 	return NULL;
@@ -653,6 +711,21 @@ void crew_pushed(struct crew *c, unsigned host, const struct link_pushed *answer
 			     STR_NULL);
 }
 
+void crew_tell_queue(struct crew *c, unsigned host, unsigned place, struct str name)
+{
+	uint32_t number = place;
+
+	must(host < c->count);
+	if (c->hosts[host].sm.state == HOST_READY)
+		channel_send(c->hosts[host].channel, LINK_QUEUE, str_make(&number, sizeof(number)),
+			     name);
+}
+
+unsigned crew_hosts(const struct crew *c)
+{
+	return c->count;
+}
+
 /* What remote control asks for. */
 
 /* Its outcome may have come while what becomes of it is still being decided: then it is nowhere. */
@@ -690,6 +763,15 @@ void crew_set_slots(struct crew *c, unsigned slots)
 unsigned crew_slots(const struct crew *c)
 {
 	return c->o.shared * c->o.slots;
+}
+
+unsigned crew_shared_load(const struct crew *c)
+{
+	unsigned load = c->shared_waiting;
+
+	for (unsigned i = 0; i < c->o.shared; i++)
+		load += c->hosts[i].out;
+	return load;
 }
 
 unsigned crew_running(const struct crew *c)
@@ -788,16 +870,6 @@ int crew_open(const struct crew_options *o, struct crew **ret)
 	return 0;
 }
 
-static void on_close_patience(struct timer *t)
-{
-	struct host *h = container_of(t, struct host, timer);
-
-	if (!h->has_exited) {
-		log_warn("host %u does not end, killing it", h->number);
-		process_kill(&h->process, SIGKILL);
-	}
-}
-
 static void close_host(struct host *h, bool is_forced)
 {
 	struct loop *loop = h->crew->o.loop;
@@ -805,20 +877,15 @@ static void close_host(struct host *h, bool is_forced)
 	timer_stop(&h->timer);
 	if (h->sm.state == HOST_ABSENT)
 		return;
-	h->killed_for = KILL_CLOSE;
 	if (is_forced || h->sm.state == HOST_DYING) {
+		h->killed_for = KILL_CLOSE;
 		process_kill(&h->process, SIGKILL);
 		if (h->has_exited) /* its channel's end is what is awaited */
 			timer_start(loop, &h->timer, loop_now(loop) + END_PATIENCE,
 				    on_patience_over);
 		return;
 	}
-	must(h->out == 0);
-	sm_move(&h->sm, HOST_DYING);
-	channel_close(h->channel, NULL); /* what a host ends at */
-	h->channel = NULL;
-	h->has_ended = true;
-	timer_start(loop, &h->timer, loop_now(loop) + CLOSE_PATIENCE, on_close_patience);
+	let_end(h, KILL_CLOSE);
 }
 
 void crew_close(struct crew *c, bool is_forced, void (*on_closed)(void *), void *arg)

@@ -18,6 +18,9 @@
  * started -> UNSTARTED; started, and the only one -> GUILTY; one of several -> SUSPECT; killed for
  * its hard time limit -> TIMED_OUT, for a revocation -> TERMINATED.
  *
+ * Alone hosts wear out: one that has run `jobs_most` jobs, or whose resident memory is over
+ * `memory_most` when a job has ended, gets no more of them, ends in order and is started anew.
+ *
  * The watch: a shared host (or a suspect of a shared task) whose beat (queue/crashpage.h) stands
  * still for 2 s is killed; the clock of a supervisor that was itself stopped does not count against
  * anybody.
@@ -51,6 +54,8 @@ struct crew_callbacks {
 	void (*on_push)(void *arg, unsigned host, struct str payload);
 	/* A suspect is about to be sent; the frame is its LINK_JOB payload. */
 	void (*on_suspect)(void *arg, struct flight *, struct str frame);
+	/* A host may have jobs from now on: what it must know before the first. */
+	void (*on_ready)(void *arg, unsigned host);
 	/* After the frames of one read, and when a host became ready or died. */
 	void (*on_chunk)(void *arg);
 };
@@ -60,6 +65,8 @@ struct crew_options {
 	struct flights *flights;
 	unsigned shared, alone; /* how many hosts */
 	unsigned slots;         /* of a shared one */
+	int64_t jobs_most;      /* of an alone one before it is replaced; 0: any number */
+	int64_t memory_most; /* of an alone one, resident bytes, looked at after each job; 0: any */
 	const struct crew_callbacks *callbacks;
 	void *arg;
 };
@@ -86,12 +93,18 @@ unsigned crew_most(const struct crew_options *); /* room at its largest: for the
 void crew_revoke(struct crew *, struct flight *, bool is_terminated);
 /* Slots of each shared host from now on; at least 1. */
 void crew_set_slots(struct crew *, unsigned slots);
-unsigned crew_slots(const struct crew *);   /* of all shared hosts */
+unsigned crew_slots(const struct crew *); /* of all shared hosts */
+/* Jobs that are at shared hosts or wait for one. */
+unsigned crew_shared_load(const struct crew *);
 unsigned crew_running(const struct crew *); /* jobs that have started and not ended */
 bool crew_has_started(const struct crew *, const struct flight *);
 int crew_pid_of(const struct crew *, const struct flight *); /* 0: it is not out */
 /* Process numbers of the hosts that are ready; at most `most`.  Returns how many. */
 size_t crew_pids(const struct crew *, int *pids, size_t most);
+
+/* Which queue a place in the list of queues means from now on (LINK_QUEUE). */
+void crew_tell_queue(struct crew *, unsigned host, unsigned place, struct str name);
+unsigned crew_hosts(const struct crew *); /* numbered from 0 */
 
 void crew_flush(struct crew *); /* writes frames now */
 /* To every host that is ready. */

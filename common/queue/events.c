@@ -1,5 +1,6 @@
 #include "queue/events.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/utsname.h>
@@ -278,7 +279,8 @@ void events_failed(struct supervisor *s, enum events_end which, struct str id,
 			    exception->module, exception->type, STR_ARG(reason));
 	begin_task(s, &w, id);
 	put(&w, STR("exception"), text);
-	put(&w, STR("traceback"), said);
+	if (exception != &result_not_registered) /* as Celery: nothing has run */
+		put(&w, STR("traceback"), said);
 	end_task(s, &w, which == EVENTS_RETRIED ? "task-retried" : "task-failed");
 }
 
@@ -289,7 +291,11 @@ void events_revoked(struct supervisor *s, struct str id, bool is_terminated, boo
 	begin_task(s, &w, id);
 	json_put_key(&w, STR("terminated"));
 	json_put_bool(&w, is_terminated);
-	put(&w, STR("signum"), is_terminated ? STR("SIGTERM") : STR_NULL);
+	json_put_key(&w, STR("signum"));
+	if (is_terminated)
+		json_put_i64(&w, SIGTERM);
+	else
+		json_put_null(&w);
 	json_put_key(&w, STR("expired"));
 	json_put_bool(&w, is_expired);
 	end_task(s, &w, "task-revoked");

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/world.h"
+#include "queue/consumer.h"
 #include "queue/supervisor-internal.h"
 #include "redis/redis.h"
 
@@ -34,10 +35,12 @@ static void collect(struct metric_collector *c)
 		usec_t polled = 0;
 		size_t held = 0;
 
+		if (!consumer_is_there(s, i))
+			continue;
 		for (unsigned step = 0; step < QUEUE_STEPS; step++) {
 			unsigned number = (unsigned) i * QUEUE_STEPS + step;
 
-			if (number >= s->lane_count)
+			if (number >= s->lane_count || s->lanes[number] == NULL)
 				continue;
 			held += lane_held(s->lanes[number]);
 			polled = MAX(polled, lane_polled_at(s->lanes[number]));
@@ -49,27 +52,45 @@ static void collect(struct metric_collector *c)
 
 void gauges_open(struct supervisor *s)
 {
-	struct gauges *g = calloc(1, sizeof(*g) + s->queue_count * sizeof(g->queues[0]));
+	struct gauges *g = calloc(1, sizeof(*g) + s->queue_room * sizeof(g->queues[0]));
 
 	must(g != NULL);
 	g->s = s;
-	s->losses = calloc(s->queue_count, sizeof(struct metric_series *));
+	s->losses = calloc(s->queue_room, sizeof(struct metric_series *));
 	must(s->losses != NULL);
-	for (size_t i = 0; i < s->queue_count; i++) {
-		struct queue_gauges *q = &g->queues[i];
-		const char *name[] = { s->queues[i].queue.at };
-
-		q->waiting = metric_series(METRIC_queue_waiting, name);
-		q->oldest = metric_series(METRIC_queue_oldest, name);
-		q->in_flight = metric_series(METRIC_queue_in_flight, name);
-		q->scheduled = metric_series(METRIC_queue_scheduled, name);
-		q->dead = metric_series(METRIC_queue_dead, name);
-		q->poll = metric_series(METRIC_queue_poll, name);
-		s->losses[i] = metric_series(METRIC_queue_lease_losses, name);
-	}
+	s->gauges = g;
+	for (size_t i = 0; i < s->queue_count; i++)
+		gauges_add(s, i);
 	g->collector.run = collect;
 	metric_collector_add(&g->collector);
-	s->gauges = g;
+}
+
+void gauges_add(struct supervisor *s, size_t place)
+{
+	struct queue_gauges *q = &s->gauges->queues[place];
+	const char *name[] = { s->queues[place].queue.at };
+
+	*q = (struct queue_gauges){ 0 };
+	q->waiting = metric_series(METRIC_queue_waiting, name);
+	q->oldest = metric_series(METRIC_queue_oldest, name);
+	q->in_flight = metric_series(METRIC_queue_in_flight, name);
+	q->scheduled = metric_series(METRIC_queue_scheduled, name);
+	q->dead = metric_series(METRIC_queue_dead, name);
+	q->poll = metric_series(METRIC_queue_poll, name);
+	s->losses[place] = metric_series(METRIC_queue_lease_losses, name);
+}
+
+/* A series stays for the life of the process: it shows nothing from now on. */
+void gauges_drop(struct supervisor *s, size_t place)
+{
+	const struct queue_gauges *q = &s->gauges->queues[place];
+
+	series_set(q->waiting, 0);
+	series_set(q->oldest, 0);
+	series_set(q->in_flight, 0);
+	series_set(q->scheduled, 0);
+	series_set(q->dead, 0);
+	series_set(q->poll, 0);
 }
 
 void gauges_close(struct supervisor *s)
@@ -120,8 +141,10 @@ static int ask_oldest(struct supervisor *s, struct arena *arena, struct queue_ga
 	return 0;
 }
 
-static int ask_queue(struct supervisor *s, const struct queue_keys *keys, struct queue_gauges *q)
+static int ask_queue(struct supervisor *s, size_t place)
 {
+	const struct queue_keys keys = s->queues[place]; /* while this waits, it may leave */
+	struct queue_gauges *q = &s->gauges->queues[place];
 	_cleanup_(arena_fini) struct arena arena;
 	int64_t waiting = 0, length = 0, scheduled = 0, dead = 0;
 	struct str oldest = STR_NULL;
@@ -129,17 +152,17 @@ static int ask_queue(struct supervisor *s, const struct queue_keys *keys, struct
 
 	arena_init(&arena);
 	for (int step = 0; r == 0 && step < QUEUE_STEPS; step++) {
-		r = ask(s, &arena, STR("LLEN"), keys->lists[step], &length);
+		r = ask(s, &arena, STR("LLEN"), keys.lists[step], &length);
 		if (r < 0)
 			break;
 		waiting += length;
 		if (length > 0 && str_is_null(oldest))
-			oldest = keys->lists[step];
+			oldest = keys.lists[step];
 	}
 	if (r == 0)
-		r = ask(s, &arena, STR("ZCARD"), keys->schedule, &scheduled);
+		r = ask(s, &arena, STR("ZCARD"), keys.schedule, &scheduled);
 	if (r == 0)
-		r = ask(s, &arena, STR("ZCARD"), keys->dead, &dead);
+		r = ask(s, &arena, STR("ZCARD"), keys.dead, &dead);
 	if (r == 0 && !str_is_null(oldest))
 		r = ask_oldest(s, &arena, q, oldest);
 	if (r < 0)
@@ -159,7 +182,8 @@ int gauges_keep(void *arg)
 
 	while (r != -ECANCELED) {
 		for (size_t i = 0; i < s->queue_count && r == 0; i++)
-			r = ask_queue(s, &s->queues[i], &s->gauges->queues[i]);
+			if (consumer_is_there(s, i))
+				r = ask_queue(s, i);
 		if (r < 0 && r != -ECANCELED)
 			log_debug("the queues cannot be measured: %s, trying again",
 				  fail_reason(r));

@@ -13,6 +13,9 @@ struct supervisor;
 
 void gauges_open(struct supervisor *); /* after the queues are known */
 void gauges_close(struct supervisor *);
+/* A queue has come to this place, or left it: its lanes are gone. */
+void gauges_add(struct supervisor *, size_t place);
+void gauges_drop(struct supervisor *, size_t place);
 /* The body of a fiber for life; its argument is the supervisor. */
 int gauges_keep(void *supervisor) may_yield;
 

@@ -37,8 +37,11 @@ static usec_t slowest(struct supervisor *s, unsigned *ret_open)
 
 	*ret_open = 0;
 	for (unsigned i = 0; i < s->lane_count; i++) {
-		usec_t at = lane_polled_at(s->lanes[i]);
+		usec_t at;
 
+		if (s->lanes[i] == NULL)
+			continue;
+		at = lane_polled_at(s->lanes[i]);
 		*ret_open += lane_is_open(s->lanes[i]);
 		if (at == 0)
 			worst = USEC_NEVER;

@@ -45,8 +45,8 @@ struct host {
 	struct list active;  /* jobs that have a fiber */
 	struct arena queues_arena;
 	struct str *queues;
-	size_t queue_count;
-	struct queue_book book; /* queues of what follows jobs */
+	size_t queue_count, own_queues, queue_room; /* behind its own: those that were added */
+	struct queue_book book;			    /* queues of what follows jobs */
 	struct buf outcomes;
 	usec_t outcomes_since;
 	struct flush flush;
@@ -540,6 +540,26 @@ static int take_slots(struct host *h, struct str payload)
 	return r;
 }
 
+/* Jobs of the name that had this place before have all ended. */
+static int take_queue(struct host *h, struct str payload)
+{
+	uint32_t place;
+	int r = link_take(&payload, &place, sizeof(place));
+	char *name;
+
+	if (r == 0 && place >= h->queue_room)
+		r = fail(-EPROTO, "a queue at a place that is not there");
+	if (r < 0)
+		return r;
+	if (place >= h->own_queues)
+		free((char *) h->queues[place].at);
+	name = strndup(payload.at, payload.len);
+	must(name != NULL);
+	h->queues[place] = str_make(name, payload.len);
+	h->queue_count = MAX(h->queue_count, (size_t) place + 1);
+	return 0;
+}
+
 static void on_frame(void *arg, uint8_t kind, struct str payload)
 {
 	struct host *h = arg;
@@ -547,6 +567,7 @@ static void on_frame(void *arg, uint8_t kind, struct str payload)
 		: kind == LINK_PUSHED ? take_pushed(h, payload)
 		: kind == LINK_REVOKE ? take_revoke(h, payload)
 		: kind == LINK_SLOTS  ? take_slots(h, payload)
+		: kind == LINK_QUEUE  ? take_queue(h, payload)
 				      : fail(-EPROTO, "a frame of kind %d", kind);
 
 	/* Nothing that comes after can be trusted; the supervisor starts another. */
@@ -653,9 +674,11 @@ static int open_queues(struct host *h)
 	struct str rest = str_c(settings.queues), item;
 
 	arena_init(&h->queues_arena);
-	h->queues = arena_array(&h->queues_arena, struct str, rest.len + 1);
+	h->queues = arena_array(&h->queues_arena, struct str, rest.len + 1 + LINK_QUEUES_ADDED);
 	while (settings_next_item(&rest, &item))
 		h->queues[h->queue_count++] = arena_str(&h->queues_arena, item);
+	h->own_queues = h->queue_count;
+	h->queue_room = h->queue_count + LINK_QUEUES_ADDED;
 	return h->queue_count > 0 ? 0 : fail(-E_BAD_SETTING, "APIUM_QUEUES is empty");
 }
 

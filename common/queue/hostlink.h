@@ -6,6 +6,7 @@
  *                        PUSHED       the answer to a PUSH that asked for one
  *                        REVOKE       a job is not to start, or to end
  *                        SLOTS        how many jobs run at once from now on (a u32)
+ *                        QUEUE        a place in the list of queues (a u32) means this name now
  *   host -> supervisor   READY        once: jobs may come
  *                        OUTCOMES      what became of jobs, many at once: one outcome after another
  *                        STARTED       a job has begun to run, if that was asked for
@@ -26,6 +27,7 @@ enum link_kind {
 	LINK_PUSHED,
 	LINK_REVOKE,
 	LINK_SLOTS,
+	LINK_QUEUE,
 	LINK_READY,
 	LINK_OUTCOMES,
 	LINK_STARTED,
@@ -33,9 +35,11 @@ enum link_kind {
 	LINK_PUSH
 };
 
-#define LINK_ABSENT UINT32_MAX
+/* Places beyond those of APIUM_QUEUES: for queues that remote control adds. */
+#define LINK_QUEUES_ADDED 64
+#define LINK_ABSENT       UINT32_MAX
 /* The largest frame: a message, and what it takes around it. */
-#define LINK_MOST   (MESSAGE_MOST + 1 * MIB)
+#define LINK_MOST         (MESSAGE_MOST + 1 * MIB)
 
 enum link_job_flags {
 	LINK_WANTS_RESULT = 1, /* a result document is to be stored */

@@ -462,6 +462,13 @@ bool lane_is_quiet(const struct lane *l)
 	return l->is_stopping && l->batch_count == 0;
 }
 
+bool lane_may_leave(const struct lane *l)
+{
+	return l->sm.state == LANE_OPEN && lane_is_quiet(l) && lane_held(l) == 0 &&
+	       !l->is_renewing && l->ack_count == 0 && list_is_empty(&l->ops) &&
+	       list_is_empty(&l->ops_sent);
+}
+
 static void left(struct lane *l)
 {
 	void (*on_end)(void *) = l->on_end;
@@ -547,6 +554,7 @@ int lane_open(const struct lane_options *o, struct lane **ret)
 	must(l != NULL);
 	l->magic = LANE_MAGIC;
 	l->o = *o;
+	l->incarnation = o->incarnation;
 	sm_init(&l->sm, "lane", states, LANE_STATES, LANE_WAITING, lane_invariant);
 	buf_init(&l->fly);
 	buf_init(&l->block);

@@ -70,6 +70,8 @@ struct lane_options {
 	int step;
 	uint16_t number;    /* written into its flights */
 	const char *worker; /* begins its tokens; unique to this process */
+	unsigned
+		incarnation; /* tokens are numbered from here on; another for each life of a list */
 	struct flights *flights;
 	const struct lane_callbacks *callbacks;
 	void *arg;
@@ -117,6 +119,9 @@ void lane_renew(struct lane *);
 /* No more fetching: the blocked command is ended, what still arrives comes through on_message. */
 void lane_stop(struct lane *);
 bool lane_is_quiet(const struct lane *); /* stopped, and nothing asked for is unanswered */
+/* Stopped and open, and nothing is held or unanswered: it may leave and then be closed while the
+ * shared connection goes on. */
+bool lane_may_leave(const struct lane *);
 /* When nothing is held any more: gives up the lease.  on_left is called when that is known, or
  * cannot be (Redis away): then a sweep will do it. */
 void lane_leave(struct lane *, void (*on_left)(void *arg), void *arg);

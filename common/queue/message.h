@@ -25,6 +25,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "queue/repr.h"
 
 enum message_field {
 	MESSAGE_BODY,
@@ -94,37 +95,38 @@ int message_rewrite(struct arena *, struct str raw, const struct message_change 
 /* A message to be sent. */
 struct message_new {
 	struct str task, id;
-	struct str kwargs;      /* JSON object, checked by the caller */
-	struct str queue;       /* for delivery_info */
-	struct str key;         /* absent: none */
-	struct str root_id;     /* absent: the id */
-	struct str parent_id;   /* absent: none */
-	struct str traceparent; /* absent: none */
-	usec_t at;              /* real time of the enqueue; 0: now */
-	usec_t eta, expires;    /* real time; 0: none */
+	struct str args;                  /* JSON array, checked by the caller; absent: [] */
+	struct str kwargs;                /* JSON object, checked by the caller */
+	struct str queue;                 /* for delivery_info */
+	struct str exchange, routing_key; /* absent: none, the queue */
+	struct str key;                   /* absent: none */
+	struct str root_id;               /* absent: the id */
+	struct str parent_id;             /* absent: none */
+	struct str traceparent;           /* absent: none */
+	usec_t at;                        /* real time of the enqueue; 0: now */
+	usec_t eta, expires;              /* real time; 0: none */
+	usec_t expires_in;    /* the same as it was asked for, from now on; 0: a time was */
+	struct str timelimit; /* JSON, [hard, soft]; absent: none */
 	int priority;
 	bool ignores_result, is_outbox;
+	bool is_foreign; /* nobody here knows the task: its results are for its worker to decide */
 	/* Of a canvas; zeroed: an ordinary job. */
-	struct str args;     /* JSON array; absent: [] */
 	struct str embed;    /* JSON object, what comes after it; absent: nothing */
 	struct str group;    /* absent: none */
 	int64_t group_index; /* with a group; -1: none */
 	int64_t retries;
-	struct str timelimit; /* JSON, [hard, soft]; absent: none */
 	struct str shadow, reply_to;
 	struct str stamped_headers, stamps; /* JSON array, object; absent: none */
 	struct str headers;                 /* JSON object of further headers; absent: none */
 };
 void message_write(struct buf *out, const struct message_new *);
 
-/* What is said rather than asked for: an event, a reply.  Nobody keeps it (delivery_mode 1). */
+/* What is said rather than asked for: an event, a command of remote control, a reply. */
 struct message_note {
 	struct str body, headers; /* JSON */
 	struct str exchange, routing_key;
+	bool is_kept; /* delivery_mode 2, as commands have it; else 1 */
 };
 void message_write_note(struct buf *out, const struct message_note *);
-
-/* Python's repr of a JSON value, as Flower shows it; cut at about a KiB.  UTF-8. */
-struct str message_repr(struct arena *, struct str json);
 
 #endif

@@ -16,11 +16,8 @@
 #include "base/world.h"
 #include "queue/body.h"
 
-#define DEPTH_MOST     200
-#define HISTORY_KEPT   10
-#define REPR_MOST      1024
-/* More is not parsed for a text that is cut anyway. */
-#define REPR_READ_MOST (1 * MIB)
+#define DEPTH_MOST   200
+#define HISTORY_KEPT 10
 
 static int parse(struct arena *arena, struct str text, struct json **ret)
 {
@@ -40,69 +37,6 @@ static void put_time(struct json_writer *w, usec_t realtime)
 	}
 	datetime_add_python(&text, realtime);
 	json_put_str(w, buf_str(&text));
-}
-
-/* Python's repr of what was sent, as Flower shows it.  Cut, because it is for people only. */
-static void repr_add(struct buf *out, struct arena *arena, const struct json *v, unsigned depth)
-{
-	bool is_object = v->type == JSON_OBJECT;
-	struct str text;
-
-	if (out->len > REPR_MOST)
-		return;
-	switch (v->type) {
-	case JSON_NULL:
-		buf_add_c(out, "None");
-		return;
-	case JSON_FALSE:
-		buf_add_c(out, "False");
-		return;
-	case JSON_TRUE:
-		buf_add_c(out, "True");
-		return;
-	case JSON_NUMBER:
-		buf_add_str(out, v->text);
-		return;
-	case JSON_STRING:
-		text = json_text(arena, v);
-		buf_add_byte(out, '\'');
-		buf_add_str(out, str_slice(text, 0, REPR_MOST));
-		buf_add_byte(out, '\'');
-		return;
-	case JSON_ARRAY:
-	case JSON_OBJECT:
-		break;
-	}
-	buf_add_byte(out, is_object ? '{' : '[');
-	if (depth > 3)
-		buf_add_c(out, "...");
-	for (const struct json *m = depth > 3 ? NULL : v->first; m != NULL; m = m->next) {
-		if (m != v->first)
-			buf_add_c(out, ", ");
-		if (is_object)
-			buf_printf(out, "'%.*s': ", STR_ARG(json_key(arena, m)));
-		repr_add(out, arena, m, depth + 1);
-	}
-	buf_add_byte(out, is_object ? '}' : ']');
-}
-
-struct str message_repr(struct arena *arena, struct str json)
-{
-	_cleanup_(buf_fini) struct buf text = BUF_INIT;
-	struct json *tree;
-	struct str shown;
-
-	if (json.len > REPR_READ_MOST)
-		return STR("...");
-	if (parse(arena, json, &tree) < 0) {
-		fail_clear(); /* the caller checked it; a display text is no place to complain */
-		return STR("...");
-	}
-	repr_add(&text, arena, tree, 1);
-	shown = buf_str(&text);
-	if (shown.len > REPR_MOST)
-		shown = arena_printf(arena, "%.*s...", REPR_MOST, text.at);
-	return arena_str(arena, utf8_repair(arena, shown)); /* the cut may have split a character */
 }
 
 static const char *origin(void)
@@ -132,21 +66,6 @@ static void put_uuid(struct json_writer *w)
 static struct str or_else(struct str json, const char *otherwise)
 {
 	return str_is_null(json) ? str_c(otherwise) : json;
-}
-
-/* A tuple, where message_repr shows a list. */
-static struct str args_repr(struct arena *arena, struct str args)
-{
-	struct str shown = str_is_null(args) ? STR("[]") : message_repr(arena, args);
-	bool is_whole = shown.len >= 2 && shown.at[shown.len - 1] == ']';
-	struct json *tree;
-
-	if (!is_whole)
-		return shown;
-	shown = str_slice(shown, 1, shown.len - 1);
-	if (shown.len > 0 && parse(arena, args, &tree) == 0 && tree->count == 1)
-		return arena_printf(arena, "(%.*s,)", STR_ARG(shown));
-	return arena_printf(arena, "(%.*s)", STR_ARG(shown));
 }
 
 /* Headers of the caller's own; those that a message has anyway are not his. */
@@ -195,11 +114,14 @@ static void put_headers(struct json_writer *w, const struct message_new *n)
 	PUT(w, "timelimit", raw, or_else(n->timelimit, "[null, null]"));
 	PUT(w, "root_id", str, str_is_null(n->root_id) ? n->id : n->root_id);
 	PUT(w, "parent_id", str, n->parent_id);
-	json_put_key(w, STR("argsrepr"));
-	json_put_str(w, args_repr(&arena, n->args));
+	PUT(w, "argsrepr", str, message_repr_args(&arena, or_else(n->args, "[]")));
 	PUT(w, "kwargsrepr", str, message_repr(&arena, n->kwargs));
 	PUT(w, "origin", c, origin());
-	PUT(w, "ignore_result", bool, n->ignores_result);
+	json_put_key(w, STR("ignore_result"));
+	if (n->is_foreign)
+		json_put_null(w);
+	else
+		json_put_bool(w, n->ignores_result);
 	PUT(w, "replaced_task_nesting", i64, 0);
 	PUT(w, "stamped_headers", raw, or_else(n->stamped_headers, "null"));
 	PUT(w, "stamps", raw, or_else(n->stamps, "{}"));
@@ -220,7 +142,7 @@ static void put_delivery(struct json_writer *w, struct str exchange, struct str 
 {
 	json_put_key(w, STR("delivery_info"));
 	json_begin_object(w);
-	PUT(w, "exchange", str, exchange);
+	PUT(w, "exchange", str, str_is_null(exchange) ? STR("") : exchange);
 	PUT(w, "routing_key", str, routing_key);
 	json_end_object(w);
 	PUT(w, "priority", i64, priority);
@@ -239,7 +161,15 @@ static void put_properties(struct json_writer *w, const struct message_new *n)
 	else
 		json_put_str(w, n->reply_to);
 	PUT(w, "delivery_mode", i64, 2);
-	put_delivery(w, STR(""), n->queue, n->priority);
+	if (n->expires != 0) {
+		usec_t left = n->expires_in != 0 ? n->expires_in : n->expires - now_realtime();
+		char ms[24]; /* kombu says it as a text; nobody reads it on Redis */
+
+		(void) snprintf(ms, sizeof(ms), "%lld", (long long) (MAX(left, INT64_C(0)) / MSEC));
+		PUT(w, "expiration", c, ms);
+	}
+	put_delivery(w, n->exchange, str_is_null(n->routing_key) ? n->queue : n->routing_key,
+		     n->priority);
 	json_end_object(w);
 }
 
@@ -286,7 +216,7 @@ void message_write_note(struct buf *out, const struct message_note *n)
 	PUT(&w, "headers", raw, n->headers);
 	json_put_key(&w, STR("properties"));
 	json_begin_object(&w);
-	PUT(&w, "delivery_mode", i64, 1);
+	PUT(&w, "delivery_mode", i64, n->is_kept ? 2 : 1);
 	put_delivery(&w, n->exchange, n->routing_key, 0);
 	json_end_object(&w);
 	json_end_object(&w);

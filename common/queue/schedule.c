@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/world.h"
+#include "queue/consumer.h"
 #include "queue/supervisor-internal.h"
 #include "redis/redis.h"
 
@@ -90,7 +91,8 @@ int schedule_keep(void *arg)
 		next = POLL;
 		r = 0;
 		for (size_t i = 0; i < s->queue_count && r == 0; i++)
-			r = move_due(s, &s->queues[i], &next);
+			if (consumer_is_there(s, i))
+				r = move_due(s, &s->queues[i], &next);
 		if (r == -ECANCELED)
 			return r;
 		if (r < 0 && was_well)

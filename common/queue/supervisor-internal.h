@@ -6,6 +6,7 @@
 
 #include "base/metric.h"
 #include "loop/sm.h"
+#include "queue/autoscale.h"
 #include "queue/control.h"
 #include "queue/crew.h"
 #include "queue/events.h"
@@ -38,10 +39,12 @@ struct supervisor {
 	struct redis *results; /* NULL: results lie beside the queues */
 	struct db *db;
 
-	struct queue_keys *queues; /* those that are consumed */
-	size_t queue_count;
+	/* Those that are consumed, by place (queue/consumer.h): first those of APIUM_QUEUES. */
+	struct queue_keys *queues;
+	size_t queue_count, own_queues, queue_room;
+	unsigned queues_added;  /* ever */
 	struct queue_book book; /* those that are pushed to */
-	struct lane **lanes;    /* [queue * QUEUE_STEPS + step] */
+	struct lane **lanes;    /* [place * QUEUE_STEPS + step]; NULL: nobody has the place */
 	bool *is_fed_alone;     /* the lane's last message was one for an alone host */
 	unsigned lane_count, turn;
 	struct queue_keys unknown_to; /* for tasks that are not known; queue absent: dead letters */
@@ -51,8 +54,10 @@ struct supervisor {
 
 	struct timer tick;
 	usec_t renewed_at, health_at;
-	usec_t leave_at;     /* DRAINING: the end of the grace; LEAVING: of all patience */
-	unsigned lanes_left; /* still to leave or to close */
+	usec_t leave_at;        /* DRAINING: the end of the grace; LEAVING: of all patience */
+	unsigned lanes_left;    /* still to leave or to close */
+	unsigned lanes_dropped; /* of cancelled queues, on their way out */
+	bool has_acks;          /* the connection for acknowledgements is ready */
 	bool is_crew_gone, has_left, is_closed;
 	unsigned closings;
 	unsigned quantum; /* the least that is fetched while more is under way */
@@ -64,6 +69,8 @@ struct supervisor {
 	struct relay *relay;
 	struct events events;
 	struct control *control;
+	struct autoscale autoscale;
+	bool is_purging;           /* what waits is thrown away first */
 	struct exporter *exporter; /* NULL: nothing listens */
 	struct gauges *gauges;
 	struct metric_series **losses; /* by queue */
@@ -78,6 +85,9 @@ static inline bool supervisor_is_stopping(const struct supervisor *s)
 /* As SIGTERM does, if nothing has yet. */
 void supervisor_drain(struct supervisor *);
 struct lane *supervisor_lane(struct supervisor *, const struct flight *);
+extern const struct lane_callbacks supervisor_lane_callbacks;
+/* A lane of a cancelled queue has been closed; the argument is the supervisor. */
+void supervisor_lane_dropped(void *arg);
 /* Something moved: fetches, sends, acknowledges as far as it goes. */
 void supervisor_pump(struct supervisor *);
 /* Stores and tells a state of a job that is not its end; lost if Redis is away. */

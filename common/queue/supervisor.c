@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/settings.h"
 #include "http/exporter.h"
-#include "queue/binding.h"
+#include "queue/consumer.h"
 #include "queue/gauges.h"
 #include "queue/health.h"
 #include "queue/push.h"
@@ -56,7 +56,7 @@ static unsigned asked(const struct supervisor *s)
 	unsigned sum = 0;
 
 	for (unsigned i = 0; i < s->lane_count; i++)
-		if (!lane_is_dry(s->lanes[i]))
+		if (s->lanes[i] != NULL && !lane_is_dry(s->lanes[i]))
 			sum += lane_asked(s->lanes[i]);
 	return sum;
 }
@@ -77,8 +77,8 @@ static unsigned fetch_lane(struct supervisor *s, unsigned number, unsigned room)
 {
 	struct lane *lane = s->lanes[number];
 
-	if (control_is_cancelled(s->control, number / QUEUE_STEPS) || !lane_may_fetch(lane) ||
-	    !is_its_turn(s, number / QUEUE_STEPS, lane_step(lane)))
+	if (lane == NULL || control_is_cancelled(s->control, number / QUEUE_STEPS) ||
+	    !lane_may_fetch(lane) || !is_its_turn(s, number / QUEUE_STEPS, lane_step(lane)))
 		return 0;
 	if (s->is_fed_alone[number] && crew_is_short_of_alone(s->crew))
 		return 0;
@@ -120,7 +120,8 @@ void supervisor_pump(struct supervisor *s)
 	if (!s->is_crew_gone)
 		crew_flush(s->crew);
 	for (unsigned i = 0; i < s->lane_count; i++)
-		lane_flush(s->lanes[i]);
+		if (s->lanes[i] != NULL)
+			lane_flush(s->lanes[i]);
 	redis_flush(s->acks);
 	if (!s->is_crew_gone)
 		fetch(s);
@@ -150,7 +151,7 @@ static void on_lane_progress(void *arg, struct lane *lane)
 	supervisor_pump(arg);
 }
 
-static const struct lane_callbacks lane_callbacks = {
+const struct lane_callbacks supervisor_lane_callbacks = {
 	.on_message = on_message,
 	.on_lost = on_lost,
 	.on_progress = on_lane_progress,
@@ -290,6 +291,11 @@ static void on_push(void *arg, unsigned host, struct str payload)
 		on_pushed(p, r, NULL);
 }
 
+static void on_host_ready(void *arg, unsigned host)
+{
+	consumers_tell(arg, host);
+}
+
 static void on_crew_chunk(void *arg)
 {
 	supervisor_pump(arg);
@@ -302,6 +308,7 @@ static const struct crew_callbacks crew_callbacks = {
 	.on_started = on_started,
 	.on_push = on_push,
 	.on_suspect = on_suspect,
+	.on_ready = on_host_ready,
 	.on_chunk = on_crew_chunk,
 };
 
@@ -309,6 +316,7 @@ static const struct crew_callbacks crew_callbacks = {
 
 static void tell_lanes(struct supervisor *s, bool is_ready)
 {
+	s->has_acks = is_ready;
 	for (unsigned i = 0; i < s->lane_count; i++)
 		if (s->lanes[i] != NULL)
 			lane_acks_changed(s->lanes[i], is_ready);
@@ -338,7 +346,7 @@ static void on_general_state(void *arg, uint64_t generation)
 
 	if (generation == 0)
 		return;
-	binding_write(s->general, s->queues, s->queue_count);
+	consumers_bind(s);
 	if (!supervisor_is_stopping(s))
 		events_worker(s, EVENTS_ONLINE);
 }
@@ -382,58 +390,6 @@ static int open_connections(struct supervisor *s)
 	return r;
 }
 
-static int open_lanes(struct supervisor *s)
-{
-	int r = 0;
-
-	s->lanes = calloc(s->queue_count * QUEUE_STEPS, sizeof(struct lane *));
-	s->is_fed_alone = calloc(s->queue_count * QUEUE_STEPS, sizeof(bool));
-	must(s->lanes != NULL && s->is_fed_alone != NULL);
-	for (size_t i = 0; i < s->queue_count * QUEUE_STEPS && r == 0; i++) {
-		struct lane_options o = {
-			.loop = s->loop,
-			.url = settings.redis_url,
-			.acks = s->acks,
-			.keys = &s->queues[i / QUEUE_STEPS],
-			.step = (int) (i % QUEUE_STEPS),
-			.number = (uint16_t) i,
-			.worker = s->worker,
-			.flights = &s->flights,
-			.callbacks = &lane_callbacks,
-			.arg = s,
-		};
-
-		r = lane_open(&o, &s->lanes[i]);
-		if (r == 0)
-			s->lane_count++;
-	}
-	return r;
-}
-
-static int read_queues(struct supervisor *s)
-{
-	struct str rest = str_c(settings.queues), item;
-	size_t most = rest.len + 1;
-	int r = 0;
-
-	s->queues = arena_array(&s->arena, struct queue_keys, most);
-	while (r == 0 && settings_next_item(&rest, &item)) {
-		for (size_t i = 0; i < s->queue_count; i++)
-			if (str_eq(s->queues[i].queue, item))
-				return fail(-E_BAD_SETTING, "APIUM_QUEUES names %.*s twice",
-					    STR_ARG(item));
-		r = queue_keys_init(&s->queues[s->queue_count], &s->arena, item);
-		s->queue_count += r == 0;
-	}
-	if (r == 0 && s->queue_count == 0)
-		r = fail(-E_BAD_SETTING, "APIUM_QUEUES is empty");
-	if (r == 0 && s->queue_count > FLIGHT_NOWHERE / QUEUE_STEPS)
-		r = fail(-E_BAD_SETTING, "APIUM_QUEUES names too many");
-	if (r == 0 && settings.unknown_to[0] != '\0')
-		r = queue_keys_init(&s->unknown_to, &s->arena, str_c(settings.unknown_to));
-	return r;
-}
-
 /* Fibers for life. */
 
 static void on_keeper_end(void *arg, int result)
@@ -467,9 +423,20 @@ static void on_part_closed(void *arg)
 		loop_stop(s->loop);
 }
 
+void supervisor_lane_dropped(void *arg)
+{
+	struct supervisor *s = arg;
+
+	s->lanes_dropped--;
+	if (s->is_closed)
+		on_part_closed(s);
+}
+
 static void close_lanes(struct supervisor *s)
 {
 	for (unsigned i = 0; i < s->lane_count; i++) {
+		if (s->lanes[i] == NULL)
+			continue;
 		s->closings++;
 		lane_close(s->lanes[i], on_part_closed, s);
 	}
@@ -489,7 +456,7 @@ static void close_all(struct supervisor *s)
 		s->closings++;
 		redis_close(s->waited, on_part_closed, s);
 	}
-	s->closings += 5;
+	s->closings += 5 + s->lanes_dropped;
 	control_close(s->control, on_part_closed, s);
 	exporter_close(s->exporter, on_part_closed, s);
 	redis_close(s->general, on_part_closed, s);
@@ -538,7 +505,8 @@ static void on_crew_closed(void *arg)
 static bool is_empty_handed(struct supervisor *s)
 {
 	for (unsigned i = 0; i < s->lane_count; i++)
-		if (!lane_is_quiet(s->lanes[i]) || lane_held(s->lanes[i]) > 0)
+		if (s->lanes[i] != NULL &&
+		    (!lane_is_quiet(s->lanes[i]) || lane_held(s->lanes[i]) > 0))
 			return false;
 	return true;
 }
@@ -546,9 +514,14 @@ static bool is_empty_handed(struct supervisor *s)
 static void leave(struct supervisor *s)
 {
 	s->has_left = true;
-	s->lanes_left = s->lane_count;
-	for (unsigned i = 0; i < s->lane_count; i++)
+	s->lanes_left = 1; /* ours: until all have been told */
+	for (unsigned i = 0; i < s->lane_count; i++) {
+		if (s->lanes[i] == NULL)
+			continue;
+		s->lanes_left++;
 		lane_leave(s->lanes[i], on_lane_left, s);
+	}
+	on_lane_left(s);
 }
 
 static void cut_off(struct supervisor *s)
@@ -565,14 +538,14 @@ static void cut_off(struct supervisor *s)
 static void stop_lanes(struct supervisor *s)
 {
 	for (unsigned i = 0; i < s->lane_count; i++)
-		if (!lane_is_quiet(s->lanes[i]))
+		if (s->lanes[i] != NULL && !lane_is_quiet(s->lanes[i]))
 			lane_stop(s->lanes[i]);
 }
 
 static bool are_quiet(struct supervisor *s)
 {
 	for (unsigned i = 0; i < s->lane_count; i++)
-		if (!lane_is_quiet(s->lanes[i]))
+		if (s->lanes[i] != NULL && !lane_is_quiet(s->lanes[i]))
 			return false;
 	return true;
 }
@@ -660,8 +633,11 @@ static void on_tick(struct timer *t)
 	if (now - s->renewed_at >= LANE_RENEWAL && s->sm.state != SUPERVISOR_CLOSING) {
 		s->renewed_at = now;
 		for (unsigned i = 0; i < s->lane_count; i++)
-			lane_renew(s->lanes[i]);
+			if (s->lanes[i] != NULL)
+				lane_renew(s->lanes[i]);
 	}
+	consumers_tick(s);
+	autoscale_tick(s);
 	events_tick(s);
 	health_write(s);
 	tally_tick();
@@ -696,16 +672,22 @@ static int start(struct supervisor *s)
 		.shared = (unsigned) settings.hosts,
 		.alone = (unsigned) MAX(settings.processes, (int64_t) 1),
 		.slots = (unsigned) settings.concurrency,
+		.jobs_most = settings.max_tasks_per_child,
+		.memory_most = settings.max_memory_per_child,
 		.callbacks = &crew_callbacks,
 		.arg = s,
 	};
-	unsigned most = crew_most(&crew);
-	int r;
+	int r = autoscale_init(&s->autoscale);
+
+	if (r < 0)
+		return r;
+	if (autoscale_is_on(&s->autoscale))
+		crew.slots = (s->autoscale.least + crew.shared - 1) / crew.shared;
 
 	s->quantum = MAX(MIN(2 * crew.slots, (unsigned) LANE_BATCH) / 4, 1u);
-	flights_init(&s->flights, most + SPARE);
+	flights_init(&s->flights, crew_most(&crew) + SPARE);
 	queue_book_init(&s->book);
-	r = read_queues(s);
+	r = consumers_read(s);
 	if (r == 0)
 		r = loop_new(&s->loop);
 	if (r < 0)
@@ -722,7 +704,7 @@ static int start(struct supervisor *s)
 	if (r == 0)
 		r = control_open(s, &s->control);
 	if (r == 0)
-		r = open_lanes(s);
+		r = consumers_open(s);
 	if (r == 0)
 		r = relay_open(&(struct relay_options){ .loop = s->loop,
 							.db = s->db,
@@ -761,9 +743,11 @@ static void free_flights(struct supervisor *s)
 	flights_fini(&s->flights);
 }
 
-int supervisor_main(const struct worker_program *program)
+int supervisor_main(const struct worker_program *program, const struct worker_start *how)
 {
-	struct supervisor s = { .magic = SUPERVISOR_MAGIC, .program = program };
+	struct supervisor s = { .magic = SUPERVISOR_MAGIC,
+				.program = program,
+				.is_purging = how->purges };
 	int r;
 
 	arena_init(&s.arena);

@@ -18,8 +18,9 @@
 #define QUEUE_SUPERVISOR_H
 
 #include "queue/worker.h"
+#include "queue/worker_words.h"
 
 /* The role's main.  Returns the exit status. */
-int supervisor_main(const struct worker_program *);
+int supervisor_main(const struct worker_program *, const struct worker_start *);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "queue/consumer.h"
 #include "queue/supervisor-internal.h"
 #include "queue/whoami.h"
 #include "redis/redis.h"
@@ -194,10 +195,9 @@ static int give_back(struct supervisor *s, const struct taken *t)
 			  &reply);
 }
 
-static int sweep(struct sweeper *w, struct seen *seen)
+static int sweep(struct sweeper *w, const struct queue_keys *k, struct seen *seen)
 {
 	struct supervisor *s = w->s;
-	const struct queue_keys *k = &s->queues[seen->queue];
 	_cleanup_(buf_fini) struct buf old_fly = BUF_INIT, fly = BUF_INIT;
 	_cleanup_(arena_fini) struct arena arena;
 	struct taken t = { .keys = k, .old = str_make(seen->token, seen->len) };
@@ -225,14 +225,14 @@ static int sweep(struct sweeper *w, struct seen *seen)
 static int sweep_queue(struct sweeper *w, size_t queue)
 {
 	struct supervisor *s = w->s;
+	const struct queue_keys keys = s->queues[queue]; /* while this waits, it may leave */
 	_cleanup_(arena_fini) struct arena arena;
 	struct redis_reply *reply;
 	usec_t now;
 	int r;
 
 	arena_init(&arena);
-	r = redis_call(s->general, &arena, REDIS_WORDS(STR("HGETALL"), s->queues[queue].workers),
-		       &reply);
+	r = redis_call(s->general, &arena, REDIS_WORDS(STR("HGETALL"), keys.workers), &reply);
 	if (r < 0)
 		return r;
 	now = loop_now(s->loop);
@@ -251,7 +251,7 @@ static int sweep_queue(struct sweeper *w, size_t queue)
 		seen = look_at(w, queue, token, counter, now);
 		if (now - seen->since < DEAD && whoami_may_live(token))
 			continue;
-		r = sweep(w, seen);
+		r = sweep(w, &keys, seen);
 		if (r < 0)
 			return r;
 	}
@@ -267,12 +267,13 @@ int sweep_keep(void *arg)
 	int r;
 
 	list_init(&w.seen);
-	w.looked_at = calloc(s->queue_count, sizeof(*w.looked_at));
+	w.looked_at = calloc(s->queue_room, sizeof(*w.looked_at));
 	must(w.looked_at != NULL);
 	do {
 		r = 0;
 		for (size_t i = 0; i < s->queue_count && r == 0; i++)
-			r = sweep_queue(&w, i);
+			if (consumer_is_there(s, i))
+				r = sweep_queue(&w, i);
 		if (r < 0 && r != -ECANCELED && was_well)
 			log_warn("leases cannot be looked at: %s, trying again", fail_reason(r));
 		was_well = r == 0;

@@ -13,9 +13,12 @@
 #include "queue/health.h"
 #include "queue/host.h"
 #include "queue/supervisor.h"
+#include "queue/worker_words.h"
 
-#define HEAP_KEPT (64 * MIB)
-#define HEAP_STEP (1 * MIB)
+#define HEAP_KEPT  (64 * MIB)
+#define HEAP_STEP  (1 * MIB)
+/* As shells and Celery's command say it: the command line is wrong. */
+#define EXIT_USAGE 2
 
 static int usage(const struct worker_program *p, const char *word)
 {
@@ -91,11 +94,29 @@ static const struct worker_role *find_role(const struct worker_program *p, const
 	return NULL;
 }
 
+/* Settings, and what the command line says about them. */
+static int load(int argc, char **argv, struct worker_start *ret_start)
+{
+	int r = worker_words_read(argc, argv, ret_start);
+
+	if (r == 0)
+		r = settings_load();
+	if (r == 0)
+		r = worker_words_exclude(ret_start);
+	return r > 0 ? settings_load() : r;
+}
+
 int worker_main(int argc, char **argv, const struct worker_program *p)
 {
-	const char *role = argc > 1 ? argv[1] : NULL;
+	const char *role = argc > 1 && argv[1][0] != '-' ? argv[1] : NULL;
 	const struct worker_role *own = role == NULL ? NULL : find_role(p, role);
+	struct worker_start start = { 0 };
 	int r;
+
+	if (role == NULL && argc == 2 && strcmp(argv[1], "--version") == 0) {
+		printf("%s %s\n", p->name, APIUM_VERSION);
+		return EXIT_SUCCESS;
+	}
 
 	/* Each job has an arena: without this, what a turn frees would go back to the kernel and be
 	 * faulted in again by the next one. */
@@ -104,10 +125,12 @@ int worker_main(int argc, char **argv, const struct worker_program *p)
 	crash_setup(p->name);
 	must(signal(SIGPIPE, SIG_IGN) != SIG_ERR); /* OpenSSL writes without MSG_NOSIGNAL */
 	health_settings();
-	r = settings_load();
+	r = role == NULL ? load(argc - 1, argv + 1, &start) : settings_load();
+	if (r == -ECANCELED)
+		return EXIT_SUCCESS; /* help */
 	if (r < 0) {
 		fprintf(stderr, "%s: %s\n", p->name, fail_reason(r));
-		return EXIT_FAILURE;
+		return r == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
 	}
 	log_setup(level(), strcmp(settings.log_format, "json") == 0, p->name);
 	if (own != NULL)
@@ -121,5 +144,5 @@ int worker_main(int argc, char **argv, const struct worker_program *p)
 		log_error("%s", fail_reason(r));
 		return EXIT_FAILURE;
 	}
-	return role == NULL ? supervisor_main(p) : host_main(p, argc - 1, argv + 1);
+	return role == NULL ? supervisor_main(p, &start) : host_main(p, argc - 1, argv + 1);
 }

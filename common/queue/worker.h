@@ -1,7 +1,7 @@
 /*
  * worker.h - an application's worker program: its tasks, and the roles its executable can play.
  *
- *   apium-worker                      the supervisor (queue/supervisor.h)
+ *   apium-worker [OPTION …]           the supervisor (queue/supervisor.h); options: worker_words.h
  *   apium-worker host …               started by the supervisor (queue/host.h)
  *   apium-worker health               exit status 0 if the supervisor of this machine polls
  *                                     (queue/health.h)

@@ -2,7 +2,7 @@
 _apium() {
 	local word=${COMP_WORDS[COMP_CWORD]} words
 	if [ "$COMP_CWORD" = 1 ]; then
-		words="migrate createsuperuser drf_create_token flush_expired_tokens settings check enqueue queues dead tasks routes docs worker gateway help"
+		words="migrate createsuperuser drf_create_token flush_expired_tokens settings check enqueue call result status inspect control events purge list queues dead tasks routes docs worker gateway help"
 	else
 		case ${COMP_WORDS[1]} in
 		migrate) words="--help --folder" ;;
@@ -12,11 +12,20 @@ _apium() {
 		settings) words="--help" ;;
 		check) words="--help --folder" ;;
 		enqueue) words="--help --args --kwargs --queue --key --durability --eta --wait" ;;
+		call) words="--help --args --kwargs --eta --countdown --expires --serializer --queue --exchange --routing-key --priority --time-limit --soft-time-limit --ignore-result --task-id" ;;
+		result) words="--help --traceback --timeout --json" ;;
+		status) words="--help --destination --timeout --json" ;;
+		inspect) words="--help --destination --timeout --json --list" ;;
+		control) words="--help --destination --timeout --json --list" ;;
+		events) words="--help --dump" ;;
+		purge) words="--help --queues --exclude-queues --force" ;;
+		list) words="--help" ;;
 		queues) words="--help" ;;
 		dead) words="--help --queue" ;;
 		tasks) words="--help" ;;
 		routes) words="--help" ;;
 		docs) words="--help" ;;
+		worker) words="--help --queues --exclude-queues --concurrency --autoscale --hostname --loglevel --task-events --events --time-limit --soft-time-limit --max-tasks-per-child --max-memory-per-child --purge --discard --pool --optimization --without-gossip --without-mingle" ;;
 		esac
 	fi
 	COMPREPLY=($(compgen -W "$words" -- "$word"))

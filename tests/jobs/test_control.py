@@ -223,7 +223,9 @@ def test_a_queue_can_be_left_alone_and_taken_up_again(apium, ask):
     assert apium.result(left) is None
     assert ask("add_consumer", queue="celery") == {"ok": "add consumer celery"}
     assert apium.final(left)["status"] == "SUCCESS"
-    assert "APIUM_QUEUES" in ask("add_consumer", queue="another")["error"]
+    assert ask("add_consumer", queue="another") == {"ok": "add consumer another"}
+    assert apium.final(apium.push("diag.add", (1, 1), queue="another"))["status"] == "SUCCESS"
+    assert ask("cancel_consumer", queue="another") == {"ok": "no longer consuming from another"}
 
 
 def test_only_who_is_meant_answers_and_late_replies_are_no_leak(apium, app):

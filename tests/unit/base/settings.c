@@ -280,3 +280,23 @@ Test(settings, items_of_a_list_are_trimmed)
 	}
 	cr_assert_str_eq(b.at, "a|b|c|");
 }
+
+Test(settings, the_command_line_is_stronger_than_file_and_environment)
+{
+	char path[] = "/tmp/apium-settings-XXXXXX";
+	int fd = mkstemp(path);
+
+	cr_assert(fd >= 0 && write(fd, "APIUM_NODE=file\n", 16) == 16);
+	close(fd);
+	setenv("APIUM_SETTINGS_FILE", path, 1);
+	setenv("APIUM_CONCURRENCY", "7", 1);
+	cr_assert_eq(settings_say("APIUM_NODE", "said@%h"), 0);
+	cr_assert_eq(settings_say("APIUM_CONCURRENCY", "3"), 0);
+	cr_assert_eq(settings_load(), 0, "%s", fail_reason(-E_BAD_SETTING));
+	cr_assert_str_eq(settings.node, "said@%h");
+	cr_assert_eq(settings.concurrency, 3);
+	cr_assert_eq(settings_reload(), 0, "%s", fail_reason(-E_BAD_SETTING));
+	cr_assert_str_eq(settings.node, "said@%h");
+	cr_assert_eq(settings_say("APIUM_NODE", "two\nlines"), -E_BAD_SETTING);
+	unlink(path);
+}

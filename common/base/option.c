@@ -1,15 +1,30 @@
+#include "base/option.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "command.h"
 
-static const struct option *find_option(const struct option *options, size_t count, struct str name)
+/* Its value, if that stands in the same word, goes to *ret_value, else that is absent. */
+static const struct option *find_option(const struct option *options, size_t count,
+					const char *word, struct str *ret_value)
 {
+	struct str rest = str_c(word), name;
+
+	(void) str_cut(&rest, '=', &name);
 	for (size_t i = 0; i < count; i++) {
-		if (str_eq_c(name, options[i].name))
-			return &options[i];
+		const struct option *o = &options[i];
+
+		if (str_eq_c(name, o->name)) {
+			*ret_value = rest;
+			return o;
+		}
+		if (o->brief != NULL && strncmp(word, o->brief, 2) == 0 &&
+		    (word[2] == '\0' || o->kind != OPTION_FLAG)) {
+			*ret_value = word[2] == '\0' ? STR_NULL : str_c(word + 2);
+			return o;
+		}
 	}
 	return NULL;
 }
@@ -28,17 +43,17 @@ static int set_option(const struct option *o, const char *value)
 	return 0;
 }
 
-/* "--name value" or "--name=value"; *at moves past what was taken. */
+/* *at moves past what was taken. */
 static int read_option(const struct option *options, size_t count, int argc, char **argv, int *at)
 {
-	struct str value = str_c(argv[*at]), name;
+	struct str value;
+	const struct option *o = find_option(options, count, argv[*at], &value);
 
-	(void) str_cut(&value, '=', &name);
-	const struct option *o = find_option(options, count, name);
 	if (o == NULL) {
-		const char *near = count == 0 ? NULL
-					      : str_nearest(argv[*at], options, count,
-							    sizeof(options[0]));
+		const char *near = count == 0 || argv[*at][1] != '-'
+					   ? NULL
+					   : str_nearest(argv[*at], options, count,
+							 sizeof(options[0]));
 
 		return near != NULL
 			       ? fail(-EINVAL, "there is no %s; did you mean %s?", argv[*at], near)
@@ -59,6 +74,7 @@ static int read_option(const struct option *options, size_t count, int argc, cha
 
 int options_parse(const struct option *options, size_t count, int argc, char **argv, int *ret_count)
 {
+	bool is_behind = false;
 	int words = 0;
 
 	if (argc == 1 && strcmp(argv[0], "--help") == 0) {
@@ -67,10 +83,13 @@ int options_parse(const struct option *options, size_t count, int argc, char **a
 	}
 
 	for (int at = 0; at < argc; at++) {
-		if (argv[at][0] != '-' || argv[at][1] == '\0') {
+		if (is_behind || argv[at][0] != '-' || argv[at][1] == '\0') {
 			argv[words++] = argv[at];
 			continue;
 		}
+		is_behind = strcmp(argv[at], "--") == 0;
+		if (is_behind)
+			continue;
 		int r = read_option(options, count, argc, argv, &at);
 
 		if (r < 0)
@@ -99,9 +118,10 @@ void options_print(const struct option *options, size_t count)
 			visitor(visitor_arg, o);
 			continue;
 		}
-		(void) snprintf(name, sizeof(name), "%s%s%s", o->name,
+		(void) snprintf(name, sizeof(name), "%s%s%s%s%s", o->brief == NULL ? "" : o->brief,
+				o->brief == NULL ? "" : ", ", o->name,
 				o->kind == OPTION_FLAG ? "" : " ",
 				o->kind == OPTION_FLAG ? "" : o->value);
-		printf("  %-22s %s\n", name, o->help);
+		printf("  %-28s %s\n", name, o->help);
 	}
 }
