@@ -57,5 +57,6 @@ int command_queues(int argc, char **argv);
 int command_flush_expired_tokens(int argc, char **argv);
 int command_drf_create_token(int argc, char **argv);
 int command_dead(int argc, char **argv);
+int command_schedule(int argc, char **argv);
 
 #endif
