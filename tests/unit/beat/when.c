@@ -170,8 +170,8 @@ Test(when, is_refused_with_a_sentence)
 
 /*
  * What Celery's crontab answers: lines "zone|crontab|after|next", times in seconds since 1970.  The
- * table in tests/golden was made by tests/jobs/test_crontab.py, which also makes another one each
- * time and runs this test with it.
+ * table in tests/golden was made by tests/support/crontabs.py; tests/jobs/test_beat.py makes another
+ * one each time, and runs this test with it.
  */
 Test(when, next_is_what_celery_says)
 {

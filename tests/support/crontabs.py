@@ -1,11 +1,9 @@
-"""Crontabs mean what Celery's mean: random ones, asked of both.
+"""Random crontabs, and what Celery answers to them: the table that tests/unit/beat/when.c reads.
 
-`python tests/jobs/test_crontab.py FILE` writes such a table; tests/golden/crontab.txt is one, for machines without Celery.
+`python tests/support/crontabs.py FILE` writes one; tests/golden/crontab.txt was made so.
 """
 
-import os
 import random
-import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -66,16 +64,6 @@ def rows(chance, count):
             continue
         made.append(f"{name}|{text}|{int(after.timestamp())}|{round(following.timestamp())}")
     return made
-
-
-def test_next_times_are_celerys(tmp_path):
-    build = Path(os.environ.get("APIUM_TEST_BUILD", Path(__file__).resolve().parents[2] / "build"))
-    seed = int(os.environ.get("APIUM_TEST_SEED", random.SystemRandom().randrange(1 << 30)))
-    table = tmp_path / "crontabs"
-    table.write_text("\n".join(rows(random.Random(seed), CASES)) + "\n")
-    done = subprocess.run([build / "tests/unit/test-beat", "--filter", "when/next_is_what_celery_says"], capture_output=True, text=True,
-                          env={**os.environ, "APIUM_TEST_CRONTABS": str(table)}, timeout=60)
-    assert done.returncode == 0, f"APIUM_TEST_SEED={seed}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
 
 
 if __name__ == "__main__":
