@@ -81,10 +81,11 @@ static void metrics_md(struct buf *out)
 					     [METRIC_HISTOGRAM] = "histogram" };
 
 	buf_printf(out, HEAD "# Metrics\n\n", "common/base/metrics.def");
-	buf_add_c(out,
-		  "On `APIUM_METRICS_LISTEN` of gateway, worker and beat, at `/metrics`. A program shows "
-		  "those that it has something to say about.\n\n"
-		  "| name | kind | labels | meaning |\n|---|---|---|---|\n");
+	buf_add_c(
+		out,
+		"On `APIUM_METRICS_LISTEN` of gateway, worker and beat, at `/metrics`. A program shows "
+		"those that it has something to say about.\n\n"
+		"| name | kind | labels | meaning |\n|---|---|---|---|\n");
 	for (int m = 0; m < METRIC_COUNT; m++) {
 		const struct metric_row *row = metric_row((enum metric) m);
 

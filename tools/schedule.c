@@ -51,7 +51,8 @@ static int list(struct session *s, const struct schedule_call *c)
 	(void) c;
 	if (r < 0)
 		return r;
-	printf("%-28s %-20s %-18s %-7s %-28s %s\n", "name", "when", "zone", "state", "next", "task");
+	printf("%-28s %-20s %-18s %-7s %-28s %s\n", "name", "when", "zone", "state", "next",
+	       "task");
 	for (size_t i = 0; i < count; i++) {
 		const struct periodic *p = &all[i];
 		char text[DATETIME_TEXT];
@@ -104,7 +105,8 @@ static int history(struct session *s, const struct schedule_call *c)
 		r = tick_history(s->db, &s->arena, p.id, c->count, &ticks, &count);
 	if (r < 0)
 		return r;
-	printf("%-30s %-30s %-8s %5s %s\n", "planned", "decided", "outcome", "times", "job or reason");
+	printf("%-30s %-30s %-8s %5s %s\n", "planned", "decided", "outcome", "times",
+	       "job or reason");
 	for (size_t i = 0; i < count; i++) {
 		const struct tick *t = &ticks[i];
 		bool has_job = str_eq_c(t->outcome, "run") || str_eq_c(t->outcome, "asked");
@@ -176,10 +178,11 @@ static int take(struct session *s, struct db_tx *tx, const struct schedule_call 
 	if (r == 0)
 		r = periodic_find((struct db_at){ .tx = tx }, &s->arena, str_c(c->name), ret);
 	if (r == 0 && ret->is_declared && !is_any)
-		return fail(-E_CONFLICT,
-			    "%s is declared in the code of apium-beat: it can be paused, resumed and "
-			    "run, and changed there",
-			    c->name);
+		return fail(
+			-E_CONFLICT,
+			"%s is declared in the code of apium-beat: it can be paused, resumed and "
+			"run, and changed there",
+			c->name);
 	return r;
 }
 
@@ -294,7 +297,8 @@ int command_schedule(int argc, char **argv)
 	const struct option options[] = {
 		{ "--task", OPTION_TEXT, &c.task, "TASK", "What is asked for." },
 		{ "--kwargs", OPTION_TEXT, &c.kwargs, "JSON", "Its named arguments, an object." },
-		{ "--queue", OPTION_TEXT, &c.queue, "NAME", "Instead of the task's own queue; empty: that." },
+		{ "--queue", OPTION_TEXT, &c.queue, "NAME",
+		  "Instead of the task's own queue; empty: that." },
 		{ "--crontab", OPTION_TEXT, &c.crontab, "FIELDS",
 		  "Minute, hour, day of the month, month, day of the week." },
 		{ "--every", OPTION_COUNT, &c.every, "SECONDS", "Instead of a crontab." },

@@ -33,7 +33,7 @@ struct beat {
 	struct metric_collector collector;
 	struct lease lease;
 	struct ticker ticker;
-	bool is_leading; /* declarations are rows, since the lease is ours */
+	bool is_leading;  /* declarations are rows, since the lease is ours */
 	usec_t looked_at; /* monotonic; 0: not yet */
 	struct fiber *fiber;
 	struct timer health;
@@ -93,7 +93,8 @@ static int look(struct beat *b, usec_t *ret_wait)
 	*ret_wait = MIN(LOOK_PERIOD, b->lease.hold / 3);
 	r = lease_keep(&b->lease, b->db, &arena);
 	if (r == 0 && b->lease.is_held && !b->is_leading)
-		r = periodic_declare(b->db, &arena, b->program->schedules, b->program->schedule_count);
+		r = periodic_declare(b->db, &arena, b->program->schedules,
+				     b->program->schedule_count);
 	if (r < 0)
 		return r;
 	set_leading(b, b->lease.is_held);

@@ -15,8 +15,8 @@ struct crontab_field {
 	const char *const *names; /* of `least` and those that follow; NULL: numbers only */
 };
 
-static const char *const months[] = { "january", "february", "march",     "april",   "may",
-				      "june",    "july",     "august",    "september", "october",
+static const char *const months[] = { "january",  "february", "march",  "april",     "may",
+				      "june",     "july",     "august", "september", "october",
 				      "november", "december", NULL };
 static const char *const weekdays[] = { "sunday",   "monday", "tuesday",  "wednesday",
 					"thursday", "friday", "saturday", NULL };
@@ -56,8 +56,8 @@ static int read_number(const struct crontab_field *f, struct str word)
 	if (str_to_u64(word, &number) < 0)
 		return find_name(f, word);
 	if (number < (uint64_t) f->least || number > (uint64_t) f->most)
-		return fail(-EINVAL, "%s: %.*s is not from %d to %d", f->name, STR_ARG(word), f->least,
-			    f->most);
+		return fail(-EINVAL, "%s: %.*s is not from %d to %d", f->name, STR_ARG(word),
+			    f->least, f->most);
 	return (int) number;
 }
 

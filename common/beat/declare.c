@@ -79,9 +79,10 @@ static int declare_one(struct db_tx *tx, struct arena *arena, const struct perio
 			    &rows);
 
 	if (r == 0 && rows.count == 0)
-		log_warn("schedule %.*s of the code is not used: a row of that name was made by hand, "
-			 "ignoring",
-			 STR_ARG(p->name));
+		log_warn(
+			"schedule %.*s of the code is not used: a row of that name was made by hand, "
+			"ignoring",
+			STR_ARG(p->name));
 	return r;
 }
 
@@ -105,7 +106,8 @@ static int forget_others(struct db_tx *tx, struct arena *arena, const struct sch
 	return db_tx_query(tx, arena, &forget, DB_VALUES(buf_str(&names)), &rows);
 }
 
-int periodic_declare(struct db *db, struct arena *arena, const struct schedule *schedules, size_t count)
+int periodic_declare(struct db *db, struct arena *arena, const struct schedule *schedules,
+		     size_t count)
 {
 	_cleanup_(db_tx_end) struct db_tx tx = DB_TX_INIT;
 	int r = db_begin(db, &tx);

@@ -67,8 +67,9 @@ int lease_confirm(struct lease *l, struct db_tx *tx, struct arena *arena)
 int lease_release(struct lease *l, struct db *db, struct arena *arena)
 {
 	static const struct db_statement release = {
-		.sql = STR_INIT("UPDATE beat_leader SET until = clock_timestamp() - interval '1 second' "
-				"WHERE holder = $1")
+		.sql = STR_INIT(
+			"UPDATE beat_leader SET until = clock_timestamp() - interval '1 second' "
+			"WHERE holder = $1")
 	};
 	struct db_rows rows;
 

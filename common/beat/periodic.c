@@ -10,9 +10,9 @@
 #define KWARGS_DEPTH 32
 
 /* In the order in which read_row takes them. */
-#define COLUMNS                                                                                      \
-	"id, name, task, kwargs, queue, crontab, zone, missed, overlap, coalesce(every, 0), "        \
-	"starting_deadline, is_paused, is_declared, last_job, anchor, next_at, decided_until, "      \
+#define COLUMNS                                                                                    \
+	"id, name, task, kwargs, queue, crontab, zone, missed, overlap, coalesce(every, 0), "      \
+	"starting_deadline, is_paused, is_declared, last_job, anchor, next_at, decided_until, "    \
 	"clock_timestamp()"
 
 /* Checks. */
@@ -26,7 +26,8 @@ int periodic_check_kwargs(struct arena *arena, struct str name, struct str kwarg
 	int r;
 
 	if (kwargs.len > PERIODIC_KWARGS_MOST)
-		return fail(-EINVAL, "the arguments are longer than %d bytes", PERIODIC_KWARGS_MOST);
+		return fail(-EINVAL, "the arguments are longer than %d bytes",
+			    PERIODIC_KWARGS_MOST);
 	if (json_parse(arena, kwargs, JSON_STRICT, KWARGS_DEPTH, &tree, &e) < 0)
 		return fail(-EINVAL, "the arguments are no JSON: %s", e.sentence);
 	if (tree->type != JSON_OBJECT)
@@ -141,7 +142,8 @@ int periodic_find(struct db_at at, struct arena *arena, struct str name, struct 
 int periodic_take(struct db_tx *tx, struct arena *arena, struct str id, struct periodic *ret)
 {
 	static const struct db_statement take = {
-		.sql = STR_INIT("SELECT " COLUMNS " FROM beat_schedule WHERE id = $1 AND NOT is_paused "
+		.sql = STR_INIT("SELECT " COLUMNS
+				" FROM beat_schedule WHERE id = $1 AND NOT is_paused "
 				"FOR UPDATE SKIP LOCKED")
 	};
 	struct db_rows rows;
@@ -188,9 +190,10 @@ static struct str every_of(struct arena *arena, const struct periodic *p)
 int periodic_add(struct db_at at, struct arena *arena, const struct periodic *p)
 {
 	static const struct db_statement add = {
-		.sql = STR_INIT("INSERT INTO beat_schedule (name, task, kwargs, queue, crontab, every, "
-				"zone, missed, starting_deadline, overlap, is_paused) "
-				"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+		.sql = STR_INIT(
+			"INSERT INTO beat_schedule (name, task, kwargs, queue, crontab, every, "
+			"zone, missed, starting_deadline, overlap, is_paused) "
+			"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
 	};
 	struct db_rows rows;
 
@@ -205,12 +208,13 @@ int periodic_add(struct db_at at, struct arena *arena, const struct periodic *p)
 int periodic_change(struct db_at at, struct arena *arena, const struct periodic *p)
 {
 	static const struct db_statement change = {
-		.sql = STR_INIT("UPDATE beat_schedule SET task = $2, kwargs = $3, queue = $4, crontab = $5, "
-				"every = $6, zone = $7, missed = $8, starting_deadline = $9, overlap = $10, "
-				"is_paused = $11, updated_at = clock_timestamp(), next_at = CASE "
-				"WHEN (crontab, every, zone, is_paused) IS NOT DISTINCT FROM "
-				"($5::text, $6::integer, $7::text, $11::boolean) THEN next_at END "
-				"WHERE id = $1")
+		.sql = STR_INIT(
+			"UPDATE beat_schedule SET task = $2, kwargs = $3, queue = $4, crontab = $5, "
+			"every = $6, zone = $7, missed = $8, starting_deadline = $9, overlap = $10, "
+			"is_paused = $11, updated_at = clock_timestamp(), next_at = CASE "
+			"WHEN (crontab, every, zone, is_paused) IS NOT DISTINCT FROM "
+			"($5::text, $6::integer, $7::text, $11::boolean) THEN next_at END "
+			"WHERE id = $1")
 	};
 	struct db_rows rows;
 
@@ -240,6 +244,6 @@ int periodic_pause(struct db_at at, struct arena *arena, struct str id, bool is_
 	};
 	struct db_rows rows;
 
-	return db_at_query(at, arena, &pause,
-			   DB_VALUES(id, is_paused ? STR("true") : STR("false")), &rows);
+	return db_at_query(at, arena, &pause, DB_VALUES(id, is_paused ? STR("true") : STR("false")),
+			   &rows);
 }

@@ -31,17 +31,17 @@ struct schedule {
 /* A row.  In the caller's arena. */
 struct periodic {
 	struct str id, name, task, kwargs, queue, crontab, zone, missed, overlap;
-	int64_t every, starting_deadline; /* seconds; every 0: a crontab */
+	int64_t every, starting_deadline;      /* seconds; every 0: a crontab */
 	usec_t anchor, next_at, decided_until; /* 0: none */
 	struct str last_job;
 	bool is_paused, is_declared;
 	usec_t now; /* the server's clock when it was read */
 };
 
-#define PERIODIC_NAME_MOST         100
-#define PERIODIC_DEADLINE          86400 /* seconds, when nothing is said */
-#define PERIODIC_KWARGS_MOST       65536
-#define PERIODIC_EVERY_MOST        (366 * 86400)
+#define PERIODIC_NAME_MOST   100
+#define PERIODIC_DEADLINE    86400 /* seconds, when nothing is said */
+#define PERIODIC_KWARGS_MOST 65536
+#define PERIODIC_EVERY_MOST  (366 * 86400)
 
 /* What a task makes of these arguments (a JSON object): 0, or -EINVAL with its words.  A task that this
  * program does not know takes any: its worker will say. */
@@ -62,7 +62,8 @@ int periodic_add(struct db_at, struct arena *, const struct periodic *) may_yiel
 int periodic_change(struct db_at, struct arena *, const struct periodic *) may_yield _must_check_;
 int periodic_remove(struct db_at, struct arena *, struct str id) may_yield _must_check_;
 /* What is planned while it is paused is not missed afterwards. */
-int periodic_pause(struct db_at, struct arena *, struct str id, bool is_paused) may_yield _must_check_;
+int periodic_pause(struct db_at, struct arena *, struct str id, bool is_paused)
+	may_yield _must_check_;
 
 /* Declarations that contradict themselves: 0, or -E_BAD_SETTING with a sentence. */
 int schedules_check(const struct schedule *, size_t count) _must_check_;

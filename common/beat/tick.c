@@ -37,8 +37,8 @@ static struct str time_text(struct arena *arena, usec_t at)
 }
 
 /* The tick's id, or absent when it was decided before. */
-static int insert_tick(struct db_tx *tx, struct arena *arena, const struct periodic *p, usec_t planned,
-		       struct str outcome, int times, struct str *ret_id)
+static int insert_tick(struct db_tx *tx, struct arena *arena, const struct periodic *p,
+		       usec_t planned, struct str outcome, int times, struct str *ret_id)
 {
 	static const struct db_statement insert = {
 		.sql = STR_INIT(
@@ -147,8 +147,10 @@ static int take_step(struct deciding *d, const struct due_step *step)
 static int save_row(struct deciding *d, usec_t next, usec_t decided_until)
 {
 	static const struct db_statement save = {
-		.sql = STR_INIT("UPDATE beat_schedule SET next_at = coalesce($2::timestamptz, " NEVER_SQL "), "
-				"decided_until = $3, last_job = $4 WHERE id = $1")
+		.sql = STR_INIT(
+			"UPDATE beat_schedule SET next_at = coalesce($2::timestamptz, " NEVER_SQL
+			"), "
+			"decided_until = $3, last_job = $4 WHERE id = $1")
 	};
 	struct db_rows rows;
 
@@ -167,10 +169,10 @@ static int purge(struct db_tx *tx, struct arena *arena, struct str schedule_id)
 	};
 	struct db_rows rows;
 
-	return db_tx_query(tx, arena, &purge,
-			   DB_VALUES(schedule_id,
-				     arena_printf(arena, "%" PRId64, settings.beat_history)),
-			   &rows);
+	return db_tx_query(
+		tx, arena, &purge,
+		DB_VALUES(schedule_id, arena_printf(arena, "%" PRId64, settings.beat_history)),
+		&rows);
 }
 
 /*
@@ -241,16 +243,17 @@ int tick_decide(struct ticker *t, struct arena *arena, struct str schedule_id)
 int tick_postpone(struct db *db, struct arena *arena, struct str schedule_id)
 {
 	static const struct db_statement postpone = {
-		.sql = STR_INIT("UPDATE beat_schedule SET next_at = clock_timestamp() + interval '1 minute', "
-				"decided_until = least(decided_until, clock_timestamp()) WHERE id = $1")
+		.sql = STR_INIT(
+			"UPDATE beat_schedule SET next_at = clock_timestamp() + interval '1 minute', "
+			"decided_until = least(decided_until, clock_timestamp()) WHERE id = $1")
 	};
 	struct db_rows rows;
 
 	return db_query(db, arena, &postpone, DB_VALUES(schedule_id), &rows);
 }
 
-int tick_ask(struct producer *producer, struct db_tx *tx, struct arena *arena, const struct periodic *p,
-	     struct enqueued **ret_job)
+int tick_ask(struct producer *producer, struct db_tx *tx, struct arena *arena,
+	     const struct periodic *p, struct enqueued **ret_job)
 {
 	static const struct db_statement remember = {
 		.sql = STR_INIT("UPDATE beat_schedule SET last_job = $2 WHERE id = $1")
@@ -280,7 +283,8 @@ int tick_look(struct db *db, struct arena *arena, struct str **ret_ids, size_t *
 	static const struct db_statement look = {
 		.sql = STR_INIT(
 			"SELECT id, CASE WHEN next_at > clock_timestamp() AND NOT coalesce(decided_until > "
-			"clock_timestamp() + " AHEAD_SQL ", false) THEN greatest(1, 1e6 * extract(epoch FROM "
+			"clock_timestamp() + " AHEAD_SQL
+			", false) THEN greatest(1, 1e6 * extract(epoch FROM "
 			"next_at - clock_timestamp()))::bigint ELSE 0 END FROM beat_schedule "
 			"WHERE NOT is_paused AND (next_at IS NULL "
 			"OR next_at < clock_timestamp() + interval '1 second' "
@@ -315,8 +319,9 @@ int tick_history(struct db *db, struct arena *arena, struct str schedule_id, int
 		 struct tick **ret, size_t *ret_count)
 {
 	static const struct db_statement history = {
-		.sql = STR_INIT("SELECT planned_at, decided_at, outcome, id, note, times FROM beat_tick "
-				"WHERE schedule_id = $1 ORDER BY planned_at DESC LIMIT $2")
+		.sql = STR_INIT(
+			"SELECT planned_at, decided_at, outcome, id, note, times FROM beat_tick "
+			"WHERE schedule_id = $1 ORDER BY planned_at DESC LIMIT $2")
 	};
 	struct tick *ticks;
 	struct db_rows rows;

@@ -46,8 +46,8 @@ int tick_ask(struct producer *, struct db_tx *, struct arena *, const struct per
 	     struct enqueued **ret_job) may_yield _must_check_;
 
 /* Schedules that have something to decide, the longest due first, and when to look again (a duration). */
-int tick_look(struct db *, struct arena *, struct str **ret_ids, size_t *ret_count, usec_t *ret_wait)
-	may_yield _must_check_;
+int tick_look(struct db *, struct arena *, struct str **ret_ids, size_t *ret_count,
+	      usec_t *ret_wait) may_yield _must_check_;
 #define TICK_LOOK 50 /* most schedules of one look */
 
 /* Ticks of a schedule, the newest first. */

@@ -35,7 +35,8 @@ int zone_open(struct str name, struct zone **ret)
 		zone = g_time_zone_new_identifier(text);
 	}
 	if (zone == NULL)
-		return fail(-EINVAL, "there is no time zone %.*s", STR_ARG(str_slice(name, 0, 100)));
+		return fail(-EINVAL, "there is no time zone %.*s",
+			    STR_ARG(str_slice(name, 0, 100)));
 	*ret = (struct zone *) (void *) zone;
 	return 0;
 }

@@ -2,7 +2,7 @@
 _apium() {
 	local word=${COMP_WORDS[COMP_CWORD]} words
 	if [ "$COMP_CWORD" = 1 ]; then
-		words="migrate createsuperuser drf_create_token flush_expired_tokens settings check enqueue queues dead tasks routes docs worker gateway help"
+		words="migrate createsuperuser drf_create_token flush_expired_tokens settings check enqueue queues dead schedule tasks routes docs worker gateway beat help"
 	else
 		case ${COMP_WORDS[1]} in
 		migrate) words="--help --folder" ;;
@@ -14,6 +14,7 @@ _apium() {
 		enqueue) words="--help --args --kwargs --queue --key --durability --eta --wait" ;;
 		queues) words="--help" ;;
 		dead) words="--help --queue" ;;
+		schedule) words="--help --task --kwargs --queue --crontab --every --zone --missed --deadline --overlap --paused --count" ;;
 		tasks) words="--help" ;;
 		routes) words="--help" ;;
 		docs) words="--help" ;;

@@ -194,8 +194,8 @@ int schedule_run(struct request *rq)
 		r = tick_ask(rq->thread->producer, &tx, &rq->arena, &row, &job);
 	if (r == 0)
 		r = reply_json(rq, 202,
-			       arena_printf(&rq->arena, "{\"status\":\"queued\",\"task_id\":\"%s\"}",
-					    job->id));
+			       arena_printf(&rq->arena,
+					    "{\"status\":\"queued\",\"task_id\":\"%s\"}", job->id));
 	if (r == 0)
 		r = request_commit(rq, &tx);
 	if (r == 0)

@@ -21,7 +21,8 @@ int auth_purge_tokens_body(struct job *job, const void *arguments)
 					&events);
 	if (r < 0)
 		return r;
-	return job_return_json(job, arena_printf(&job->arena,
-						 "{\"tokens\": %" PRId64 ", \"attempts\": %" PRId64 "}",
-						 tokens, events));
+	return job_return_json(job,
+			       arena_printf(&job->arena,
+					    "{\"tokens\": %" PRId64 ", \"attempts\": %" PRId64 "}",
+					    tokens, events));
 }

@@ -84,10 +84,12 @@ Test(crontab, names_the_field_that_is_wrong)
 		{ "99999999999999999999 * * * *", "minute: 99999999999999999999 is no number" },
 		{ "0 0 30 2 *", "day of the month: no month that is named has such a day" },
 		{ "0 0 31 4,6,9,11 *", "day of the month: no month that is named has such a day" },
-		{ "* * * *", "a crontab has five fields: minute, hour, day of the month, month, day of "
-			     "the week" },
-		{ "", "a crontab has five fields: minute, hour, day of the month, month, day of the "
-		      "week" },
+		{ "* * * *",
+		  "a crontab has five fields: minute, hour, day of the month, month, day of "
+		  "the week" },
+		{ "",
+		  "a crontab has five fields: minute, hour, day of the month, month, day of the "
+		  "week" },
 		{ "* * * * * *", "a crontab has five fields, and nothing behind them" },
 	};
 	char text[CRONTAB_MOST + 2];
@@ -95,7 +97,8 @@ Test(crontab, names_the_field_that_is_wrong)
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		cr_assert_eq(crontab_parse(str_c(cases[i].text), &c), -EINVAL, "%s", cases[i].text);
-		cr_expect_str_eq(fail_reason(-EINVAL), cases[i].sentence, "%s", fail_reason(-EINVAL));
+		cr_expect_str_eq(fail_reason(-EINVAL), cases[i].sentence, "%s",
+				 fail_reason(-EINVAL));
 	}
 	memset(text, '1', sizeof(text));
 	cr_assert_eq(crontab_parse(str_make(text, sizeof(text)), &c), -EINVAL);

@@ -57,10 +57,11 @@ static int body(void *arg)
 	arena_init(&arena);
 	cr_assert_eq(schedules_check(code, 2), 0);
 	cr_assert_eq(periodic_declare(db, &arena, code, 2), 0);
-	EQ(help_sql(db, &arena,
-		    "SELECT string_agg(name || '|' || coalesce(crontab, every::text) || '|' || zone || '|' || "
-		    "missed || '|' || starting_deadline, ' ' ORDER BY name) FROM beat_schedule "
-		    "WHERE is_declared"),
+	EQ(help_sql(
+		   db, &arena,
+		   "SELECT string_agg(name || '|' || coalesce(crontab, every::text) || '|' || zone || '|' || "
+		   "missed || '|' || starting_deadline, ' ' ORDER BY name) FROM beat_schedule "
+		   "WHERE is_declared"),
 	   "a|0 2 * * *|Europe/Berlin|one|86400 b|30|UTC|all|86400");
 
 	/* Said again: nothing has changed.  What the operator set stays. */
@@ -68,27 +69,31 @@ static int body(void *arg)
 		 "UPDATE beat_schedule SET next_at = '2030-01-01', is_paused = name = 'a', "
 		 "updated_at = '2020-01-01' RETURNING 1");
 	cr_assert_eq(periodic_declare(db, &arena, code, 2), 0);
-	EQ(help_sql(db, &arena,
-		    "SELECT count(*) FROM beat_schedule WHERE next_at IS NOT NULL AND updated_at < '2021-01-01'"),
+	EQ(help_sql(
+		   db, &arena,
+		   "SELECT count(*) FROM beat_schedule WHERE next_at IS NOT NULL AND updated_at < '2021-01-01'"),
 	   "2");
 	code[0].crontab = "0 3 * * *";
 	code[1].missed = MISSED_SKIP;
 	cr_assert_eq(periodic_declare(db, &arena, code, 2), 0);
-	EQ(help_sql(db, &arena,
-		    "SELECT string_agg(name || (next_at IS NULL) || is_paused || missed, ' ' ORDER BY name) "
-		    "FROM beat_schedule WHERE updated_at > '2021-01-01'"),
+	EQ(help_sql(
+		   db, &arena,
+		   "SELECT string_agg(name || (next_at IS NULL) || is_paused || missed, ' ' ORDER BY name) "
+		   "FROM beat_schedule WHERE updated_at > '2021-01-01'"),
 	   "atruetrueone bfalsefalseskip");
 
 	/* One is gone; another's name is taken by a row that somebody made. */
-	help_sql(db, &arena,
-		 "INSERT INTO beat_schedule (name, task, every) VALUES ('c', 't.other', 5) RETURNING 1");
+	help_sql(
+		db, &arena,
+		"INSERT INTO beat_schedule (name, task, every) VALUES ('c', 't.other', 5) RETURNING 1");
 	code[1].name = "c";
 	log_divert(count_warnings, &warnings);
 	cr_assert_eq(periodic_declare(db, &arena, code, 2), 0);
 	log_divert(NULL, NULL);
 	cr_assert_eq(warnings, 1);
-	EQ(help_sql(db, &arena,
-		    "SELECT string_agg(name || task || is_declared, ' ' ORDER BY name) FROM beat_schedule"),
+	EQ(help_sql(
+		   db, &arena,
+		   "SELECT string_agg(name || task || is_declared, ' ' ORDER BY name) FROM beat_schedule"),
 	   "at.nooptrue ct.otherfalse");
 	cr_assert_eq(periodic_declare(db, &arena, NULL, 0), 0);
 	EQ(help_sql(db, &arena, "SELECT string_agg(name, ' ') FROM beat_schedule"), "c");

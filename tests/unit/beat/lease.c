@@ -48,8 +48,9 @@ static int takes_turns(void *arg)
 	cr_assert_eq(one.term, 3);
 
 	/* The server's clock went back: nobody waits for what it said before. */
-	help_sql(db, &arena,
-		 "UPDATE beat_leader SET until = clock_timestamp() + interval '1 hour' RETURNING 1");
+	help_sql(
+		db, &arena,
+		"UPDATE beat_leader SET until = clock_timestamp() + interval '1 hour' RETURNING 1");
 	cr_assert_eq(lease_keep(&two, db, &arena), 0);
 	cr_assert(two.is_held);
 	arena_fini(&arena);

@@ -93,10 +93,11 @@ static struct str make(struct parts *p, const char *columns, const char *values)
 /* What became of its planned times, the oldest first. */
 static struct str outcomes(struct parts *p, struct str id)
 {
-	return one(p,
-		   "SELECT coalesce(string_agg(outcome || times, ' ' ORDER BY planned_at), '') FROM beat_tick "
-		   "WHERE schedule_id = '%.*s'",
-		   STR_ARG(id));
+	return one(
+		p,
+		"SELECT coalesce(string_agg(outcome || times, ' ' ORDER BY planned_at), '') FROM beat_tick "
+		"WHERE schedule_id = '%.*s'",
+		STR_ARG(id));
 }
 
 static struct str jobs(struct parts *p)
@@ -121,13 +122,15 @@ static int once_body(void *arg)
 	EQ(outcomes(&p, id), "run1");
 	EQ(jobs(&p), "1");
 	/* The tick, the job and its key are one. */
-	EQ(one(&p, "SELECT count(*) FROM job_outbox o JOIN beat_tick k ON o.id = k.id JOIN beat_schedule s "
-		   "ON s.last_job = k.id WHERE o.key = 'beat:' || k.id AND k.planned_at = date_trunc('hour', "
-		   "now()) AND s.decided_until = k.planned_at AND s.next_at = k.planned_at + interval '1 hour'"),
+	EQ(one(&p,
+	       "SELECT count(*) FROM job_outbox o JOIN beat_tick k ON o.id = k.id JOIN beat_schedule s "
+	       "ON s.last_job = k.id WHERE o.key = 'beat:' || k.id AND k.planned_at = date_trunc('hour', "
+	       "now()) AND s.decided_until = k.planned_at AND s.next_at = k.planned_at + interval '1 hour'"),
 	   "1");
 
 	/* Somebody who has not seen that decides it again. */
-	one(&p, "UPDATE beat_schedule SET next_at = next_at - interval '1 hour', decided_until = NULL RETURNING 1");
+	one(&p,
+	    "UPDATE beat_schedule SET next_at = next_at - interval '1 hour', decided_until = NULL RETURNING 1");
 	cr_assert_eq(decide(&p, id), 1);
 	EQ(outcomes(&p, id), "run1");
 	EQ(jobs(&p), "1");
@@ -191,11 +194,13 @@ static int missed_body(void *arg)
 		char values[128];
 		struct str id;
 
-		(void) snprintf(values, sizeof(values),
-				"3600, now() - interval '195 minutes', now() - interval '195 minutes', '%s'",
-				cases[i].missed);
+		(void) snprintf(
+			values, sizeof(values),
+			"3600, now() - interval '195 minutes', now() - interval '195 minutes', '%s'",
+			cases[i].missed);
 		id = make(&p, "every, next_at, decided_until, missed", values);
-		one(&p, "UPDATE beat_schedule SET anchor = next_at - interval '1 hour' RETURNING 1");
+		one(&p,
+		    "UPDATE beat_schedule SET anchor = next_at - interval '1 hour' RETURNING 1");
 		one(&p, "DELETE FROM job_outbox");
 		cr_assert_eq(decide(&p, id), 1);
 		EQ(outcomes(&p, id), cases[i].outcomes);
@@ -217,23 +222,27 @@ static int overlap_body(void *arg)
 
 	(void) arg;
 	open_parts(&p);
-	id = make(&p, "every, next_at, overlap, missed", "3600, now() - interval '3 hours', 'skip', 'all'");
+	id = make(&p, "every, next_at, overlap, missed",
+		  "3600, now() - interval '3 hours', 'skip', 'all'");
 	one(&p, "UPDATE beat_schedule SET anchor = next_at - interval '1 hour' RETURNING 1");
 	/* The second and third of one plan meet the first's own job. */
 	cr_assert_eq(decide(&p, id), 1);
 	EQ(outcomes(&p, id), "run1 overlap1 overlap1 overlap1");
 	EQ(jobs(&p), "1");
-	one(&p, "UPDATE beat_schedule SET next_at = next_at - interval '1 hour 1 second', decided_until = NULL, "
-		"anchor = anchor - interval '1 second' RETURNING 1");
+	one(&p,
+	    "UPDATE beat_schedule SET next_at = next_at - interval '1 hour 1 second', decided_until = NULL, "
+	    "anchor = anchor - interval '1 second' RETURNING 1");
 	cr_assert_eq(decide(&p, id), 1);
 	EQ(jobs(&p), "1");
 	one(&p, "DELETE FROM job_outbox");
-	one(&p, "UPDATE beat_schedule SET next_at = next_at - interval '1 hour 1 second', decided_until = NULL, "
-		"anchor = anchor - interval '1 second' RETURNING 1");
+	one(&p,
+	    "UPDATE beat_schedule SET next_at = next_at - interval '1 hour 1 second', decided_until = NULL, "
+	    "anchor = anchor - interval '1 second' RETURNING 1");
 	cr_assert_eq(decide(&p, id), 1);
 	EQ(jobs(&p), "1");
-	EQ(one(&p, "SELECT string_agg(outcome || count, ' ' ORDER BY outcome) FROM (SELECT outcome, count(*) "
-		   "FROM beat_tick GROUP BY outcome) x"),
+	EQ(one(&p,
+	       "SELECT string_agg(outcome || count, ' ' ORDER BY outcome) FROM (SELECT outcome, count(*) "
+	       "FROM beat_tick GROUP BY outcome) x"),
 	   "overlap4 run2");
 	close_parts(&p);
 	return 0;
@@ -261,7 +270,8 @@ static int refused_body(void *arg)
 	id = make(&p, "crontab", "'whenever'");
 	cr_assert_eq(decide(&p, id), -EINVAL);
 	cr_assert_eq(tick_postpone(p.db, &p.arena, id), 0);
-	EQ(one(&p, "SELECT next_at > now() + interval '50 seconds' FROM beat_schedule WHERE id = '%.*s'",
+	EQ(one(&p,
+	       "SELECT next_at > now() + interval '50 seconds' FROM beat_schedule WHERE id = '%.*s'",
 	       STR_ARG(id)),
 	   "t");
 
@@ -321,13 +331,15 @@ static int clock_body(void *arg)
 	open_parts(&p);
 	id = make(&p, "every, next_at", "1, now()");
 	cr_assert_eq(decide(&p, id), 1);
-	one(&p, "INSERT INTO beat_tick (id, schedule_id, planned_at, outcome) SELECT encode(substring(sha256("
-		"convert_to(schedule_id || ' ' || to_char((planned_at + i * interval '1 second') AT TIME ZONE 'UTC', "
-		"'YYYY-MM-DD\"T\"HH24:MI:SS') || '+00:00', 'UTF8')) FROM 1 FOR 16), 'hex')::uuid, schedule_id, "
-		"planned_at + i * interval '1 second', 'run' FROM beat_tick, generate_series(1, 60) i "
-		"RETURNING 1");
-	one(&p, "UPDATE beat_schedule SET decided_until = now() + interval '1 hour', next_at = now() + "
-		"interval '1 hour 1 second' RETURNING 1");
+	one(&p,
+	    "INSERT INTO beat_tick (id, schedule_id, planned_at, outcome) SELECT encode(substring(sha256("
+	    "convert_to(schedule_id || ' ' || to_char((planned_at + i * interval '1 second') AT TIME ZONE 'UTC', "
+	    "'YYYY-MM-DD\"T\"HH24:MI:SS') || '+00:00', 'UTF8')) FROM 1 FOR 16), 'hex')::uuid, schedule_id, "
+	    "planned_at + i * interval '1 second', 'run' FROM beat_tick, generate_series(1, 60) i "
+	    "RETURNING 1");
+	one(&p,
+	    "UPDATE beat_schedule SET decided_until = now() + interval '1 hour', next_at = now() + "
+	    "interval '1 hour 1 second' RETURNING 1");
 	one(&p, "DELETE FROM job_outbox");
 	cr_assert_eq(tick_look(p.db, &p.arena, &ids, &count, &wait), 0);
 	cr_assert_eq(count, 1);
@@ -336,7 +348,10 @@ static int clock_body(void *arg)
 		   "clock_timestamp() FROM beat_schedule"),
 	   "t");
 	/* The next second has come, and was decided before the clock went back. */
-	for (int i = 0; i < 500 && !str_eq_c(one(&p, "SELECT next_at < clock_timestamp() FROM beat_schedule"), "t"); i++)
+	for (int i = 0;
+	     i < 500 &&
+	     !str_eq_c(one(&p, "SELECT next_at < clock_timestamp() FROM beat_schedule"), "t");
+	     i++)
 		cr_assert_eq(fiber_sleep(5 * MSEC), 0);
 	cr_assert_eq(decide(&p, id), 1);
 	EQ(jobs(&p), "0");
@@ -442,8 +457,9 @@ static void check_whole(void *arg)
 	EQ(one(&w->p, "SELECT count(*) FROM beat_tick k FULL JOIN job_outbox o ON k.id = o.id "
 		      "WHERE k.id IS NULL OR o.id IS NULL"),
 	   "0");
-	EQ(one(&w->p, "SELECT count(*) FROM beat_schedule s LEFT JOIN beat_tick k ON s.last_job = k.id "
-		      "WHERE (k.id IS NULL) <> (s.decided_until IS NULL)"),
+	EQ(one(&w->p,
+	       "SELECT count(*) FROM beat_schedule s LEFT JOIN beat_tick k ON s.last_job = k.id "
+	       "WHERE (k.id IS NULL) <> (s.decided_until IS NULL)"),
 	   "0");
 }
 

@@ -72,9 +72,11 @@ Test(when, a_wall_clock_time_that_is_skipped)
 		/* Two wall-clock times that are the same moment: once. */
 		{ "Europe/Berlin", "30 2,3 * * *", "2026-03-29T00:00:00Z", "2026-03-29T01:30:00Z" },
 		{ "Europe/Berlin", "30 2,3 * * *", "2026-03-29T01:30:00Z", "2026-03-30T00:30:00Z" },
-		{ "America/New_York", "30 2 * * *", "2026-03-07T12:00:00Z", "2026-03-08T07:30:00Z" },
+		{ "America/New_York", "30 2 * * *", "2026-03-07T12:00:00Z",
+		  "2026-03-08T07:30:00Z" },
 		{ "America/Havana", "30 0 * * *", "2026-03-07T12:00:00Z", "2026-03-08T05:30:00Z" },
-		{ "Australia/Lord_Howe", "15 2 * * *", "2026-10-03T00:00:00Z", "2026-10-03T15:45:00Z" },
+		{ "Australia/Lord_Howe", "15 2 * * *", "2026-10-03T00:00:00Z",
+		  "2026-10-03T15:45:00Z" },
 		/* A whole day. */
 		{ "Pacific/Apia", "0 12 30 12 *", "2011-12-29T00:00:00Z", "2011-12-30T22:00:00Z" },
 	};
@@ -88,12 +90,16 @@ Test(when, a_wall_clock_time_that_comes_twice)
 		{ "Europe/Berlin", "30 2 * * *", "2026-10-24T12:00:00Z", "2026-10-25T00:30:00Z" },
 		{ "Europe/Berlin", "30 2 * * *", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z" },
 		{ "Europe/Berlin", "0 3 * * *", "2026-10-25T00:30:00Z", "2026-10-25T02:00:00Z" },
-		{ "America/New_York", "30 1 * * *", "2026-10-31T12:00:00Z", "2026-11-01T05:30:00Z" },
-		{ "America/New_York", "30 1 * * *", "2026-11-01T05:30:00Z", "2026-11-02T06:30:00Z" },
+		{ "America/New_York", "30 1 * * *", "2026-10-31T12:00:00Z",
+		  "2026-11-01T05:30:00Z" },
+		{ "America/New_York", "30 1 * * *", "2026-11-01T05:30:00Z",
+		  "2026-11-02T06:30:00Z" },
 		{ "America/Havana", "30 0 * * *", "2026-10-31T12:00:00Z", "2026-11-01T04:30:00Z" },
 		{ "America/Havana", "30 0 * * *", "2026-11-01T04:30:00Z", "2026-11-02T05:30:00Z" },
-		{ "Australia/Lord_Howe", "45 1 * * *", "2026-04-04T00:00:00Z", "2026-04-04T14:45:00Z" },
-		{ "Australia/Lord_Howe", "45 1 * * *", "2026-04-04T14:45:00Z", "2026-04-05T15:15:00Z" },
+		{ "Australia/Lord_Howe", "45 1 * * *", "2026-04-04T00:00:00Z",
+		  "2026-04-04T14:45:00Z" },
+		{ "Australia/Lord_Howe", "45 1 * * *", "2026-04-04T14:45:00Z",
+		  "2026-04-05T15:15:00Z" },
 	};
 
 	expect_all(rows, ARRAY_SIZE(rows));
@@ -107,12 +113,16 @@ Test(when, all_hours_are_the_hours_that_pass)
 		{ "Europe/Berlin", "30 * * * *", "2026-10-25T00:15:00Z", "2026-10-25T00:30:00Z" },
 		{ "Europe/Berlin", "30 * * * *", "2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z" },
 		{ "Europe/Berlin", "30 * * * *", "2026-10-25T01:30:00Z", "2026-10-25T02:30:00Z" },
-		{ "Australia/Lord_Howe", "15 * * * *", "2026-10-03T15:00:00Z", "2026-10-03T16:15:00Z" },
+		{ "Australia/Lord_Howe", "15 * * * *", "2026-10-03T15:00:00Z",
+		  "2026-10-03T16:15:00Z" },
 		/* 01:45 twice, half an hour apart. */
-		{ "Australia/Lord_Howe", "45 * * * *", "2026-04-04T14:45:00Z", "2026-04-04T15:15:00Z" },
+		{ "Australia/Lord_Howe", "45 * * * *", "2026-04-04T14:45:00Z",
+		  "2026-04-04T15:15:00Z" },
 		/* Clocks go back at midnight, to the day before. */
-		{ "America/Sao_Paulo", "30 * * * *", "2018-02-18T01:30:00Z", "2018-02-18T02:30:00Z" },
-		{ "America/Sao_Paulo", "30 * * * *", "2018-02-18T02:30:00Z", "2018-02-18T03:30:00Z" },
+		{ "America/Sao_Paulo", "30 * * * *", "2018-02-18T01:30:00Z",
+		  "2018-02-18T02:30:00Z" },
+		{ "America/Sao_Paulo", "30 * * * *", "2018-02-18T02:30:00Z",
+		  "2018-02-18T03:30:00Z" },
 	};
 
 	expect_all(rows, ARRAY_SIZE(rows));
@@ -120,8 +130,9 @@ Test(when, all_hours_are_the_hours_that_pass)
 
 Test(when, minutes_never_stand_still_in_any_change)
 {
-	static const char *const zones[] = { "Europe/Berlin", "America/New_York", "Australia/Lord_Howe",
-					     "America/Sao_Paulo", "Africa/Casablanca" };
+	static const char *const zones[] = { "Europe/Berlin", "America/New_York",
+					     "Australia/Lord_Howe", "America/Sao_Paulo",
+					     "Africa/Casablanca" };
 	_cleanup_(when_fini) struct when w = WHEN_INIT;
 
 	for (size_t i = 0; i < ARRAY_SIZE(zones); i++) {
@@ -159,8 +170,9 @@ Test(when, is_refused_with_a_sentence)
 	cr_expect_str_eq(fail_reason(-EINVAL), "either a crontab or an interval is needed");
 	cr_expect_eq(when_init(&w, STR("* * * * *"), SEC, 0, STR("UTC")), -EINVAL);
 	for (size_t i = 0; i < 6; i++) {
-		static const char *const zones[] = { "Europe/Atlantis", "", "/etc/passwd",
-						     "../../etc/passwd", "Europe/Berlin ", "a\tb" };
+		static const char *const zones[] = { "Europe/Atlantis", "",
+						     "/etc/passwd",     "../../etc/passwd",
+						     "Europe/Berlin ",  "a\tb" };
 
 		cr_expect_eq(when_init(&w, STR("* * * * *"), 0, 0, str_c(zones[i])), -EINVAL, "%s",
 			     zones[i]);
@@ -186,8 +198,9 @@ Test(when, next_is_what_celery_says)
 		_cleanup_(when_fini) struct when w = WHEN_INIT;
 		int r;
 
-		cr_assert_eq(sscanf(line, "%63[^|]|%255[^|]|%lld|%lld", zone, crontab, &after, &next), 4,
-			     "%s", line);
+		cr_assert_eq(
+			sscanf(line, "%63[^|]|%255[^|]|%lld|%lld", zone, crontab, &after, &next), 4,
+			"%s", line);
 		r = when_init(&w, str_c(crontab), 0, 0, str_c(zone));
 		cr_assert_eq(r, 0, "%s: %s", line, r < 0 ? fail_reason(r) : "");
 		usec_t got = when_next(&w, after * SEC);
