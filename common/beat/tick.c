@@ -171,7 +171,8 @@ static int purge(struct db_tx *tx, struct arena *arena, struct str schedule_id)
 
 	return db_tx_query(
 		tx, arena, &purge,
-		DB_VALUES(schedule_id, arena_printf(arena, "%" PRId64, settings.beat_history)),
+		DB_VALUES(schedule_id,
+			  arena_printf(arena, "%" PRId64, MAX(settings.beat_history, INT64_C(1)))),
 		&rows);
 }
 
