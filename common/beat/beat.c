@@ -47,9 +47,10 @@ static int decide_one(struct beat *b, struct arena *arena, struct str id)
 {
 	int r = tick_decide(&b->ticker, arena, id);
 
-	if (r != -EINVAL)
+	/* Its own fault: the others must not wait for it. */
+	if (r != -EINVAL && r != -E_SQL)
 		return r;
-	log_warn("schedule %.*s cannot be understood: %s, trying again in a minute", STR_ARG(id),
+	log_warn("schedule %.*s cannot be decided: %s, trying again in a minute", STR_ARG(id),
 		 fail_reason(r));
 	return tick_postpone(b->db, arena, id);
 }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/uuid.h"
+#include "base/world.h"
 
 #define HOST_MOST 40
 
@@ -31,14 +32,19 @@ int lease_keep(struct lease *l, struct db *db, struct arena *arena)
 			"WHERE l.holder = EXCLUDED.holder OR l.until < clock_timestamp() "
 			"OR l.until > clock_timestamp() + l.hold RETURNING term")
 	};
+	usec_t now = now_monotonic();
 	struct db_rows rows;
-	int r = db_query(db, arena, &keep,
-			 DB_VALUES(str_c(l->holder),
-				   arena_printf(arena, "%" PRId64 " microseconds", l->hold)),
-			 &rows);
+	int r;
 
+	if (l->is_held && now - l->renewed_at < l->hold / 4)
+		return 0;
+	r = db_query(db, arena, &keep,
+		     DB_VALUES(str_c(l->holder),
+			       arena_printf(arena, "%" PRId64 " microseconds", l->hold)),
+		     &rows);
 	if (r < 0)
 		return r;
+	l->renewed_at = now;
 	l->is_held = rows.count > 0;
 	if (l->is_held)
 		l->term = db_get_i64(&rows, 0, 0);

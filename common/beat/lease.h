@@ -17,12 +17,14 @@
 struct lease {
 	char holder[96]; /* of this process, and of no other */
 	usec_t hold;
+	usec_t renewed_at; /* monotonic */
 	int64_t term;
 	bool is_held;
 };
 
 void lease_init(struct lease *, usec_t hold);
-/* Takes or renews it; is_held says whether it is ours.  0, or what the database said. */
+/* Takes it, or renews it once a quarter of it is gone; is_held says whether it is ours.  0, or what the
+ * database said. */
 int lease_keep(struct lease *, struct db *, struct arena *) may_yield _must_check_;
 /* 0: ours until this transaction ends; -E_LOST. */
 int lease_confirm(struct lease *, struct db_tx *, struct arena *) may_yield _must_check_;

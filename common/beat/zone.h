@@ -2,7 +2,7 @@
  * zone.h - a time zone with its rules: which moments a wall clock there shows, and when.
  *
  * The rules are those of the system's tz database, read by GLib each time a zone is opened, so that
- * new rules need no restart.  Debian's files reach until 2037; behind that the last offset goes on.
+ * new rules need no restart.
  *
  * A wall-clock time is a usec_t too: microseconds since 1970 as if the wall showed UTC.
  */

@@ -97,6 +97,9 @@ static bool is_changed(const struct change *c, const char *field)
 {
 	struct str was = row_get(c->old, field), is = value_of(c, field, STR_NULL);
 
+	/* PostgreSQL's "t" is a form's "true". */
+	if (strcmp(field, "is_paused") == 0)
+		return was.at[0] != is.at[0];
 	return str_is_null(was) != str_is_null(is) || !str_eq(was, is);
 }
 
@@ -104,7 +107,7 @@ static bool is_changed(const struct change *c, const char *field)
 static int saving(struct change *c)
 {
 	if (c->old == NULL || is_changed(c, "crontab") || is_changed(c, "every") ||
-	    is_changed(c, "zone") || values_given(&c->values, "is_paused"))
+	    is_changed(c, "zone") || is_changed(c, "is_paused"))
 		values_set(&c->values, "next_at", STR_NULL);
 	return 0;
 }
