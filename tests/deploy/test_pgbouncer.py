@@ -126,7 +126,7 @@ def test_nothing_is_left_in_the_sessions(stack):
 
 def test_a_transaction_whose_process_stands_still_is_ended(stack):
     """The limit that a session cannot carry comes with each transaction."""
-    worker = stack.programs[-1]
+    [worker] = [program for program in stack.programs if program.name == "apium-worker"]
     key = "stopped"
     stack.sql("INSERT INTO diag_counter VALUES (%s, 0)", key)
     with psycopg.connect(stack.postgres.url) as lock:
