@@ -15,6 +15,9 @@
 /* When there is none: a time that nobody will see. */
 #define NEVER_SQL "'9999-12-31 00:00:00+00'"
 
+enum outcome { OUTCOME_RUN, OUTCOME_MISSED, OUTCOME_OVERLAP, OUTCOME_REFUSED, OUTCOMES };
+static const char *const outcome_names[OUTCOMES] = { "run", "missed", "overlap", "refused" };
+
 /* What a decision is made with. */
 struct deciding {
 	struct ticker *ticker;
@@ -24,6 +27,8 @@ struct deciding {
 	struct when when;
 	struct enqueued *jobs; /* to be pushed after the commit */
 	bool has_open_job;     /* the last run has not ended; asked only where it matters */
+	int counts[OUTCOMES];  /* planned times; told once they are committed */
+	usec_t lag;            /* of the last run */
 };
 
 static struct str time_text(struct arena *arena, usec_t at)
@@ -85,9 +90,15 @@ static int enqueue_tick(struct producer *producer, struct db_tx *tx, struct aren
 	return enqueue(producer, tx, arena, &task, p->kwargs, &options, ret);
 }
 
-static void count_tick(const char *outcome, int times)
+static void tell_counts(const struct deciding *d)
 {
-	series_add(metric_series(METRIC_beat_ticks, METRIC_VALUES(outcome)), times);
+	for (int i = 0; i < OUTCOMES; i++)
+		if (d->counts[i] > 0)
+			series_add(
+				metric_series(METRIC_beat_ticks, METRIC_VALUES(outcome_names[i])),
+				d->counts[i]);
+	if (d->counts[OUTCOME_RUN] > 0)
+		metric_set(METRIC_beat_lag, d->lag);
 }
 
 static int is_open(struct db_tx *tx, struct arena *arena, struct str job)
@@ -111,7 +122,7 @@ static int run_step(struct deciding *d, const struct due_step *step)
 		return r;
 	r = enqueue_tick(d->ticker->producer, d->tx, d->arena, &d->row, id, &job);
 	if (r == -E_DROPPED) {
-		count_tick("refused", 1);
+		d->counts[OUTCOME_REFUSED]++;
 		return refuse_tick(d->tx, d->arena, id,
 				   arena_printf(d->arena, "%s", fail_reason(r)));
 	}
@@ -121,27 +132,27 @@ static int run_step(struct deciding *d, const struct due_step *step)
 	d->jobs = job;
 	d->row.last_job = id;
 	d->has_open_job = str_eq_c(d->row.overlap, "skip");
-	count_tick("run", 1);
-	metric_set(METRIC_beat_lag, d->row.now - step->planned);
+	d->counts[OUTCOME_RUN]++;
+	d->lag = d->row.now - step->planned;
 	return 0;
 }
 
-static int leave_out(struct deciding *d, const struct due_step *step, const char *outcome)
+static int leave_out(struct deciding *d, const struct due_step *step, enum outcome outcome)
 {
 	struct str id;
-	int r = insert_tick(d->tx, d->arena, &d->row, step->planned, str_c(outcome), step->times,
-			    &id);
+	int r = insert_tick(d->tx, d->arena, &d->row, step->planned, str_c(outcome_names[outcome]),
+			    step->times, &id);
 
 	if (r == 0 && !str_is_null(id))
-		count_tick(outcome, step->times);
+		d->counts[outcome] += step->times;
 	return r;
 }
 
 static int take_step(struct deciding *d, const struct due_step *step)
 {
 	if (!step->is_run)
-		return leave_out(d, step, "missed");
-	return d->has_open_job ? leave_out(d, step, "overlap") : run_step(d, step);
+		return leave_out(d, step, OUTCOME_MISSED);
+	return d->has_open_job ? leave_out(d, step, OUTCOME_OVERLAP) : run_step(d, step);
 }
 
 static int save_row(struct deciding *d, usec_t next, usec_t decided_until)
@@ -238,6 +249,7 @@ int tick_decide(struct ticker *t, struct arena *arena, struct str schedule_id)
 	if (r < 0)
 		return r;
 	enqueue_push(t->producer, d.jobs);
+	tell_counts(&d);
 	return 1;
 }
 
