@@ -1,4 +1,4 @@
-# One image per program, by target: gateway, worker, tools.
+# One image per program, by target: gateway, worker, beat, tools.
 #
 #   docker build --target gateway -t apium-gateway .
 #
@@ -24,7 +24,7 @@ RUN meson setup /build --prefix=/usr --buildtype=release -Dtests=false -Dlibrary
  && ninja -C /build \
  && DESTDIR=/out meson install -C /build --no-rebuild --strip
 # What each program links, as the names of the packages that bring it.
-RUN for program in apium apium-gateway apium-worker; do \
+RUN for program in apium apium-gateway apium-worker apium-beat; do \
         ldd /out/usr/bin/$program | awk '$3 ~ /^\// { print $3 }' | xargs readlink -f | xargs dpkg-query -S \
         | cut -d: -f1 | sort -u > /out/$program.packages || exit 1; \
     done
@@ -38,7 +38,7 @@ ENV APIUM_MEDIA_ROOT=/var/lib/apium/media
 FROM base AS gateway
 COPY --from=build /out/apium-gateway.packages /tmp/packages
 RUN apt-get update \
- && xargs apt-get install -y --no-install-recommends ca-certificates < /tmp/packages \
+ && xargs apt-get install -y --no-install-recommends ca-certificates tzdata < /tmp/packages \
  && rm -rf /var/lib/apt/lists/* /tmp/packages
 COPY --from=build /out/usr/bin/apium-gateway /usr/bin/
 ENV APIUM_LISTEN=0.0.0.0:8000
@@ -60,10 +60,22 @@ VOLUME /var/lib/apium/media
 HEALTHCHECK --interval=5s --timeout=6s --start-period=30s CMD ["apium-worker", "health"]
 ENTRYPOINT ["apium-worker"]
 
+# Wall clocks of other zones need the tz database.
+FROM base AS beat
+COPY --from=build /out/apium-beat.packages /tmp/packages
+RUN apt-get update \
+ && xargs apt-get install -y --no-install-recommends ca-certificates tzdata < /tmp/packages \
+ && rm -rf /var/lib/apt/lists/* /tmp/packages
+COPY --from=build /out/usr/bin/apium-beat /usr/bin/
+ENV APIUM_HEALTH_FILE=/tmp/apium-beat.health
+USER apium
+HEALTHCHECK --interval=5s --timeout=6s --start-period=30s CMD ["apium-beat", "health"]
+ENTRYPOINT ["apium-beat"]
+
 FROM base AS tools
 COPY --from=build /out/apium.packages /tmp/packages
 RUN apt-get update \
- && xargs apt-get install -y --no-install-recommends ca-certificates < /tmp/packages \
+ && xargs apt-get install -y --no-install-recommends ca-certificates tzdata < /tmp/packages \
  && rm -rf /var/lib/apt/lists/* /tmp/packages
 COPY --from=build /out/usr/bin/apium /usr/bin/
 COPY migrations /usr/share/apium/migrations

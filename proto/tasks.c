@@ -1,6 +1,7 @@
 #include "proto/tasks.h"
 
 #include "base/settings.h"
+#include "proto/auth_purge_tokens.h"
 #include "proto/diag.h"
 #include "proto/email_send.h"
 #include "proto/images_generate_variants.h"

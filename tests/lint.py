@@ -25,6 +25,7 @@ BELOW = {
     "http": "base loop db redis storage coord",
     "auth": "base loop db redis storage coord http",
     "queue": "base loop db redis storage image mail coord http",
+    "beat": "base loop db redis storage image mail coord http queue",
     "resource": "base loop db redis storage image mail coord http auth queue",
     "gateway": "base loop db redis storage image mail coord http auth queue resource",
 }
@@ -135,7 +136,7 @@ def check_operations():
     known = set(re.findall(r'METRIC\([^"]*"([a-z_]+)"', (TOP / "common/base/metrics.def").read_text()))
     for path in (TOP / "deploy/prometheus/alerts.yml", TOP / "deploy/grafana/dashboard.json", TOP / "docs/operations.md"):
         for number, line in enumerate(path.read_text().splitlines(), 1):
-            for name in re.findall(r"\b(?:apium_(?:build|http|fiber|sql|redis|queue|task|host|outbox)|process)_[a-z_]+", line):
+            for name in re.findall(r"\b(?:apium_(?:build|http|fiber|sql|redis|queue|task|host|outbox|beat)|process)_[a-z_]+", line):
                 if name not in known and re.sub("_(bucket|sum|count)$", "", name) not in known:
                     yield path, number, f"{name} is no metric"
     for number, line in enumerate((TOP / "deploy/prometheus/alerts.yml").read_text().splitlines(), 1):

@@ -1,6 +1,6 @@
 /*
- * apium.c - the operator's command.  `apium NAME …` runs a row of the table; `apium worker …` and
- * `apium gateway …` exec the programs of that name beside this one, as git does.
+ * apium.c - the operator's command.  `apium NAME …` runs a row of the table; `apium worker …`,
+ * `apium gateway …` and `apium beat …` exec the programs of that name beside this one, as git does.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -32,6 +32,7 @@ const struct command commands[] = {
 	{ "list",            "bindings",                             "Print which queues are bound to what.",           command_list },
 	{ "queues",          "",                                     "Print how much lies in each queue.",               command_queues },
 	{ "dead",            "list|show|retry|purge [ID]",           "The dead letters of a queue.",                     command_dead },
+	{ "schedule",        "list|show|add|… [NAME]", "Periodic jobs.", command_schedule },
 	{ "tasks",           "",                                     "Print what tasks there are and what they take.",   command_tasks },
 	{ "routes",          "",                                     "Print everything that the gateway answers.",       command_routes },
 	{ "docs",            "FOLDER",                               "Write the documents that follow from the tables.", command_docs },
@@ -47,7 +48,7 @@ static void print_help(void)
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		printf("  apium %-20s %-38s %s\n", commands[i].name, commands[i].words,
 		       commands[i].help);
-	printf("  apium %-20s %-38s %s\n", "worker|gateway", "…", "Become that program.");
+	printf("  apium %-20s %-38s %s\n", "worker|gateway|beat", "…", "Become that program.");
 }
 
 void command_options(const struct command *c)

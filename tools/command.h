@@ -50,5 +50,6 @@ int command_status(int argc, char **argv);
 int command_purge(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_events(int argc, char **argv);
+int command_schedule(int argc, char **argv);
 
 #endif

@@ -82,10 +82,11 @@ static void metrics_md(struct buf *out)
 					     [METRIC_HISTOGRAM] = "histogram" };
 
 	buf_printf(out, HEAD "# Metrics\n\n", "common/base/metrics.def");
-	buf_add_c(out,
-		  "On `APIUM_METRICS_LISTEN` of gateway and worker, at `/metrics`. A program shows "
-		  "those that it has something to say about.\n\n"
-		  "| name | kind | labels | meaning |\n|---|---|---|---|\n");
+	buf_add_c(
+		out,
+		"On `APIUM_METRICS_LISTEN` of gateway, worker and beat, at `/metrics`. A program shows "
+		"those that it has something to say about.\n\n"
+		"| name | kind | labels | meaning |\n|---|---|---|---|\n");
 	for (int m = 0; m < METRIC_COUNT; m++) {
 		const struct metric_row *row = metric_row((enum metric) m);
 
@@ -198,7 +199,7 @@ static void man_apium(struct buf *out)
 		out,
 		".SH EXIT STATUS\n0: done. 1: it failed. 2: a word, an option or a setting is wrong. "
 		"69: no worker has answered.\n"
-		".SH SEE ALSO\n.BR apium\\-gateway (1),\n.BR apium\\-worker (1)\n");
+		".SH SEE ALSO\n.BR apium\\-gateway (1),\n.BR apium\\-worker (1),\n.BR apium\\-beat (1)\n");
 }
 
 static void man_gateway(struct buf *out)
@@ -232,6 +233,21 @@ static void man_worker(struct buf *out)
 	man_environment(out);
 }
 
+static void man_beat(struct buf *out)
+{
+	man_head(out, "apium-beat", "asks for jobs when their time has come");
+	buf_add_c(
+		out,
+		".SH SYNOPSIS\n.B apium\\-beat\n.RB [ health ]\n.RB [ \\-\\-version ]\n.SH DESCRIPTION\n"
+		"Any number may run; one leads, and another when that one has gone. Schedules stand in the "
+		"program's code and in PostgreSQL\n.RB ( \"apium schedule\" ).\nWith\n.BR health :\n"
+		"exit status 0 when the beat that keeps APIUM_HEALTH_FILE reaches PostgreSQL.\n"
+		".SH SIGNALS\n.TP\n.B SIGTERM, SIGINT\nGives the lead up and ends.\n"
+		".TP\n.B SIGHUP\nReads the settings file again.\n"
+		".TP\n.B SIGUSR1\nLogs what each fiber waits for.\n");
+	man_environment(out);
+}
+
 /* Completions. */
 
 static void name_option(void *out, const struct option *o)
@@ -246,7 +262,7 @@ static void bash(struct buf *out)
 		       "\tif [ \"$COMP_CWORD\" = 1 ]; then\n\t\twords=\"");
 	for (size_t i = 0; i < command_count; i++)
 		buf_printf(out, "%s ", commands[i].name);
-	buf_add_c(out, "worker gateway help\"\n\telse\n\t\tcase ${COMP_WORDS[1]} in\n");
+	buf_add_c(out, "worker gateway beat help\"\n\telse\n\t\tcase ${COMP_WORDS[1]} in\n");
 	for (size_t i = 0; i < command_count; i++) {
 		buf_printf(out, "\t\t%s) words=\"--help", commands[i].name);
 		options_visit(name_option, out);
@@ -306,6 +322,7 @@ static const struct document {
 	{ "man/apium.1",           man_apium },
 	{ "man/apium-gateway.1",   man_gateway },
 	{ "man/apium-worker.1",    man_worker },
+	{ "man/apium-beat.1",     man_beat },
 	{ "completions/apium.bash", bash },
 	{ "completions/_apium",    zsh },
 };

@@ -3,6 +3,7 @@
  */
 #include "base/settings.h"
 #include "image/sandbox.h"
+#include "proto/auth_purge_tokens.h"
 #include "proto/diag.h"
 #include "proto/email_send.h"
 #include "proto/images_generate_variants.h"

@@ -58,6 +58,8 @@ struct settings {
 	usec_t login_cooloff;
 	bool token_authentication;
 	const char *jwks_url, *jwt_issuer, *jwt_audience, *jwt_user_claim;
+	usec_t beat_lease;
+	int64_t beat_history;
 	const char *log_format, *log_level;
 	const char *metrics_listen;
 	bool diag;

@@ -22,7 +22,7 @@ static const char *path;
 
 static const struct setting rows[] = {
 	{ "APIUM_HEALTH_FILE", SETTING_TEXT, &path, "", 0, 0, 0,
-	  "File that a worker keeps for `apium-worker health`; empty: none." },
+	  "File that a worker or beat keeps for its `health`; empty: none." },
 };
 
 void health_settings(void)
@@ -51,17 +51,13 @@ static usec_t slowest(struct supervisor *s, unsigned *ret_open)
 	return worst;
 }
 
-void health_write(struct supervisor *s)
+void health_put(const char *line)
 {
 	_cleanup_(buf_fini) struct buf temporary = BUF_INIT;
-	unsigned open;
-	usec_t worst;
 	FILE *file;
 
-	if (path[0] == '\0' || s->lane_count == 0 || loop_now(s->loop) - s->health_at < PERIOD)
+	if (path[0] == '\0')
 		return;
-	s->health_at = loop_now(s->loop);
-	worst = slowest(s, &open);
 	buf_printf(&temporary, "%s.new", path);
 	file = fopen(temporary.at, "we");
 	if (file == NULL) {
@@ -69,13 +65,27 @@ void health_write(struct supervisor *s)
 			 error_sentence(-errno));
 		return;
 	}
-	fprintf(file,
-		"{\"polled_ms\": %" PRId64 ", \"lanes_open\": %u, \"lanes\": %u, \"out\": %u, "
-		"\"state\": \"%s\"}\n",
-		worst == USEC_NEVER ? -1 : worst / MSEC, open, s->lane_count,
-		s->is_crew_gone ? 0 : crew_out(s->crew), sm_name(&s->sm));
+	fprintf(file, "%s\n", line);
 	if (fclose(file) != 0 || rename(temporary.at, path) < 0)
 		log_warn("%s cannot be replaced: %s, ignoring", path, error_sentence(-errno));
+}
+
+void health_write(struct supervisor *s)
+{
+	char line[256];
+	unsigned open;
+	usec_t worst;
+
+	if (path[0] == '\0' || s->lane_count == 0 || loop_now(s->loop) - s->health_at < PERIOD)
+		return;
+	s->health_at = loop_now(s->loop);
+	worst = slowest(s, &open);
+	(void) snprintf(line, sizeof(line),
+			"{\"polled_ms\": %" PRId64
+			", \"lanes_open\": %u, \"lanes\": %u, \"out\": %u, \"state\": \"%s\"}",
+			worst == USEC_NEVER ? -1 : worst / MSEC, open, s->lane_count,
+			s->is_crew_gone ? 0 : crew_out(s->crew), sm_name(&s->sm));
+	health_put(line);
 }
 
 static int unhealthy(const char *why)
@@ -84,14 +94,14 @@ static int unhealthy(const char *why)
 	return EXIT_FAILURE;
 }
 
-int health_main(void)
+int health_judge(const char *member, usec_t most, const char *why)
 {
 	_cleanup_(arena_fini) struct arena arena;
 	char text[512];
 	struct json_error e;
 	struct json *tree;
 	struct stat st;
-	int64_t polled;
+	int64_t ago;
 	size_t len;
 	FILE *file;
 
@@ -106,13 +116,18 @@ int health_main(void)
 		len = 0;
 	fclose(file);
 	if (json_parse(&arena, str_make(text, len), JSON_STRICT, 4, &tree, &e) < 0 ||
-	    json_get(tree, STR("polled_ms")) == NULL ||
-	    json_to_i64(json_get(tree, STR("polled_ms")), &polled) < 0)
+	    json_get(tree, str_c(member)) == NULL ||
+	    json_to_i64(json_get(tree, str_c(member)), &ago) < 0)
 		return unhealthy("the health file cannot be read");
 	if (now_realtime() - st.st_mtim.tv_sec * SEC > FILE_FRESH)
-		return unhealthy("the supervisor has stopped writing its file");
-	if (polled < 0 || polled * MSEC > POLL_FRESH)
-		return unhealthy("no fetch was answered lately");
+		return unhealthy("nobody writes the health file any more");
+	if (ago < 0 || ago * MSEC > most)
+		return unhealthy(why);
 	printf("healthy: %.*s", (int) len, text);
 	return EXIT_SUCCESS;
+}
+
+int health_main(void)
+{
+	return health_judge("polled_ms", POLL_FRESH, "no fetch was answered lately");
 }

@@ -22,6 +22,7 @@ _apium() {
 		list) words="--help" ;;
 		queues) words="--help" ;;
 		dead) words="--help --queue" ;;
+		schedule) words="--help --task --kwargs --queue --crontab --every --zone --missed --deadline --overlap --paused --count" ;;
 		tasks) words="--help" ;;
 		routes) words="--help" ;;
 		docs) words="--help" ;;

@@ -9,6 +9,12 @@
 static const struct field status_fields[] = { FIELD("status", TEXT, REQUIRED) };
 static const struct form status_form = FORM("Status", status_fields);
 
+static const struct field run_fields[] = {
+	FIELD("status",  TEXT, REQUIRED),
+	FIELD("task_id", UUID, REQUIRED),
+};
+static const struct form run_form = FORM("ScheduleRun", run_fields);
+
 static const struct field logged_out_fields[] = { FIELD("message", TEXT, REQUIRED) };
 static const struct form logged_out_form = FORM("LoggedOut", logged_out_fields);
 
@@ -78,6 +84,15 @@ static const struct {
 	{ post_comment,  { .description = "List or add comments of a post.", .resource = &post_resource,
 			   .reads_rows = &comment_resource, .preset = "post", .reads_as = "PostComment", .status = 201,
 			   .answered = ANSWERS_ROW, .rows = &comment_resource } },
+
+	{ schedule_pause,   { .description = "Plan nothing until it is resumed.", .resource = &schedule_resource,
+			      .answers = &status_form } },
+	{ schedule_resume,  { .description = "Plan again, from now on.", .resource = &schedule_resource,
+			      .answers = &status_form } },
+	{ schedule_run,     { .description = "Ask for a run now.", .resource = &schedule_resource, .status = 202,
+			      .answers = &run_form } },
+	{ schedule_history, { .description = "What became of its planned times.", .resource = &schedule_resource,
+			      .answered = ANSWERS_PAGE, .rows = &schedule_tick_resource } },
 
 	{ api_root,   { .title = "Api Root", .description = "The default basic root view for DefaultRouter" } },
 	{ api_schema, { .title = "Spectacular Api", .description =

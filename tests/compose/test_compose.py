@@ -97,18 +97,18 @@ def test_the_main_job_is_done(compose):
 
 
 def test_nobody_is_root(compose):
-    for service in ("gateway", "worker"):
+    for service in ("gateway", "worker", "beat"):
         assert compose.exec(service, "id", "-u").split()[-1] == "10001"
 
 
 def test_images_hold_no_compiler(compose):
-    for service in ("gateway", "worker"):
+    for service in ("gateway", "worker", "beat"):
         said = compose.exec(service, "sh", "-c", "command -v cc gcc meson ninja || echo none of them")
         assert "none of them" in said
 
 
 def test_a_crashed_program_comes_back(compose):
-    for service in ("gateway", "worker"):
+    for service in ("gateway", "worker", "beat"):
         compose.crash(service)
 
     def is_ready():

@@ -85,6 +85,23 @@ def test_jobs_have_their_effects_once(stack):
     assert stack.sql("SELECT count(*), min(count), max(count) FROM diag_counter WHERE starts_with(key, 'pool-')") == [(20, 20, 20)]
 
 
+def test_one_beat_leads(stack):
+    """Its lease is a row, not a session's lock."""
+    stack.apium("schedule", "add", "pooled", "--task", "diag.count", "--kwargs", '{"key": "beat"}', "--every", "1", "--missed", "all")
+    beats = [stack.start("apium-beat", APIUM_BEAT_LEASE="1") for _ in range(2)]
+    ran = "SELECT count(*) FROM beat_tick WHERE outcome = 'run'"
+    stack.wait_for("some runs", lambda: stack.sql(ran)[0][0] >= 2)
+    [leader] = [beat for beat in beats if "leading, term" in beat.log]
+    leader.kill()
+    stack.wait_for("more runs", lambda: stack.sql(ran)[0][0] >= 5)
+    stack.apium("schedule", "pause", "pooled")
+    jobs_are_done(stack)
+    count, span = stack.sql("SELECT count(*), extract(epoch FROM max(planned_at) - min(planned_at))::int + 1 FROM beat_tick "
+                            "WHERE outcome = 'run'")[0]
+    assert [(count,)] == [(span,)] == stack.sql("SELECT count FROM diag_counter WHERE key = 'beat'")
+    assert [beat.stop() for beat in beats if beat is not leader] == [0]
+
+
 def test_every_time_is_utc_whichever_session_answers(stack):
     ann = Shop(stack).user("pooled")
     zones = set()
@@ -109,7 +126,7 @@ def test_nothing_is_left_in_the_sessions(stack):
 
 def test_a_transaction_whose_process_stands_still_is_ended(stack):
     """The limit that a session cannot carry comes with each transaction."""
-    worker = stack.programs[-1]
+    [worker] = [program for program in stack.programs if program.name == "apium-worker"]
     key = "stopped"
     stack.sql("INSERT INTO diag_counter VALUES (%s, 0)", key)
     with psycopg.connect(stack.postgres.url) as lock:

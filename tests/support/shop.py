@@ -35,8 +35,9 @@ ROWS = {
     "event": {"name": None, "start_time": "2026-01-01T10:00:00Z", "end_time": "2026-01-01T11:00:00Z"},
     "person": {"first_name": "Ann", "last_name": None},
     "health_record": {"weight_kg": "70.00", "height_m": "1.80"},
+    "schedule": {"name": None, "task": "auth.purge_tokens", "every": 3600},
 }
-BY_STAFF = {"category", "brand", "supplier", "manufacturer", "collection", "tag", "publisher", "author", "book", "event", "person"}
+BY_STAFF = {"category", "brand", "supplier", "manufacturer", "collection", "tag", "publisher", "author", "book", "event", "person", "schedule"}
 
 
 @dataclass

@@ -46,7 +46,7 @@ def test_help_names_every_command(stack):
     said = stack.apium("help")
     assert stack.apium() == said == stack.apium("--help")
     for name in ("migrate", "createsuperuser", "settings", "enqueue", "queues", "dead", "drf_create_token",
-                 "flush_expired_tokens", "worker|gateway"):
+                 "flush_expired_tokens", "schedule", "worker|gateway|beat"):
         assert f"apium {name} " in said
     assert stack.apium("--version").startswith("apium 0.")
 

@@ -823,3 +823,52 @@ Test(cancel, passwords)
 
 	walk_all(walks, ARRAY_SIZE(walks));
 }
+
+static void run_schedule(struct attempt *a)
+{
+	make_user(true, &a->bearer);
+	a->method = "POST";
+	a->subject = sql(
+		"INSERT INTO beat_schedule (name, task, every) VALUES ('%s', 'none.such', 60) "
+		"RETURNING id",
+		make_unique("schedule").at);
+	a->path = arena_printf(&fx.arena, "/api/v1/schedules/%s/run/", a->subject.at);
+}
+
+/* The tick, its job, and what the schedule knows of it: all or none. */
+static void check_asked(const struct attempt *a, bool is_done)
+{
+	check_count(
+		sql_count("SELECT count(*) FROM beat_tick k JOIN job_outbox o ON o.id = k.id JOIN "
+			  "beat_schedule s ON s.last_job = k.id WHERE s.id = '%s'",
+			  a->subject.at),
+		is_done, "the run");
+	cr_assert_eq(
+		sql_count(
+			"SELECT count(*) FROM beat_tick k FULL JOIN (SELECT * FROM job_outbox WHERE "
+			"task = 'none.such') o ON o.id = k.id WHERE k.id IS NULL OR o.id IS NULL"),
+		0);
+}
+
+static void pause_schedule(struct attempt *a)
+{
+	run_schedule(a);
+	a->path = arena_printf(&fx.arena, "/api/v1/schedules/%s/pause/", a->subject.at);
+}
+
+static void check_paused(const struct attempt *a, bool is_done)
+{
+	check_count(sql_count("SELECT is_paused::int FROM beat_schedule WHERE id = '%s'",
+			      a->subject.at),
+		    is_done, "the pause");
+}
+
+Test(cancel, schedules)
+{
+	static const struct walk walks[] = {
+		{ "run a schedule", run_schedule, check_asked, 202, 6 },
+		{ "pause a schedule", pause_schedule, check_paused, 200, 4 },
+	};
+
+	walk_all(walks, ARRAY_SIZE(walks));
+}

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "help.h"
+#include "proto/auth_purge_tokens.h"
 #include "proto/diag.h"
 #include "proto/email_send.h"
 #include "proto/images_generate_variants.h"
@@ -141,8 +142,23 @@ static const struct {
 	  "{\"subject\": \"s\", \"message\": \"m\", \"recipient_list\": [\"a@example.com\"]}", 1, NULL, NULL },
 	{ &images_generate_variants_task, images_generate_variants_body, "{\"image_id\": \"" IMAGE "\"}",
 	  5, "SELECT status FROM product_images", "ready" },
+	{ &auth_purge_tokens_task, auth_purge_tokens_body, "{}",
+	  1, "SELECT count(*) FROM token_blacklist_outstandingtoken WHERE expires_at < now()", "0" },
 };
 /* clang-format on */
+
+/* One that has expired. */
+static void make_token(struct world_of_job *w)
+{
+	struct arena arena;
+
+	arena_init(&arena);
+	help_sql(
+		w->db, &arena,
+		"INSERT INTO token_blacklist_outstandingtoken (token, jti, expires_at) VALUES ('t', 'j', now() - "
+		"interval '1 hour') RETURNING 1");
+	arena_fini(&arena);
+}
 
 static int every_body(void *arg)
 {
@@ -152,6 +168,7 @@ static int every_body(void *arg)
 	(void) arg;
 	open_host(&w);
 	make_image(&w);
+	make_token(&w);
 	for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
 		w.task = bodies[i].task;
 		w.body = bodies[i].body;

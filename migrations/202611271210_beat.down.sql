@@ -1,0 +1,3 @@
+DROP TABLE beat_leader;
+DROP TABLE beat_tick;
+DROP TABLE beat_schedule;
