@@ -9,8 +9,8 @@
 #include "command.h"
 #include "session.h"
 
-static int find_key(struct session *s, const struct db_statement *find, const char *what, struct str name,
-		    struct str *ret)
+static int find_key(struct session *s, const struct db_statement *find, const char *what,
+		    struct str name, struct str *ret)
 {
 	struct db_rows rows;
 	int r = db_query(s->db, &s->arena, find, DB_VALUES(name), &rows);
@@ -46,9 +46,10 @@ static int find_user(struct session *s, const char *email, struct str *ret)
 static int list_groups(struct session *s, char **words _unused_)
 {
 	static const struct db_statement find = {
-		.sql = STR_INIT("SELECT name, (SELECT count(*) FROM users_groups m WHERE m.group_id = g.id), "
-				"(SELECT count(*) FROM auth_group_permissions a WHERE a.group_id = g.id) "
-				"FROM auth_group g ORDER BY name"),
+		.sql = STR_INIT(
+			"SELECT name, (SELECT count(*) FROM users_groups m WHERE m.group_id = g.id), "
+			"(SELECT count(*) FROM auth_group_permissions a WHERE a.group_id = g.id) "
+			"FROM auth_group g ORDER BY name"),
 	};
 	struct db_rows rows;
 	int r = db_query(s->db, &s->arena, &find, DB_NO_VALUES, &rows);
@@ -190,13 +191,12 @@ int command_groups(int argc, char **argv)
 		const char *near = str_nearest(argv[0], actions, ARRAY_SIZE(actions),
 					       sizeof(actions[0]));
 
-		return near != NULL ? fail(-EINVAL, "groups has no %s; did you mean %s?", argv[0],
-					   near)
-				    : fail(-EINVAL, "groups has no %s", argv[0]);
+		return near != NULL
+			       ? fail(-EINVAL, "groups has no %s; did you mean %s?", argv[0], near)
+			       : fail(-EINVAL, "groups has no %s", argv[0]);
 	}
 	if (words - 1 != asked.action->words)
-		return fail(-EINVAL, "groups %s takes %s", asked.action->name,
-			    asked.action->takes);
+		return fail(-EINVAL, "groups %s takes %s", asked.action->name, asked.action->takes);
 	return session_run(run_action, &asked, MINUTE);
 }
 
@@ -241,22 +241,28 @@ static const struct db_statement add_permission = {
 
 /* By whether a user or a group holds it, and whether it is given or taken away. */
 static const struct db_statement of_all[2][2] = {
-	{ { .sql = STR_INIT("INSERT INTO users_user_permissions (user_id, permission_id) SELECT $1, id "
-			    "FROM auth_permission WHERE codename = $2 ON CONFLICT DO NOTHING") },
-	  { .sql = STR_INIT("DELETE FROM users_user_permissions WHERE user_id = $1 AND permission_id IN "
-			    "(SELECT id FROM auth_permission WHERE codename = $2)") } },
-	{ { .sql = STR_INIT("INSERT INTO auth_group_permissions (group_id, permission_id) SELECT $1, id "
-			    "FROM auth_permission WHERE codename = $2 ON CONFLICT DO NOTHING") },
-	  { .sql = STR_INIT("DELETE FROM auth_group_permissions WHERE group_id = $1 AND permission_id IN "
-			    "(SELECT id FROM auth_permission WHERE codename = $2)") } },
+	{ { .sql = STR_INIT(
+		    "INSERT INTO users_user_permissions (user_id, permission_id) SELECT $1, id "
+		    "FROM auth_permission WHERE codename = $2 ON CONFLICT DO NOTHING") },
+	  { .sql = STR_INIT(
+		    "DELETE FROM users_user_permissions WHERE user_id = $1 AND permission_id IN "
+		    "(SELECT id FROM auth_permission WHERE codename = $2)") } },
+	{ { .sql = STR_INIT(
+		    "INSERT INTO auth_group_permissions (group_id, permission_id) SELECT $1, id "
+		    "FROM auth_permission WHERE codename = $2 ON CONFLICT DO NOTHING") },
+	  { .sql = STR_INIT(
+		    "DELETE FROM auth_group_permissions WHERE group_id = $1 AND permission_id IN "
+		    "(SELECT id FROM auth_permission WHERE codename = $2)") } },
 };
 static const struct db_statement of_one[2][2] = {
-	{ { .sql = STR_INIT("INSERT INTO auth_grant (user_id, permission, resource, object_id) VALUES "
-			    "($1, $2, $3, $4) ON CONFLICT DO NOTHING") },
+	{ { .sql = STR_INIT(
+		    "INSERT INTO auth_grant (user_id, permission, resource, object_id) VALUES "
+		    "($1, $2, $3, $4) ON CONFLICT DO NOTHING") },
 	  { .sql = STR_INIT("DELETE FROM auth_grant WHERE user_id = $1 AND permission = $2 AND "
 			    "resource = $3 AND object_id = $4") } },
-	{ { .sql = STR_INIT("INSERT INTO auth_grant (group_id, permission, resource, object_id) VALUES "
-			    "($1, $2, $3, $4) ON CONFLICT DO NOTHING") },
+	{ { .sql = STR_INIT(
+		    "INSERT INTO auth_grant (group_id, permission, resource, object_id) VALUES "
+		    "($1, $2, $3, $4) ON CONFLICT DO NOTHING") },
 	  { .sql = STR_INIT("DELETE FROM auth_grant WHERE group_id = $1 AND permission = $2 AND "
 			    "resource = $3 AND object_id = $4") } },
 };
@@ -314,7 +320,8 @@ static int run_grant(int argc, char **argv, const char *command, bool is_taken)
 	const struct option options[] = {
 		{ "--user", OPTION_TEXT, &g.email, "ADDRESS", "Whose right it is." },
 		{ "--group", OPTION_TEXT, &g.group, "NAME", "Or a group's." },
-		{ "--on", OPTION_TEXT, &g.on, "RESOURCE/ID", "To one row alone; the permission is then a word like change." },
+		{ "--on", OPTION_TEXT, &g.on, "RESOURCE/ID",
+		  "To one row alone; the permission is then a word like change." },
 	};
 	int words, r;
 

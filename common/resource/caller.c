@@ -89,8 +89,8 @@ static const struct word {
 	bool has_argument;
 	bool (*holds)(const struct request *, struct str argument);
 } words[] = {
-	{ "has_perm", true, has_permission },   { "in_group", true, is_member },
-	{ "signed_in", false, is_signed_in },   { "staff", false, is_staff },
+	{ "has_perm", true, has_permission }, { "in_group", true, is_member },
+	{ "signed_in", false, is_signed_in }, { "staff", false, is_staff },
 	{ "superuser", false, is_superuser },
 };
 

@@ -158,14 +158,16 @@ int cursor_check(const struct resource *res)
 			    "resource %s: cursor %s is no column whose values have an order",
 			    res->name, res->cursor);
 	if (f->is_nullable || f->is_write_only || f->shown != SHOWN_ALWAYS)
-		return fail(-EINVAL, "resource %s: cursor %s must be in every row that a list reads",
+		return fail(-EINVAL,
+			    "resource %s: cursor %s must be in every row that a list reads",
 			    res->name, res->cursor);
 	for (size_t i = 0; i < res->select.filter_count; i++) {
 		if (res->select.filters[i].join != NULL)
-			return fail(-EINVAL,
-				    "resource %s: by filter %s a row comes more than once, and a cursor "
-				    "cannot stand between the same row",
-				    res->name, res->select.filters[i].name);
+			return fail(
+				-EINVAL,
+				"resource %s: by filter %s a row comes more than once, and a cursor "
+				"cannot stand between the same row",
+				res->name, res->select.filters[i].name);
 	}
 	if (res->select.order_count > 0)
 		return fail(-EINVAL, "resource %s: pages by cursor have one order, it has ORDERS",
@@ -209,9 +211,8 @@ static struct str find_token(struct arena *arena, struct str query, char name)
 	while (str_cut(&query, '&', &piece)) {
 		if (!str_cut(&piece, '=', &head) || head.len != 1 || head.at[0] != name)
 			continue;
-		return str_is_null(piece)
-			       ? STR("")
-			       : utf8_repair(arena, percent_decode(arena, piece, true));
+		return str_is_null(piece) ? STR("")
+					  : utf8_repair(arena, percent_decode(arena, piece, true));
 	}
 	return STR_NULL;
 }
@@ -249,8 +250,8 @@ static int read_cursor(struct request *rq, const struct resource *res, struct cu
 	if (!str_is_null(made.position) &&
 	    !kind_of(res, f)->read(arena, made.position, &made.value))
 		return fail(-E_NOT_FOUND, "Invalid cursor");
-	if (!str_is_null(made.key) && (str_is_null(made.position) ||
-				       !kind_of(res, key)->read(arena, made.key, &made.key)))
+	if (!str_is_null(made.key) &&
+	    (str_is_null(made.position) || !kind_of(res, key)->read(arena, made.key, &made.key)))
 		return fail(-E_NOT_FOUND, "Invalid cursor");
 	*ret = made;
 	return 0;

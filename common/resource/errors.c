@@ -10,7 +10,7 @@ struct error_message {
 struct error_entry {
 	const char *field;
 	struct error_message *first, *last;
-	struct errors *within; /* NULL: no level below */
+	struct errors *within;       /* NULL: no level below */
 	struct errors *const *items; /* or of a list's items */
 	size_t item_count;
 	struct error_entry *next;

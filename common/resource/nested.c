@@ -8,7 +8,8 @@
 
 struct nested_row {
 	struct change *change;
-	struct values checked; /* as validated: what the hooks of a lost race have set does not count */
+	struct values
+		checked; /* as validated: what the hooks of a lost race have set does not count */
 };
 
 /* What was sent for one field. */
@@ -61,9 +62,10 @@ int nested_check_table(const struct resource *res)
 			continue;
 		holder = holder_of(res, f);
 		if (holder == NULL || holder->is_write_only || holder->shown != SHOWN_ALWAYS)
-			return fail(-EINVAL,
-				    "%s: field %s is written, so its column must be a field that is read",
-				    res->name, f->name);
+			return fail(
+				-EINVAL,
+				"%s: field %s is written, so its column must be a field that is read",
+				res->name, f->name);
 		if (f->nested != NESTED_ONE && f->most_rows > ROWS_MOST)
 			return fail(-EINVAL, "%s: field %s takes more than %d rows", res->name,
 				    f->name, ROWS_MOST);
@@ -223,9 +225,8 @@ static int check_many(struct change *c, struct nested *n, const struct json *jso
 
 static int check_one(struct change *c, struct nested *n, const struct json *json)
 {
-	struct str key = c->old == NULL
-				 ? STR_NULL
-				 : row_get(c->old, holder_of(c->resource, n->field)->name);
+	struct str key = c->old == NULL ? STR_NULL
+					: row_get(c->old, holder_of(c->resource, n->field)->name);
 	struct change *inner = new_change(c, n->field, json);
 	int r = 0;
 

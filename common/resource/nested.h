@@ -32,7 +32,8 @@ int nested_check_table(const struct resource *) _must_check_;
  * there may be new ones, and then the transaction is lost.  All yield. */
 int nested_check(struct change *) may_yield _must_check_;
 int nested_write_before(struct change *) may_yield _must_check_; /* what our row points at */
-int nested_write_behind(struct change *) may_yield _must_check_; /* what points at it: c->row is there */
-void nested_finish(struct change *) may_yield;                   /* after the COMMIT */
+int nested_write_behind(struct change *)
+	may_yield _must_check_;                /* what points at it: c->row is there */
+void nested_finish(struct change *) may_yield; /* after the COMMIT */
 
 #endif

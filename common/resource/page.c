@@ -104,9 +104,9 @@ struct str page_number_text(struct request *rq, int64_t number)
 static struct str page_link(struct request *rq, const struct resource *res,
 			    const struct place *place, int64_t offset)
 {
-	const struct form_field number = { STR("page"),
-					   offset > 0 ? page_number_text(rq, offset / place->limit + 1)
-						      : STR_NULL };
+	const struct form_field number = {
+		STR("page"), offset > 0 ? page_number_text(rq, offset / place->limit + 1) : STR_NULL
+	};
 	const struct form_field offsets[] = {
 		{ STR("limit"), page_number_text(rq, place->limit) },
 		{ STR("offset"), offset > 0 ? page_number_text(rq, offset) : STR_NULL },

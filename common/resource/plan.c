@@ -350,10 +350,11 @@ static int check_rights(const struct resource *res)
 	if ((res->tenant_column == NULL) != (res->tenant == NULL))
 		return fail(-EINVAL, "resource %s: a tenant needs a column and SQL", res->name);
 	if (keeps_what_rights_decide(res))
-		return fail(-EINVAL,
-			    "resource %s: rights or a tenant decide who sees its rows, so its answers "
-			    "cannot be kept (list_ttl, detail_ttl)",
-			    res->name);
+		return fail(
+			-EINVAL,
+			"resource %s: rights or a tenant decide who sees its rows, so its answers "
+			"cannot be kept (list_ttl, detail_ttl)",
+			res->name);
 	return 0;
 }
 

@@ -53,7 +53,8 @@ enum who {
 struct permission {
 	enum who who;
 	unsigned may;
-	const char *caller; /* and of whom this holds (caller.h), also where there is no row; NULL: of all */
+	const char *
+		caller; /* and of whom this holds (caller.h), also where there is no row; NULL: of all */
 	const char *when; /* NULL: any row */
 };
 /* clang-format off */

@@ -5,10 +5,8 @@
 #include "auth/rights.h"
 
 static const struct str names[SQL_NAMES] = {
-	[SQL_CALLER] = STR_INIT("caller"),
-	[SQL_STAFF] = STR_INIT("staff"),
-	[SQL_KEY] = STR_INIT("key"),
-	[SQL_OFFSET] = STR_INIT("offset"),
+	[SQL_CALLER] = STR_INIT("caller"), [SQL_STAFF] = STR_INIT("staff"),
+	[SQL_KEY] = STR_INIT("key"),       [SQL_OFFSET] = STR_INIT("offset"),
 	[SQL_HOST] = STR_INIT("host"),
 };
 
@@ -175,7 +173,8 @@ static void add_granted(struct sql *s, struct str permission, const char *alias)
 		   "a.object_id = %s.id::text AND a.permission = '%.*s' AND (a.user_id = ",
 		   s->row_of, alias, STR_ARG(permission));
 	sql_add_name(s, SQL_CALLER);
-	sql_add(s, "::uuid OR a.group_id IN (SELECT m.group_id FROM users_groups m WHERE m.user_id = ");
+	sql_add(s,
+		"::uuid OR a.group_id IN (SELECT m.group_id FROM users_groups m WHERE m.user_id = ");
 	sql_add_name(s, SQL_CALLER);
 	sql_add(s, "::uuid))))");
 }

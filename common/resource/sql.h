@@ -57,7 +57,7 @@ struct sql {
 	struct sql_slot *slots;
 	size_t count, room;
 	unsigned place[SQL_NAMES]; /* 0: not used yet */
-	const char *row_of;        /* for granted(): the name of the resource whose row the alias is */
+	const char *row_of; /* for granted(): the name of the resource whose row the alias is */
 };
 /* clang-format off */
 #define SQL_INIT { .text = BUF_INIT }

@@ -151,7 +151,7 @@ static void validate_field(struct errors *errors, const struct body *body, struc
 {
 	const struct field *f = &v->fields[place];
 	struct input in = find_input(&errors->rq->arena, body, f, mode);
-	enum presence presence = body->kind == BODY_JSON        ? json_presence(f, &in)
+	enum presence presence = body->kind == BODY_JSON   ? json_presence(f, &in)
 				 : f->nested != NESTED_NOT ? ABSENT
 							   : form_presence(f, &in, mode);
 
@@ -231,8 +231,8 @@ void validate_parsed(const struct validation *v, const struct body *body, struct
 	for (size_t i = 0; i < v->count; i++) {
 		const struct field *f = &v->fields[i];
 
-		if (is_writable(f, v->mode) && !is_preset(v->presets, f) &&
-		    is_among(v->only, f) && f->shown <= v->most_shown)
+		if (is_writable(f, v->mode) && !is_preset(v->presets, f) && is_among(v->only, f) &&
+		    f->shown <= v->most_shown)
 			validate_field(errors, body, ret_values, i, v->mode);
 	}
 }

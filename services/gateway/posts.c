@@ -61,9 +61,6 @@ static const struct permission permissions[] = {
 	ALLOW(ANYONE,              MAY_LIST | MAY_READ),
 	ALLOW(SIGNED_IN,           MAY_CREATE),
 	ALLOW_OWNER("t.author_id", MAY_UPDATE | MAY_DELETE),
-	ALLOW_GRANTED("change",    MAY_UPDATE),
-	ALLOW_IF("has_perm('blog.change_post')", MAY_UPDATE),
-	ALLOW_IF("has_perm('blog.delete_post')", MAY_DELETE),
 };
 /* clang-format on */
 

@@ -210,8 +210,8 @@ static void sealed(const struct route_table *routes)
 int main(int argc, char **argv)
 {
 	static const struct resource *const resources[] = {
-		&latest, &level, &arrival, &person, &article, &text,    &address,
-		&line,   &parcel, &order, &task,   &shown_task, &project, &page,
+		&latest, &level,  &arrival, &person, &article,    &text,    &address,
+		&line,   &parcel, &order,   &task,   &shown_task, &project, &page,
 	};
 	static const struct route routes[] = {
 		HEALTH_ROUTES,
