@@ -47,6 +47,7 @@ def test_a_vector_of_a_language_knows_its_words(stack):
 
     assert find("dogs") == find("dog") == ["A quick fox", "Dogs and cats"]
     assert find("runs") == ["Running shoes"] and find("fox+dog") == ["A quick fox"] and find("elephant") == []
+    assert find("%22fox+dog%22") == ["A quick fox"] and find("%22fox+%26+!dog%22") == ["A quick fox"], "signs are no operators"
 
 
 def test_an_index_answers(stack):
