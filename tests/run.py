@@ -43,6 +43,7 @@ NAMED_SUITES = [
 UNIT_SECONDS = 240
 # The criterion programs that take long, the longest first: the short ones fill the gaps behind them.
 LONG_UNITS = ("test-db", "test-queue", "test-http", "test-image", "test-services", "test-auth")
+SANITIZER_PATIENCE = 4  # as tests/support/apium.py has it for what the tests wait for
 AT_ONCE = 2
 # Criterion suites that --quick leaves out: they start servers of their own for each test, or compute for seconds.
 NOT_QUICK = ("db_connection", "lane", "relay", "cancel", "password", "weigh")
@@ -204,7 +205,8 @@ def run_suite(suite, build, cluster):
             environment["LSAN_OPTIONS"] = f"suppressions={TOP}/tests/support/lsan.supp:print_suppressions=0"
             environment["UBSAN_OPTIONS"] = "halt_on_error=1:print_stacktrace=1"
         start = time.monotonic()
-        status = run(suite.command(folder), suite.seconds, environment, folder / "log")
+        patience = SANITIZER_PATIENCE if "asan" in build.name else 1
+        status = run(suite.command(folder), suite.seconds * patience, environment, folder / "log")
         passed, failed = 0, []
         if (folder / "result").exists():
             passed, failed = suite.read(folder)

@@ -298,13 +298,17 @@ static int check_unknown(const char *entry)
 
 #define FILE_MOST (256 * KIB)
 
-/* What the file says, by name; texts that live for ever, as the settings made of them do. */
+/* What the file says, by name; texts of its own, which settings are made of. */
 struct said {
 	struct map by_name;
 };
 
 static void said_fini(struct said *s)
 {
+	const struct map_slot *slot;
+
+	for (size_t at = 0; (slot = map_next(&s->by_name, &at)) != NULL;)
+		free(slot->value);
 	map_fini(&s->by_name);
 }
 
@@ -342,7 +346,7 @@ static int take_line(struct said *s, const char *path, int number, struct str li
 			       : fail(-E_BAD_SETTING, "%s:%d: %s is no setting; did you mean %s?",
 				      path, number, text, meant);
 	}
-	(void) map_put(&s->by_name, str_c(row->name), keep(line));
+	free(map_put(&s->by_name, str_c(row->name), keep(line))); /* the last one of a name counts */
 	return 0;
 }
 

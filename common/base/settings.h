@@ -35,7 +35,7 @@ struct settings {
 	usec_t grace, time_limit, soft_time_limit;
 	int64_t max_body, body_budget, requests;
 	const char *allowed_hosts, *cors_origins, *proxy_scheme, *tls_cert, *tls_key;
-	bool cors_credentials, proxy_host, hsts_subdomains, hsts_preload, ssl_redirect;
+	bool http2, cors_credentials, proxy_host, hsts_subdomains, hsts_preload, ssl_redirect;
 	int64_t cors_max_age, hsts, statements_most;
 	bool compress;
 	usec_t header_timeout, upload_timeout, idle_timeout;

@@ -173,6 +173,7 @@ static int open_server(struct door *d)
 		.policy = policy,
 		.tls_certificate = tls_file(settings.tls_cert),
 		.tls_key = tls_file(settings.tls_key),
+		.has_http2 = settings.http2,
 		.max_body = (size_t) settings.max_body,
 		.body_budget = (size_t) settings.body_budget,
 		.most_requests = (size_t) settings.requests,

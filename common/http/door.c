@@ -10,7 +10,7 @@
  *  header_timeout                   route's limit,
  *                                   body budget
  */
-#include "http/internal.h"
+#include "http/http2.h"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -44,7 +44,7 @@ usec_t door_arrival_most(const struct http_options *o)
 	return o->idle_timeout + o->header_timeout + o->upload_timeout;
 }
 
-static void cut(struct connection *c, const char *why)
+void connection_cut(struct connection *c, const char *why)
 {
 	if (c->is_shut)
 		return;
@@ -84,8 +84,7 @@ static void enter(struct connection *c, enum phase phase, const h2o_req_t *req, 
 	c->over_limit = 0;
 }
 
-/* The limit of the route that the request line names; the server's own if it names none. */
-static size_t limit_of(const struct http_server *s, const h2o_req_t *req)
+size_t route_limit(const struct http_server *s, const h2o_req_t *req)
 {
 	_cleanup_(arena_fini) struct arena a = { 0 };
 	struct str rest = str_make(req->input.path.base, req->input.path.len), path;
@@ -113,12 +112,12 @@ static void judge_body(struct sweep *w, struct connection *c, const h2o_req_t *r
 	if (w->largest == NULL || c->arrived > w->largest->arrived)
 		w->largest = c;
 	if (took > o->upload_timeout)
-		cut(c, "its body takes too long");
+		connection_cut(c, "its body takes too long");
 	else if (took > o->header_timeout && input < (size_t) (took / SEC) * o->upload_rate)
-		cut(c, "its body comes too slowly");
-	else if (input > limit_of(w->server, req) + HEAD_MOST &&
+		connection_cut(c, "its body comes too slowly");
+	else if (input > route_limit(w->server, req) + HEAD_MOST &&
 		 ++c->over_limit >= OVER_LIMIT_SWEEPS)
-		cut(c, "its body is too long");
+		connection_cut(c, "its body is too long");
 }
 
 static void judge_send(struct sweep *w, struct connection *c)
@@ -129,7 +128,7 @@ static void judge_send(struct sweep *w, struct connection *c)
 	if (o->upload_rate > 0)
 		allowed += (usec_t) (reply_length(&c->exchange->reply) / o->upload_rate) * SEC;
 	if (w->now - c->exchange->sent_at > allowed)
-		cut(c, "its client takes the answer too slowly");
+		connection_cut(c, "its client takes the answer too slowly");
 }
 
 /* Nothing arrived on it, and nothing lies in the kernel. */
@@ -194,7 +193,7 @@ static int judge(h2o_req_t *req, void *arg)
 		break;
 	case PHASE_HEAD:
 		if (w->now - c->since > w->server->options.header_timeout || input > HEAD_MOST)
-			cut(c, "its head takes too long");
+			connection_cut(c, "its head takes too long");
 		break;
 	case PHASE_BODY:
 		judge_body(w, c, req, input);
@@ -223,9 +222,25 @@ static void bury_reset(struct http_server *s)
 		struct connection *c = list_entry(node, struct connection, link);
 
 		next = node->next;
-		if (!uv_is_writable((uv_stream_t *) c->tcp) &&
-		    !uv_is_closing((uv_handle_t *) c->tcp))
+		if (uv_is_writable((uv_stream_t *) c->tcp) || uv_is_closing((uv_handle_t *) c->tcp))
+			continue;
+		if (c->http2 != NULL)
+			http2_abandon(c); /* still waits for a write that libuv refused */
+		else
 			h2o_socket_close(c->sock); /* frees `c` */
+	}
+}
+
+/* What h2o's list of HTTP/1.1 requests does not show. */
+static void judge_others(struct http_server *s, usec_t now)
+{
+	list_for_each (node, &s->connections) {
+		struct connection *c = list_entry(node, struct connection, link);
+
+		if (c->http2 != NULL)
+			http2_judge(c, now);
+		else if (c->is_shaking && now - c->since > s->options.header_timeout)
+			connection_cut(c, "its handshake takes too long");
 	}
 }
 
@@ -235,12 +250,14 @@ static void sweep(struct http_server *s)
 
 	(void) s->config.http1.callbacks.foreach_request(&s->context, judge, &w);
 	poll_clients(&w);
-	if (s->accept.ssl_ctx != NULL)
+	if (s->accept.ssl_ctx != NULL) {
+		judge_others(s, w.now);
 		bury_reset(s);
+	}
 	if (w.largest != NULL && !w.largest->is_shut &&
 	    budget_add(0) > (int64_t) s->options.body_budget) {
 		counter_add(&s->counters.refused_budget, 1);
-		cut(w.largest, "all bodies together are too long");
+		connection_cut(w.largest, "all bodies together are too long");
 	}
 }
 

@@ -561,7 +561,8 @@ static int route_it(struct exchange *x)
 }
 
 /* Copies what h2o has; what is wrong with the request itself is answered with Django's page and an
- * end. */
+ * end.  `sock` has the raw head and the body in its input: HTTP/1.1's; NULL: nghttp2 has checked the one,
+ * and gathered the other. */
 static int take(struct exchange *x, h2o_socket_t *sock)
 {
 	struct request *rq = &x->rq;
@@ -574,9 +575,8 @@ static int take(struct exchange *x, h2o_socket_t *sock)
 	rq->method = method_of(rq->method_text);
 	read_target(rq, target);
 	http_policy_forwarded(x->server->options.policy, rq);
-	rq->peer = x->connection == NULL
-			   ? STR("127.0.0.1")
-			   : arena_str(&rq->arena, connection_peer(x->connection, sock));
+	rq->peer = x->connection == NULL ? STR("127.0.0.1")
+					 : arena_str(&rq->arena, connection_peer(x->connection));
 	give_id(x);
 	give_trace(x);
 	name_it(x);
@@ -614,8 +614,9 @@ int exchange_on_req(h2o_handler_t *self, h2o_req_t *req)
 	s->watch = NULL;
 	x->connection = connection_of(req->conn);
 	if (x->connection != NULL) {
-		sock = req->conn->callbacks->get_socket(req->conn);
 		connection_works(x->connection, x);
+		if (x->connection->http2 == NULL)
+			sock = x->connection->sock;
 	}
 	counter_add(&s->counters.requests, 1);
 	(void) take(x, sock); /* an answer is set where something is wrong */

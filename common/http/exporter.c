@@ -93,6 +93,7 @@ static void collect_http(void)
 	set_refused("busy", stats.refused_busy);
 	set_refused("budget", stats.refused_budget);
 	set_refused("slow", stats.cut_slow);
+	set_refused("resets", stats.cut_resets);
 	set_refused("framing", stats.bad_framing);
 }
 

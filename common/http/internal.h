@@ -106,9 +106,11 @@ struct connection {
 	int fd;        /* h2o's; for shutdown(2) only */
 	uv_tcp_t *tcp; /* h2o's too, and the socket that it made of it */
 	h2o_socket_t *sock;
-	struct exchange *exchange;
-	usec_t active; /* accepted, or last answered */
-	bool is_fresh; /* has not sent a request yet */
+	struct http2 *http2;       /* NULL: it speaks HTTP/1.1 */
+	struct exchange *exchange; /* of HTTP/1.1, which has one at a time */
+	bool is_shaking;           /* hands, for TLS */
+	usec_t active;             /* accepted, or last answered */
+	bool is_fresh;             /* has not sent a request yet */
 	bool is_shut;
 	enum phase phase;
 	usec_t since;
@@ -129,7 +131,7 @@ struct listener {
 /* Written by the server's own thread, read by any. */
 struct counters {
 	uint64_t requests, by_class[6];
-	uint64_t refused_busy, refused_budget, cut_slow, bad_framing, client_gone;
+	uint64_t refused_busy, refused_budget, cut_slow, cut_resets, bad_framing, client_gone;
 	int64_t in_flight, connections;
 };
 
@@ -199,11 +201,13 @@ int64_t budget_add(int64_t bytes);
 
 /* NULL when the connection has no socket (in process). */
 struct connection *connection_of(h2o_conn_t *);
-struct str connection_peer(struct connection *, h2o_socket_t *);
+struct str connection_peer(struct connection *);
 /* Its request has arrived whole. */
 void connection_works(struct connection *, struct exchange *);
 /* Ends it without an answer: h2o sees the end of the stream and closes. */
 void connection_shut(struct connection *);
+/* The same for what it did; counted. */
+void connection_cut(struct connection *, const char *why);
 
 /* door.c */
 void door_start(struct http_server *);
@@ -211,7 +215,10 @@ void door_drain(struct http_server *, usec_t grace);
 /* The longest that a request may take to arrive, idle time before it included: h2o's one timer. */
 usec_t door_arrival_most(const struct http_options *);
 
-/* An SSL_CTX that speaks HTTP/1.1 only. */
-int tls_new(const char *certificate, const char *key, SSL_CTX **ret) _must_check_;
+/* How long a body the route takes that the request line names; the server's own if it names none. */
+size_t route_limit(const struct http_server *, const h2o_req_t *);
+
+/* An SSL_CTX that offers HTTP/1.1, and HTTP/2 before it if that is wanted. */
+int tls_new(const char *certificate, const char *key, bool has_http2, SSL_CTX **ret) _must_check_;
 
 #endif

@@ -1,6 +1,7 @@
-#include "http/internal.h"
+#include "http/http2.h"
 
 #include <errno.h>
+#include <h2o/http1.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -44,6 +45,7 @@ static void add_counters(struct http_stats *to, const struct counters *from)
 	ADD(refused_busy);
 	ADD(refused_budget);
 	ADD(cut_slow);
+	ADD(cut_resets);
 	ADD(bad_framing);
 	ADD(client_gone);
 	ADD(in_flight);
@@ -72,6 +74,7 @@ static void fold_counters(const struct counters *c)
 	past.refused_busy += c->refused_busy;
 	past.refused_budget += c->refused_budget;
 	past.cut_slow += c->cut_slow;
+	past.cut_resets += c->cut_resets;
 	past.bad_framing += c->bad_framing;
 	past.client_gone += c->client_gone;
 }
@@ -87,14 +90,14 @@ struct connection *connection_of(h2o_conn_t *conn)
 	return c;
 }
 
-struct str connection_peer(struct connection *c, h2o_socket_t *sock)
+struct str connection_peer(struct connection *c)
 {
 	struct sockaddr_storage address;
 
 	if (!str_is_null(c->peer))
 		return c->peer;
 	c->peer = STR("");
-	if (h2o_socket_getpeername(sock, (struct sockaddr *) &address) == 0)
+	if (h2o_socket_getpeername(c->sock, (struct sockaddr *) &address) == 0)
 		return c->peer;
 	if (address.ss_family == AF_INET)
 		inet_ntop(AF_INET, &((struct sockaddr_in *) &address)->sin_addr, c->peer_text,
@@ -108,9 +111,11 @@ struct str connection_peer(struct connection *c, h2o_socket_t *sock)
 
 void connection_works(struct connection *c, struct exchange *x)
 {
+	c->is_fresh = false;
+	if (c->http2 != NULL)
+		return;
 	must(c->exchange == NULL);
 	c->exchange = x;
-	c->is_fresh = false;
 	/* The exchange counts its body itself. */
 	if (c->arrived > 0)
 		budget_add(-(int64_t) c->arrived);
@@ -140,6 +145,24 @@ static void on_connection_closed(void *arg)
 	free(c);
 }
 
+static void on_handshake(h2o_socket_t *sock, const char *err)
+{
+	struct connection *c = sock->data;
+	h2o_iovec_t chosen;
+
+	sock->data = NULL;
+	c->is_shaking = false;
+	if (err != NULL) {
+		h2o_socket_close(sock);
+		return;
+	}
+	chosen = h2o_socket_ssl_get_selected_protocol(sock);
+	if (str_eq(str_make(chosen.base, chosen.len), STR("h2")))
+		http2_accept(c);
+	else
+		h2o_http1_accept(&c->server->accept, sock, (struct timeval){ 0 });
+}
+
 /* Takes an accepted stream. */
 static void open_connection(struct http_server *s, uv_tcp_t *tcp)
 {
@@ -161,7 +184,13 @@ static void open_connection(struct http_server *s, uv_tcp_t *tcp)
 	c->sock = sock;
 	sock->on_close.cb = on_connection_closed;
 	sock->on_close.data = c;
-	h2o_accept(&s->accept, sock);
+	if (s->accept.ssl_ctx == NULL) {
+		h2o_accept(&s->accept, sock);
+		return;
+	}
+	c->is_shaking = true;
+	sock->data = c;
+	h2o_socket_ssl_handshake(sock, s->accept.ssl_ctx, NULL, on_handshake);
 }
 
 static uv_tcp_t *new_tcp(struct http_server *s)
@@ -248,8 +277,8 @@ void http_server_drain(struct http_server *s, usec_t grace, void (*on_drained)(v
 	s->on_drained_arg = arg;
 	list_for_each (node, &s->listeners)
 		close_listener(list_entry(node, struct listener, link));
-	/* What h2o_context_request_shutdown does to HTTP/1; to HTTP/2, which is off, it would start
-	 * a timer that h2o_context_dispose does not expect. */
+	/* What h2o_context_request_shutdown does to HTTP/1; for its own HTTP/2, which nobody uses, it
+	 * would start a timer that h2o_context_dispose does not expect. */
 	s->context.shutdown_requested = 1;
 	door_drain(s, grace);
 }
@@ -262,7 +291,6 @@ static void configure_h2o(struct http_server *s)
 	h2o_config_init(&s->config);
 	s->config.server_name = h2o_iovec_init(NULL, 0);
 	s->config.max_request_entity_size = s->options.max_body;
-	s->config.handshake_timeout = (uint64_t) (s->options.header_timeout / MSEC);
 	s->config.http1.req_timeout = (uint64_t) (door_arrival_most(&s->options) / MSEC);
 	s->config.http1.upgrade_to_http2 = 0;
 	host = h2o_config_register_host(&s->config, h2o_iovec_init(H2O_STRLIT("localhost")), 65535);
@@ -299,7 +327,7 @@ int http_server_new(const struct http_options *o, struct http_server **ret)
 	if ((o->tls_certificate == NULL) != (o->tls_key == NULL))
 		return fail(-E_BAD_SETTING, "TLS needs both a certificate and its key");
 	if (o->tls_certificate != NULL) {
-		r = tls_new(o->tls_certificate, o->tls_key, &tls);
+		r = tls_new(o->tls_certificate, o->tls_key, o->has_http2, &tls);
 		if (r < 0)
 			return r;
 	}
@@ -333,7 +361,7 @@ int http_server_reload_tls(struct http_server *s)
 	int r;
 
 	must(s->accept.ssl_ctx != NULL);
-	r = tls_new(s->options.tls_certificate, s->options.tls_key, &tls);
+	r = tls_new(s->options.tls_certificate, s->options.tls_key, s->options.has_http2, &tls);
 	if (r < 0)
 		return r;
 	SSL_CTX_free(s->accept.ssl_ctx); /* each connection holds its own reference */

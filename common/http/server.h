@@ -64,6 +64,7 @@ struct http_options {
 	unsigned statements_most; /* a request with more SQL statements is warned of; 0: none is */
 	const struct http_policy *policy; /* borrowed, shared by threads; NULL: everything goes */
 	const char *tls_certificate, *tls_key; /* NULL: plain */
+	bool has_http2;                        /* offered beside HTTP/1.1; over TLS only */
 	bool is_internal;                      /* not counted; access lines at level debug */
 };
 
@@ -93,9 +94,10 @@ struct http_stats {
 	uint64_t refused_busy;   /* 503: too many fibers */
 	uint64_t refused_budget; /* 503, or cut off: too many body bytes */
 	uint64_t cut_slow;       /* cut off by the sweep: too slow, or too long for its route */
-	uint64_t bad_framing;    /* 400 by the second look at the head */
-	uint64_t client_gone;    /* nobody was there to take the answer */
-	int64_t in_flight;       /* fibers */
+	uint64_t cut_resets;  /* ended: too many HTTP/2 streams were reset before their answers */
+	uint64_t bad_framing; /* 400 by the second look at the head */
+	uint64_t client_gone; /* nobody was there to take the answer */
+	int64_t in_flight;    /* fibers */
 	int64_t connections, body_bytes;
 };
 void http_stats(struct http_stats *ret);

@@ -1,6 +1,6 @@
 /*
- * TLS at the door, for those who have no proxy in front.  TLS 1.2 and up; ALPN offers http/1.1
- * only, because Debian's libh2o has no defence against HTTP/2's rapid resets.
+ * TLS at the door, for those who have no proxy in front.  TLS 1.2 and up; ALPN offers http/1.1, and h2
+ * before it where that is asked for (http/http2.h).
  */
 #include "http/internal.h"
 
@@ -18,16 +18,18 @@ static int fail_tls(const char *what, const char *file)
 	return fail(-E_BAD_SETTING, "%s %s: %s", what, file, reason);
 }
 
-int tls_new(const char *certificate, const char *key, SSL_CTX **ret)
+int tls_new(const char *certificate, const char *key, bool has_http2, SSL_CTX **ret)
 {
-	static const h2o_iovec_t protocols[] = { { (char *) "http/1.1", 8 }, { NULL, 0 } };
+	static const h2o_iovec_t protocols[] = { { (char *) "h2", 2 },
+						 { (char *) "http/1.1", 8 },
+						 { NULL, 0 } };
 	SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
 	int r = 0;
 
 	must(tls != NULL);
 	SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION);
 	SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
-	h2o_ssl_register_alpn_protocols(tls, protocols);
+	h2o_ssl_register_alpn_protocols(tls, has_http2 ? protocols : protocols + 1);
 	if (SSL_CTX_use_certificate_chain_file(tls, certificate) != 1)
 		r = fail_tls("the certificate", certificate);
 	else if (SSL_CTX_use_PrivateKey_file(tls, key, SSL_FILETYPE_PEM) != 1)

@@ -770,9 +770,10 @@ int supervisor_main(const struct worker_program *program)
 	if (r == 0)
 		r = start(&s);
 	if (r < 0) {
-		/* Half-built parts are left to the end of the process, which is now. */
+		/* Half-built parts are left to the end of the process, which is now: nobody else
+		 * looks for them. */
 		log_error("the worker cannot start: %s", fail_reason(r));
-		return EXIT_FAILURE;
+		_exit(EXIT_FAILURE);
 	}
 	r = loop_run(s.loop);
 	if (r < 0) {

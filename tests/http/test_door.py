@@ -10,13 +10,12 @@ import subprocess
 import sys
 import zlib
 import xml.etree.ElementTree as ElementTree
-from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import pytest
 
 from apium import PATIENCE, TOP
-from doors import Doors
+from doors import Doors, make_certificate
 from shop import PASSWORD, multipart, unique
 from test_start import start
 
@@ -192,14 +191,6 @@ def test_without_the_setting_there_is_no_cors(stack):
 
 
 # --- TLS
-
-def make_certificate(folder):
-    files = SimpleNamespace(certificate=folder / "cert.pem", key=folder / "key.pem")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", files.key, "-out",
-                    files.certificate], check=True, capture_output=True)
-    return files
-
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory):

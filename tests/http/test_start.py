@@ -30,6 +30,7 @@ def start(**environment):
     ({"APIUM_ENV": "production"}, ["APIUM_SECRET_KEY"]),
     ({"APIUM_LISTEN": "nowhere"}, ["APIUM_LISTEN=nowhere"]),
     ({"APIUM_LISTEN": ""}, ["APIUM_LISTEN"]),
+    ({"APIUM_HTTP2": "on"}, ["APIUM_HTTP2", "APIUM_TLS_CERT", "contradict"]),
     ({"DATABASE_URL": "mysql://x"}, ["DATABASE_URL"]),
     ({"REDIS_URL": "http://x"}, ["REDIS_URL"]),
 ], ids=lambda value: "=".join(*value.items()) if isinstance(value, dict) else "")

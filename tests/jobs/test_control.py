@@ -336,8 +336,8 @@ def test_celery_events_dumps_them(apium, ask):
             return any("task succeeded" in line.lower() for line in lines)
         wait_for(is_dumped, "the dump")
     finally:
-        dump.send_signal(signal.SIGINT)
-        dump.wait(20)
+        dump.kill()
+        dump.wait()
         ask("disable_events")
 
 

@@ -10,8 +10,19 @@
 import http.client
 import socket
 import ssl
+import subprocess
+from types import SimpleNamespace
 
 from apium import PATIENCE, Answer, free_port, wait_for
+
+
+def make_certificate(folder):
+    """Of localhost, signed by itself: .certificate and .key are the paths."""
+    files = SimpleNamespace(certificate=folder / "cert.pem", key=folder / "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", files.key, "-out",
+                    files.certificate], check=True, capture_output=True)
+    return files
 
 
 class Door:
