@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+import django_side
+from engine_side import statements
 from shop import multipart, unique
-from statements import statements
-from test_cursor import Door
 
 ORDERS = "/api/v1/orders/"
 UNKNOWN = "01890000-0000-7000-8000-000000000000"
@@ -68,8 +68,6 @@ WRONG = [
 
 @pytest.mark.parametrize("body", WRONG, ids=lambda body: json.dumps(body)[:40])
 def test_errors_are_drfs(stack, django, body):
-    import django_side
-
     serializer = django_side.order_serializer()(data=body)
     assert not serializer.is_valid()
     before = counts(stack)
@@ -168,8 +166,8 @@ def test_many_orders_with_their_lines(stack, made):
 
 
 def test_a_list_costs_two_statements(stack, made, new_user):
-    assert statements(Door(stack), new_user(), ORDERS) == 2
-    assert statements(Door(stack), new_user(), f"{ORDERS}{made['id']}/") == 1
+    assert statements(stack, new_user(), ORDERS) == 2
+    assert statements(stack, new_user(), f"{ORDERS}{made['id']}/") == 1
 
 
 def test_what_is_told_of_them(stack):

@@ -3,10 +3,8 @@
 import pytest
 
 from apium import Stack
-from conftest import SCHEMA, make_user
+from engine_side import PROGRAM, SCHEMA, make_user, statements
 from shop import unique
-from statements import statements
-from test_cursor import Door
 
 FORBIDDEN = {"detail": "You do not have permission to perform this action."}
 ARTICLES = "/api/v1/articles/"
@@ -136,8 +134,8 @@ def test_what_they_cost(stack, new_user):
     """A page, its count, and without the cache the caller's rights."""
     bob = new_user()
     row = article(stack, bob, published=True)
-    assert statements(Door(stack), bob, ARTICLES) == 3
-    assert statements(Door(stack), bob, f"{ARTICLES}{row}/") == 2
+    assert statements(stack, bob, ARTICLES) == 3
+    assert statements(stack, bob, f"{ARTICLES}{row}/") == 2
 
 
 # --- what is kept ----------------------------------------------------------------------------------------------------
@@ -147,7 +145,7 @@ def test_what_they_cost(stack, new_user):
 def keeping():
     with Stack(APIUM_ENV="development", APIUM_THREADS="2", APIUM_CACHE="on", APIUM_CACHE_PREFIX="t:") as stack:
         stack.sql(SCHEMA.read_text())
-        stack.start_gateway(program="tests/engine/engine-gateway")
+        stack.start_gateway(program=PROGRAM)
         yield stack
 
 
@@ -155,7 +153,7 @@ def test_rights_are_kept_until_somebody_writes_them(keeping):
     bob = make_user(keeping)
     path = ARTICLES
     # Each loop reads who he is once; then only the page and its count are left.
-    keeping.wait_for("the set from the cache", lambda: statements(Door(keeping), bob, path) == 2)
+    keeping.wait_for("the set from the cache", lambda: statements(keeping, bob, path) == 2)
     assert keeping.redis.exists(f"t:user_perms:{bob.id}")
     version = keeping.redis.get("t:apium:cache:group:user_perms")
     row = article(keeping, make_user(keeping), published=True)

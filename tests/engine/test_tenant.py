@@ -4,9 +4,8 @@ import itertools
 
 import pytest
 
+from engine_side import statements
 from shop import unique
-from statements import statements
-from test_cursor import Door
 
 PROJECTS, TASKS = "/api/v1/projects/", "/api/v1/tasks/"
 NUMBERS = itertools.count(1)
@@ -120,5 +119,5 @@ def test_the_tenant_of_a_host(stack):
 def test_statements(stack, tenants):
     ann = tenants[0]
     row = make(stack, ann, name="x")
-    assert statements(Door(stack), ann, PROJECTS) == 2
-    assert statements(Door(stack), ann, f"{PROJECTS}{row['id']}/") == 1
+    assert statements(stack, ann, PROJECTS) == 2
+    assert statements(stack, ann, f"{PROJECTS}{row['id']}/") == 1

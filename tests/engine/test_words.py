@@ -1,11 +1,11 @@
 """Search by words (`@`): as DRF's SearchFilter finds over the same rows, and by an index."""
 
 import json
+from urllib.parse import quote
 
 import pytest
 
-from statements import statements
-from test_cursor import Door
+from engine_side import make_user, statements
 
 ROWS = [
     ("Running shoes", "For those who run quickly through the woods."),
@@ -20,8 +20,6 @@ TERMS = ["dog", "dogs", "DOGS", "quick", "run", "running", "quick fox", "dogs,ca
 
 @pytest.fixture(scope="module", autouse=True)
 def articles(stack):
-    from conftest import make_user
-
     owner = make_user(stack)
     for title, body in ROWS:
         stack.sql("INSERT INTO articles (id, title, body, owner_id, published) VALUES (gen_random_uuid(), %s, %s, %s, true)",
@@ -34,8 +32,6 @@ def titles(answer):
 
 @pytest.mark.parametrize("term", TERMS)
 def test_it_finds_what_drf_finds(stack, django, term):
-    from urllib.parse import quote
-
     url = f"/api/v1/texts/?search={quote(term)}"
     ours, theirs = stack.http("GET", url), django.get(url)
     assert (ours.status, ours.body) == theirs
@@ -64,5 +60,5 @@ def test_an_index_answers(stack):
 
 
 def test_statements(stack, new_user):
-    assert statements(Door(stack), new_user(), "/api/v1/texts/?search=dog") == 2
+    assert statements(stack, new_user(), "/api/v1/texts/?search=dog") == 2
     assert json.loads(stack.http("GET", "/api/v1/texts/?search=dog").body)["count"] > 0
