@@ -28,6 +28,7 @@ import apium  # noqa: E402
 # folder of tests/, is it part of --quick, seconds it may take, must it have the machine to itself
 PYTHON_SUITES = [
     ("http", True, 480, False),
+    ("engine", False, 240, False),
     ("attacks", False, 480, False),
     ("tools", False, 300, False),
     ("e2e", False, 300, True),

@@ -17,6 +17,9 @@
 const struct command commands[] = {
 	{ "migrate",         "up|down|status [COUNT]",               "Apply or undo the SQL files of migrations/.",      command_migrate },
 	{ "createsuperuser", "--email ADDRESS --password-stdin",     "Make a user who may do everything.",               command_createsuperuser },
+	{ "groups",          "list|show|create|drop|add|remove [NAME] [ADDRESS]", "Who is in which group.",           command_groups },
+	{ "grant",           "PERMISSION --user ADDRESS|--group NAME [--on …]", "Let somebody do something.",         command_grant },
+	{ "revoke-grant",    "PERMISSION --user ADDRESS|--group NAME [--on …]", "Take that away again.",              command_revoke_grant },
 	{ "drf_create_token", "EMAIL [--reset]",                     "Make a key for `Authorization: Token …`.",         command_drf_create_token },
 	{ "flush_expired_tokens", "",                                "Forget tokens and attempts that are too old.",     command_flush_expired_tokens },
 	{ "settings",        "",                                     "Print every setting with its value and meaning.",  command_settings },

@@ -13,10 +13,13 @@
 
 #include "http/request.h"
 
+struct rights; /* auth/rights.h */
+
 struct identity {
 	struct str id; /* 36 characters */
 	struct str email, username, first_name, last_name;
 	bool is_staff, is_superuser;
+	const struct rights *rights; /* NULL: not asked for yet */
 };
 
 /*

@@ -17,6 +17,7 @@ struct identity_cache {
 	uint32_t magic;
 	bool is_listening;
 	uint64_t changes;
+	uint64_t rights_changes, rights_followed;
 	uint64_t revocations; /* how many of the process's it has followed */
 	struct map by_id;
 	struct list by_age;
@@ -71,6 +72,7 @@ void identity_cache_on_listening(void *arg, bool is_listening)
 	OBJ_CHECK(cache, CACHE_MAGIC);
 	cache->is_listening = is_listening;
 	cache->changes++;
+	cache->rights_changes++;
 	forget_all(cache);
 }
 
@@ -79,6 +81,10 @@ void identity_cache_on_notice(void *arg, struct str payload)
 	struct identity_cache *cache = arg;
 
 	OBJ_CHECK(cache, CACHE_MAGIC);
+	if (str_eq(payload, STR("rights"))) {
+		cache->rights_changes++;
+		return;
+	}
 	cache->changes++;
 	struct entry *e = map_find(&cache->by_id, payload);
 	if (payload.len == 0)
@@ -141,4 +147,24 @@ void identity_cache_keep(struct identity_cache *cache, const struct identity *wh
 	list_init(&e->age);
 	list_append(&cache->by_age, &e->age);
 	(void) map_put(&cache->by_id, e->identity.id, e); /* there was none */
+}
+
+bool identity_cache_is_listening(const struct identity_cache *cache)
+{
+	return cache->is_listening;
+}
+
+uint64_t identity_cache_rights_changes(const struct identity_cache *cache)
+{
+	return cache->rights_changes;
+}
+
+uint64_t identity_cache_rights_followed(const struct identity_cache *cache)
+{
+	return cache->rights_followed;
+}
+
+void identity_cache_follow_rights(struct identity_cache *cache, uint64_t changes)
+{
+	cache->rights_followed = MAX(cache->rights_followed, changes);
 }

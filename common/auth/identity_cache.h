@@ -41,4 +41,14 @@ void identity_cache_keep(struct identity_cache *, const struct identity *, uint6
  * rare and must hold at once: a user was deactivated or deleted, and the COMMIT came back. */
 void identity_cache_forget_everywhere(void);
 
+/*
+ * For rights.h: the channel also says "rights" when somebody wrote the tables of groups and permissions.
+ * `changes` counts these, and every time that some may have been missed; `followed` is what the last
+ * one who acted upon it had seen.
+ */
+bool identity_cache_is_listening(const struct identity_cache *);
+uint64_t identity_cache_rights_changes(const struct identity_cache *);
+uint64_t identity_cache_rights_followed(const struct identity_cache *);
+void identity_cache_follow_rights(struct identity_cache *, uint64_t changes);
+
 #endif

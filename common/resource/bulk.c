@@ -9,7 +9,6 @@
  * again from the start; this time the checks see that row and blame whoever is to blame.
  */
 #include "base/error.h"
-#include "base/uuid.h"
 #include "http/once.h"
 #include "resource/coerce.h"
 #include "resource/resource-internal.h"
@@ -40,25 +39,12 @@ static struct change **new_changes(struct bulk *b)
 
 /* --- one row --- */
 
-static bool read_key(struct bulk *b, const struct json *json, struct str *ret)
-{
-	struct arena *arena = &b->rq->arena;
-	int64_t number;
-
-	if (json == NULL || (json->type != JSON_STRING && json->type != JSON_NUMBER))
-		return false;
-	*ret = python_text(arena, json);
-	if (b->resource->key == RESOURCE_BIGINT)
-		return str_to_i64(*ret, &number) == 0;
-	return uuid_normalise(arena, *ret, ret) == 0;
-}
-
 /* The row with this key into c->old; what keeps it from there is said under "id". */
 static int find_row(struct bulk *b, struct change *c, const struct json *key)
 {
 	int r = -E_NOT_FOUND;
 
-	if (read_key(b, key, &c->key))
+	if (key != NULL && resource_read_json_key(b->rq, b->resource, key, &c->key))
 		r = change_find(c, b->may);
 	if (r != -E_NOT_FOUND && r != -E_FORBIDDEN)
 		return r;

@@ -10,14 +10,22 @@ struct error_message {
 struct error_entry {
 	const char *field;
 	struct error_message *first, *last;
-	struct errors *within; /* NULL: no level below */
+	struct errors *within;       /* NULL: no level below */
+	struct errors *const *items; /* or of a list's items */
+	size_t item_count;
 	struct error_entry *next;
 };
 
 /* Whether there is anything to show of it. */
 static bool entry_says(const struct error_entry *e)
 {
-	return e->first != NULL || (e->within != NULL && errors_any(e->within));
+	if (e->first != NULL || (e->within != NULL && errors_any(e->within)))
+		return true;
+	for (size_t i = 0; i < e->item_count; i++) {
+		if (errors_any(e->items[i]))
+			return true;
+	}
+	return false;
 }
 
 void errors_init(struct errors *errors, struct request *rq)
@@ -73,12 +81,31 @@ void errors_add(struct errors *errors, const char *field, const char *format, ..
 	e->last = m;
 }
 
-struct errors *errors_within(struct errors *errors, const char *field)
+static struct error_entry *need_entry(struct errors *errors, const char *field)
 {
 	struct error_entry *e = find_entry(errors, field);
 
-	if (e == NULL)
-		e = add_entry(errors, field);
+	return e != NULL ? e : add_entry(errors, field);
+}
+
+void errors_adopt_one(struct errors *errors, const char *field, struct errors *within)
+{
+	need_entry(errors, field)->within = within;
+}
+
+void errors_adopt(struct errors *errors, const char *field, struct errors *const *items,
+		  size_t count)
+{
+	struct error_entry *e = need_entry(errors, field);
+
+	e->items = items;
+	e->item_count = count;
+}
+
+struct errors *errors_within(struct errors *errors, const char *field)
+{
+	struct error_entry *e = need_entry(errors, field);
+
 	if (e->within == NULL) {
 		e->within = arena_new(&errors->rq->arena, struct errors);
 		errors_init(e->within, errors->rq);
@@ -114,7 +141,7 @@ void errors_forget(struct errors *errors, const char *field)
 
 void errors_sort(struct errors *errors, const struct field *fields, size_t count)
 {
-	struct errors sorted = { .rq = errors->rq };
+	struct errors sorted = { .rq = errors->rq, .is_bare = errors->is_bare };
 	struct error_entry *e;
 
 	for (size_t i = 0; i < count && errors->first != NULL; i++) {
@@ -146,10 +173,38 @@ bool errors_has(const struct errors *errors, const char *field)
 struct str errors_first(const struct errors *errors)
 {
 	for (const struct error_entry *e = errors->first; e != NULL; e = e->next) {
-		if (entry_says(e))
-			return e->first != NULL ? e->first->words : errors_first(e->within);
+		if (!entry_says(e))
+			continue;
+		if (e->first != NULL)
+			return e->first->words;
+		if (e->within != NULL)
+			return errors_first(e->within);
+		for (size_t i = 0; i < e->item_count; i++) {
+			if (errors_any(e->items[i]))
+				return errors_first(e->items[i]);
+		}
 	}
 	return STR_NULL;
+}
+
+static void put_messages(const struct error_entry *e, struct json_writer *w)
+{
+	json_begin_array(w);
+	for (const struct error_message *m = e->first; m != NULL; m = m->next)
+		json_put_str(w, m->words);
+	json_end_array(w);
+}
+
+static void put_items(const struct error_entry *e, struct json_writer *w)
+{
+	json_begin_array(w);
+	for (size_t i = 0; i < e->item_count; i++) {
+		if (e->items[i]->is_bare)
+			put_messages(e->items[i]->first, w);
+		else
+			errors_put(e->items[i], w);
+	}
+	json_end_array(w);
 }
 
 void errors_put(const struct errors *errors, struct json_writer *w)
@@ -159,14 +214,12 @@ void errors_put(const struct errors *errors, struct json_writer *w)
 		if (!entry_says(e))
 			continue;
 		json_put_key(w, str_c(e->field));
-		if (e->first == NULL) {
+		if (e->first != NULL)
+			put_messages(e, w);
+		else if (e->items != NULL)
+			put_items(e, w);
+		else
 			errors_put(e->within, w);
-			continue;
-		}
-		json_begin_array(w);
-		for (const struct error_message *m = e->first; m != NULL; m = m->next)
-			json_put_str(w, m->words);
-		json_end_array(w);
 	}
 	json_end_object(w);
 }

@@ -12,6 +12,7 @@
 
 struct errors {
 	struct request *rq;
+	bool is_bare; /* as one of several: its messages stand alone, without a name */
 	struct error_entry *first, *last;
 };
 
@@ -25,6 +26,10 @@ bool errors_has(const struct errors *, const char *field);
  * asked for; shown if there is any in it, and if nothing is said of the field itself.
  */
 struct errors *errors_within(struct errors *, const char *field);
+/* The same with errors that are somebody else's: of the object under this name; of the items of its list, as
+ * an array with {} for the good ones.  Borrowed: they may grow. */
+void errors_adopt_one(struct errors *, const char *field, struct errors *);
+void errors_adopt(struct errors *, const char *field, struct errors *const *items, size_t count);
 /* Takes back what was said of this field. */
 void errors_forget(struct errors *, const char *field);
 /* In the order of a table's fields; others come last, in the order in which they were blamed. */

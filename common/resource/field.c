@@ -38,7 +38,19 @@ static bool has_no_way_there(const struct field *f)
 
 static bool is_written_object(const struct field *f)
 {
-	return (f->type == FIELD_EMBED || f->type == FIELD_MANY) && !f->is_read_only;
+	return (f->type == FIELD_EMBED || f->type == FIELD_MANY) && !f->is_read_only &&
+	       f->nested == NESTED_NOT;
+}
+
+static bool is_nested_astray(const struct field *f)
+{
+	if (f->nested == NESTED_NOT)
+		return false;
+	if (f->is_read_only || f->is_hidden || f->is_write_only)
+		return true;
+	if (f->nested == NESTED_ONE)
+		return f->type != FIELD_EMBED;
+	return f->type != FIELD_MANY || f->through == NULL || f->most_rows == 0 || f->is_nullable;
 }
 
 static bool is_required_but_read_only(const struct field *f)
@@ -94,7 +106,9 @@ static const struct contradiction contradictions[] = {
 	{ refers_to_nothing, "REFERS to nothing" },
 	{ has_no_way_there,
 	  "needs THROUGH or LINK (MANY), LINK (KEYS) or COLUMN (EMBED), and one of them only" },
-	{ is_written_object, "shows objects and is not READ_ONLY" },
+	{ is_written_object, "shows objects and is neither READ_ONLY nor written with its row" },
+	{ is_nested_astray,
+	  "is WRITTEN but no EMBED, or REPLACED or MATCHED but no MANY THROUGH a column, or cannot be sent" },
 	{ is_required_but_read_only, "is required and cannot be written" },
 	{ is_computed_and_a_column, "is COMPUTED and a COLUMN at once" },
 	{ is_blank_number, "is BLANK but no text" },

@@ -58,6 +58,9 @@ enum shown {
 	SHOWN_IN_RETRIEVAL, /* only retrieve */
 };
 
+/* Whether the rows of EMBED or MANY are written with the row that shows them (nested.h). */
+enum nesting { NESTED_NOT, NESTED_ONE, NESTED_REPLACED, NESTED_MATCHED };
+
 #define FIELD_RULES 8
 
 /* Filled by words. */
@@ -108,6 +111,8 @@ struct field {
 	const char *const *
 		shape; /* EMBED, MANY: which fields of the other resource, in this order, NULL at the
 				     end; NULL: what its lists show */
+	enum nesting nested;
+	unsigned most_rows;            /* NESTED_REPLACED, NESTED_MATCHED: more are refused */
 	bool is_unique;                /* asked before saving; the index decides without a race */
 	const char *unique_constraint; /* its name in the database */
 	const char *unique_words;      /* NULL: "<model> with this <field> already exists." */
@@ -166,6 +171,9 @@ struct field {
 #define LINK(table_, own_, other_) .link = (table_), .link_own = (own_), .link_other = (other_)
 #define SORTED(sql_)         .sorted = (sql_)
 #define SHAPE(names_)        .shape = (names_)
+#define WRITTEN              .nested = NESTED_ONE
+#define REPLACED(most_)      .nested = NESTED_REPLACED, .most_rows = (most_)
+#define MATCHED(most_)       .nested = NESTED_MATCHED, .most_rows = (most_)
 #define UNIQUE(constraint_, words_) .is_unique = true, .unique_constraint = (constraint_), .unique_words = (words_)
 #define OF(field_)           .element = (field_)
 #define MAY_BE_EMPTY         .may_be_empty = true

@@ -132,9 +132,9 @@ static void put_related(struct json_writer *w, const struct resource *res, const
 	json_put_key(w, STR("type"));
 	json_put_c(w, "nested object");
 	json_put_key(w, STR("required"));
-	json_put_bool(w, false);
+	json_put_bool(w, !field_is_read_only(f) && f->is_required);
 	json_put_key(w, STR("read_only"));
-	json_put_bool(w, true);
+	json_put_bool(w, field_is_read_only(f));
 	put_children(w, shape);
 	json_end_object(w);
 }

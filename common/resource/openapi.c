@@ -254,7 +254,17 @@ static size_t choose_parameters(const struct route *route, struct parameter *ret
 
 	if (is_about_one(route))
 		ret[count++] = (struct parameter){ .name = "id" };
-	if (is_list && !res->is_bare && res->paging == PAGING_OFFSETS) {
+	if (is_list && !res->is_bare && res->paging == PAGING_CURSOR) {
+		ret[count++] = (struct parameter){ .name = "cursor",
+						   .description = "The pagination cursor value.",
+						   .type = "string" };
+		if (res->page_parameter != NULL)
+			ret[count++] = (struct parameter){
+				.name = res->page_parameter,
+				.description = "Number of results to return per page.",
+				.type = "integer"
+			};
+	} else if (is_list && !res->is_bare && res->paging == PAGING_OFFSETS) {
 		ret[count++] = (struct parameter){
 			.name = "limit",
 			.description = "Number of results to return per page.",

@@ -100,6 +100,7 @@ struct str component_page(struct components *all, const struct resource *res)
 	const struct component c = {
 		.name = arena_printf(all->arena, "Paginated%.*sList", STR_ARG(items)),
 		.of = COMPONENT_PAGE,
+		.resource = res,
 		.items = items,
 	};
 
@@ -320,7 +321,7 @@ static struct str name_of_related(struct components *all, const struct resource 
 
 /* An object of its own: beside "$ref" nothing else counts, so what is said of it wraps the reference. */
 static void put_referring(struct json_writer *w, struct str name, bool is_read_only, bool is_many,
-			  bool is_nullable)
+			  bool is_nullable, unsigned most)
 {
 	if (!is_read_only && !is_many && !is_nullable) {
 		put_reference(w, name);
@@ -331,6 +332,10 @@ static void put_referring(struct json_writer *w, struct str name, bool is_read_o
 		put_text(w, "type", "array");
 		json_put_key(w, STR("items"));
 		put_reference(w, name);
+		if (most > 0) {
+			json_put_key(w, STR("maxItems"));
+			json_put_i64(w, most);
+		}
 	} else {
 		json_put_key(w, STR("allOf"));
 		json_begin_array(w);
@@ -352,11 +357,11 @@ static void put_property(struct components *all, struct json_writer *w, const st
 	json_put_key(w, str_c(f->name));
 	if (f->type == FIELD_EMBED || f->type == FIELD_MANY) {
 		put_referring(w, name_of_related(all, res, f), is_read_only, f->type == FIELD_MANY,
-			      f->is_nullable);
+			      f->is_nullable, f->most_rows);
 		return;
 	}
 	if (f->type == FIELD_CHOICE && !is_read_only) {
-		put_referring(w, component_choices(all, res, f), false, false, false);
+		put_referring(w, component_choices(all, res, f), false, false, false, 0);
 		return;
 	}
 	json_begin_object(w);
@@ -492,11 +497,11 @@ static void put_object(struct components *all, struct json_writer *w, const stru
 }
 
 /* One of the two links of a page. */
-static void put_link(struct json_writer *w, const char *name, unsigned page)
+static void put_link(struct json_writer *w, const char *name, const char *query)
 {
 	_cleanup_(buf_fini) struct buf example = BUF_INIT;
 
-	buf_printf(&example, "http://api.example.org/accounts/?page=%u", page);
+	buf_printf(&example, "http://api.example.org/accounts/?%s", query);
 	json_put_key(w, str_c(name));
 	json_begin_object(w);
 	put_text(w, "type", "string");
@@ -509,18 +514,30 @@ static void put_link(struct json_writer *w, const char *name, unsigned page)
 
 static void put_page(struct json_writer *w, const struct component *c)
 {
+	/* The examples are DRF's. */
+	static const struct {
+		const char *next, *previous;
+	} queries[] = {
+		[PAGING_NUMBERS] = { "page=4", "page=2" },
+		[PAGING_OFFSETS] = { "page=4", "page=2" },
+		[PAGING_CURSOR] = { "cursor=cD00ODY%3D\"", "cursor=cj0xJnA9NDg3" },
+	};
+	bool is_counted = c->resource->paging != PAGING_CURSOR;
+
 	json_begin_object(w);
 	put_text(w, "type", "object");
 	json_put_key(w, STR("required"));
-	json_put_raw(w, STR("[\"count\",\"results\"]"));
+	json_put_raw(w, is_counted ? STR("[\"count\",\"results\"]") : STR("[\"results\"]"));
 	json_put_key(w, STR("properties"));
 	json_begin_object(w);
-	json_put_key(w, STR("count"));
-	json_put_raw(w, STR("{\"type\":\"integer\",\"example\":123}"));
-	put_link(w, "next", 4);
-	put_link(w, "previous", 2);
+	if (is_counted) {
+		json_put_key(w, STR("count"));
+		json_put_raw(w, STR("{\"type\":\"integer\",\"example\":123}"));
+	}
+	put_link(w, "next", queries[c->resource->paging].next);
+	put_link(w, "previous", queries[c->resource->paging].previous);
 	json_put_key(w, STR("results"));
-	put_referring(w, c->items, false, true, false);
+	put_referring(w, c->items, false, true, false, 0);
 	json_end_object(w);
 	json_end_object(w);
 }

@@ -1,5 +1,6 @@
 /*
- * page.c - PageNumberPagination and LimitOffsetPagination of DRF: {"count", "next", "previous", "results"}.
+ * page.c - PageNumberPagination and LimitOffsetPagination of DRF: {"count", "next", "previous", "results"};
+ * what cursor.c shares with them.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@ static unsigned page_size(const struct resource *res)
 }
 
 /* int() of Python on the page's text; false when it is none. */
-static bool read_page_number(struct str text, int64_t *ret)
+bool page_read_number(struct str text, int64_t *ret)
 {
 	text = python_strip(text);
 	if (text.len > 1 && text.at[0] == '+')
@@ -39,7 +40,7 @@ static int by_name(const void *a, const void *b)
 	return order != 0 ? order : one->value.at < other->value.at ? -1 : 1;
 }
 
-static void add_query_text(struct buf *out, struct str text)
+void page_add_query_text(struct buf *out, struct str text)
 {
 	struct str piece;
 
@@ -54,9 +55,9 @@ static void add_query_text(struct buf *out, struct str text)
 static void add_pair(struct buf *query, struct str name, struct str value)
 {
 	buf_add_byte(query, query->len == 0 ? '?' : '&');
-	add_query_text(query, name);
+	page_add_query_text(query, name);
 	buf_add_byte(query, '=');
-	add_query_text(query, value);
+	page_add_query_text(query, value);
 }
 
 static bool is_changed(struct str name, const struct form_field *changes, size_t count)
@@ -70,8 +71,7 @@ static bool is_changed(struct str name, const struct form_field *changes, size_t
 
 /* This request's URL with other values of these parameters, an absent one left out; DRF sorts the parameters
  * by name. */
-static struct str make_link(struct request *rq, const struct form_field *changes,
-			    size_t change_count)
+struct str page_make_link(struct request *rq, const struct form_field *changes, size_t change_count)
 {
 	struct form_field *pairs = arena_array(&rq->arena, struct form_field,
 					       QUERY_MOST + change_count);
@@ -95,7 +95,7 @@ static struct str make_link(struct request *rq, const struct form_field *changes
 	return request_absolute(rq, arena_printf(&rq->arena, "%s%s", path.at, query.at));
 }
 
-static struct str number_text(struct request *rq, int64_t number)
+struct str page_number_text(struct request *rq, int64_t number)
 {
 	return arena_printf(&rq->arena, "%" PRId64, number);
 }
@@ -104,16 +104,16 @@ static struct str number_text(struct request *rq, int64_t number)
 static struct str page_link(struct request *rq, const struct resource *res,
 			    const struct place *place, int64_t offset)
 {
-	const struct form_field number = { STR("page"),
-					   offset > 0 ? number_text(rq, offset / place->limit + 1)
-						      : STR_NULL };
+	const struct form_field number = {
+		STR("page"), offset > 0 ? page_number_text(rq, offset / place->limit + 1) : STR_NULL
+	};
 	const struct form_field offsets[] = {
-		{ STR("limit"), number_text(rq, place->limit) },
-		{ STR("offset"), offset > 0 ? number_text(rq, offset) : STR_NULL },
+		{ STR("limit"), page_number_text(rq, place->limit) },
+		{ STR("offset"), offset > 0 ? page_number_text(rq, offset) : STR_NULL },
 	};
 
-	return res->paging == PAGING_NUMBERS ? make_link(rq, &number, 1)
-					     : make_link(rq, offsets, ARRAY_SIZE(offsets));
+	return res->paging == PAGING_NUMBERS ? page_make_link(rq, &number, 1)
+					     : page_make_link(rq, offsets, ARRAY_SIZE(offsets));
 }
 
 /* 1 … the last page; an empty list still has a first page. */
@@ -124,7 +124,7 @@ static int choose_page(struct request *rq, int64_t pages, int64_t *ret)
 
 	if (str_eq(text, STR("last")))
 		page = pages;
-	else if (!str_is_null(text) && !read_page_number(text, &page))
+	else if (!str_is_null(text) && !page_read_number(text, &page))
 		return fail(-E_NOT_FOUND, "Invalid page.");
 	if (page < 1 || page > pages)
 		return fail(-E_NOT_FOUND, "Invalid page.");
@@ -143,8 +143,8 @@ static void put_link(struct json_writer *w, struct request *rq, const struct res
 }
 
 /* The rows that the listing is about: FROM and WHERE. */
-static void add_from(struct sql *s, const struct resource *res, const struct listing *listing,
-		     const struct selection *selection)
+void page_add_from(struct sql *s, const struct resource *res, const struct listing *listing,
+		   const struct selection *selection)
 {
 	sql_printf(s, " FROM %s t%.*s WHERE true", res->table, STR_ARG(selection->joins));
 	resource_add_rows(s, res, "t");
@@ -168,7 +168,7 @@ static struct sql_statement make_count(struct request *rq, const struct resource
 	_cleanup_(sql_fini) struct sql s = SQL_INIT;
 
 	sql_add(&s, "SELECT count(*)");
-	add_from(&s, res, listing, selection);
+	page_add_from(&s, res, listing, selection);
 	return sql_finish(&s, &rq->arena, DB_EXCLUSIVE, false);
 }
 
@@ -181,7 +181,7 @@ static struct sql_statement make_page(struct request *rq, const struct plan *p,
 
 	sql_add(&s, "SELECT ");
 	plan_add_columns(&s, p, VIEW_LIST);
-	add_from(&s, res, listing, selection);
+	page_add_from(&s, res, listing, selection);
 	sql_add(&s, " ORDER BY ");
 	if (!str_is_null(selection->order))
 		buf_add_str(&s.text, selection->order);
@@ -189,7 +189,7 @@ static struct sql_statement make_page(struct request *rq, const struct plan *p,
 		sql_add_over(&s, listing->order != NULL ? listing->order : res->order, "t");
 	if (!listing->is_bare) {
 		sql_add(&s, " LIMIT ");
-		sql_add_value(&s, number_text(rq, place->limit));
+		sql_add_value(&s, page_number_text(rq, place->limit));
 		sql_add(&s, " OFFSET ");
 		sql_add_name(&s, SQL_OFFSET);
 	}
@@ -238,9 +238,9 @@ static void read_offsets(struct request *rq, const struct resource *res, struct 
 {
 	int64_t most = res->page_most == 0 ? 100 : res->page_most, number;
 
-	if (read_page_number(request_query(rq, STR("limit")), &number) && number > 0)
+	if (page_read_number(request_query(rq, STR("limit")), &number) && number > 0)
 		ret->limit = MIN(number, most);
-	if (read_page_number(request_query(rq, STR("offset")), &number) && number >= 0)
+	if (page_read_number(request_query(rq, STR("offset")), &number) && number >= 0)
 		ret->offset = MIN(number, INT64_MAX / 2); /* so that sums stay numbers */
 }
 
@@ -285,6 +285,8 @@ int resource_list(struct request *rq, const struct resource *res, const struct l
 		r = selection_read(rq, &res->select, &selection);
 	if (r < 0)
 		return r;
+	if (res->paging == PAGING_CURSOR && !listing->is_bare)
+		return cursor_list(rq, p, listing, &selection);
 	is_kept = is_usual(res, listing, &selection);
 	if (!listing->is_bare) {
 		count = is_kept ? p->count : make_count(rq, res, listing, &selection);
@@ -293,7 +295,7 @@ int resource_list(struct request *rq, const struct resource *res, const struct l
 			r = find_place(rq, res, &rows, &place);
 		if (r < 0)
 			return r;
-		context.offset = number_text(rq, place.offset);
+		context.offset = page_number_text(rq, place.offset);
 	}
 	page = is_kept ? p->page : make_page(rq, p, listing, &selection, &place);
 	r = sql_run(rq, at, &page, &context, &rows);

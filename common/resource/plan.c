@@ -10,6 +10,8 @@
  */
 #include "base/error.h"
 #include "base/map.h"
+#include "resource/caller.h"
+#include "resource/nested.h"
 #include "resource/resource-internal.h"
 
 /* Embedding that does not end would not end here either. */
@@ -20,8 +22,18 @@ static struct arena plans_arena;
 static struct map plans;
 static struct plan *first_plan;
 
+void resource_add_tenant(struct sql *s, const struct resource *res, const char *alias)
+{
+	if (res->tenant_column == NULL)
+		return;
+	sql_printf(s, " AND %s.%s = (", alias, res->tenant_column);
+	sql_add_over(s, res->tenant, alias);
+	sql_add(s, ")");
+}
+
 void resource_add_exists(struct sql *s, const struct resource *res, const char *alias)
 {
+	resource_add_tenant(s, res, alias);
 	if (res->exists == NULL)
 		return;
 	sql_add(s, " AND (");
@@ -35,6 +47,7 @@ void resource_add_rows(struct sql *s, const struct resource *res, const char *al
 	if (res->rows == NULL)
 		return;
 	sql_add(s, " AND (");
+	s->row_of = res->name;
 	sql_add_over(s, res->rows, alias);
 	sql_add(s, ")");
 }
@@ -107,6 +120,7 @@ static void add_from(struct sql *s, const struct field *f, const char *alias, co
 	if (f->type == FIELD_EMBED) {
 		sql_printf(s, " FROM %s %s WHERE %s.id = %s.%s", other->table, alias, alias, outer,
 			   f->column);
+		resource_add_tenant(s, other, alias);
 		return;
 	}
 	if (f->link != NULL)
@@ -117,7 +131,9 @@ static void add_from(struct sql *s, const struct field *f, const char *alias, co
 		sql_printf(s, " FROM %s %s WHERE %s.%s = %s.id", other->table, alias, alias,
 			   f->through, outer);
 	if (other->rows_through != NULL) {
+		resource_add_tenant(s, other, alias);
 		sql_add(s, " AND (");
+		s->row_of = other->name;
 		sql_add_over(s, other->rows_through, alias);
 		sql_add(s, ")");
 	} else {
@@ -185,6 +201,7 @@ void plan_add_columns(struct sql *s, const struct plan *p, enum row_view view)
 		if (res->permissions[i].when == NULL)
 			continue;
 		sql_add(s, ", (");
+		s->row_of = res->name;
 		sql_add_over(s, res->permissions[i].when, "t");
 		sql_add(s, ")");
 	}
@@ -286,7 +303,12 @@ static int check_permissions(const struct resource *res)
 			    PERMISSIONS_MOST);
 	for (size_t i = 0; i < res->permission_count; i++) {
 		const char *when = res->permissions[i].when;
+		int r = res->permissions[i].caller == NULL
+				? 0
+				: caller_check(res->permissions[i].caller);
 
+		if (r < 0)
+			return fail_in(r, "resource %s: permission %zu", res->name, i + 1);
 		if (when != NULL && !str_is_null(sql_unknown_name(when)))
 			return fail(-EINVAL,
 				    "resource %s: permission %zu has a name that does not exist",
@@ -295,9 +317,51 @@ static int check_permissions(const struct resource *res)
 	return 0;
 }
 
+/* What is kept of answers is not asked again who may see it. */
+static bool keeps_what_rights_decide(const struct resource *res)
+{
+	bool is_decided = sql_has_rights(res->rows) || res->tenant_column != NULL;
+
+	for (size_t i = 0; i < res->permission_count; i++) {
+		const struct permission *p = &res->permissions[i];
+
+		is_decided = is_decided || ((p->may & (MAY_LIST | MAY_READ)) &&
+					    (p->caller != NULL || sql_has_rights(p->when)));
+	}
+	return is_decided && (res->list_ttl > 0 || res->detail_ttl > 0);
+}
+
+static int check_rights(const struct resource *res)
+{
+	const char *const snippets[] = { res->exists, res->order, res->tenant };
+	bool is_astray = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(snippets); i++)
+		is_astray = is_astray || sql_has_grants(snippets[i]);
+	for (size_t i = 0; i < res->field_count; i++)
+		is_astray = is_astray || sql_has_grants(res->fields[i].sql);
+	for (size_t i = 0; i < res->select.filter_count; i++)
+		is_astray = is_astray || sql_has_grants(res->select.filters[i].sql);
+	for (size_t i = 0; i < res->select.scope_count; i++)
+		is_astray = is_astray || sql_has_grants(res->select.scopes[i].sql);
+	if (is_astray)
+		return fail(-EINVAL, "resource %s: granted() stands beside `rows` and permissions",
+			    res->name);
+	if ((res->tenant_column == NULL) != (res->tenant == NULL))
+		return fail(-EINVAL, "resource %s: a tenant needs a column and SQL", res->name);
+	if (keeps_what_rights_decide(res))
+		return fail(
+			-EINVAL,
+			"resource %s: rights or a tenant decide who sees its rows, so its answers "
+			"cannot be kept (list_ttl, detail_ttl)",
+			res->name);
+	return 0;
+}
+
 static int check_snippets(const struct resource *res)
 {
-	const char *const snippets[] = { res->exists, res->rows, res->rows_through, res->order };
+	const char *const snippets[] = { res->exists, res->rows, res->rows_through, res->order,
+					 res->tenant };
 
 	for (size_t i = 0; i < ARRAY_SIZE(snippets); i++) {
 		if (snippets[i] != NULL && !str_is_null(sql_unknown_name(snippets[i])))
@@ -334,6 +398,12 @@ static int check_resource(const struct resource *res)
 		r = field_table_check(res->name, res->fields, res->field_count);
 	if (r == 0)
 		r = check_snippets(res);
+	if (r == 0)
+		r = nested_check_table(res);
+	if (r == 0)
+		r = check_rights(res);
+	if (r == 0)
+		r = cursor_check(res);
 	return r < 0 ? r : selections_check(res->name, &res->select);
 }
 
@@ -408,6 +478,7 @@ static struct sql_statement build_reread(const struct plan *p, enum row_view vie
 	_cleanup_(sql_fini) struct sql s = SQL_INIT;
 
 	begin_find(&s, p, view);
+	resource_add_tenant(&s, p->resource, "t");
 	return keep(&s, DB_SHARED);
 }
 
@@ -464,6 +535,8 @@ static struct sql_statement build_insert(const struct plan *p)
 		sql_printf(&s, "%s%s", before, field_column(&res->fields[i]));
 		before = ", ";
 	}
+	if (res->tenant_column != NULL)
+		sql_printf(&s, "%s%s", before, res->tenant_column);
 	sql_add(&s, ") VALUES (");
 	before = "";
 	for (size_t i = 0; i < res->field_count; i++) {
@@ -472,6 +545,11 @@ static struct sql_statement build_insert(const struct plan *p)
 		sql_add(&s, before);
 		sql_add_value(&s, STR_NULL); /* given when it is run */
 		before = ", ";
+	}
+	if (res->tenant_column != NULL) {
+		sql_printf(&s, "%s(", before);
+		sql_add_over(&s, res->tenant, "t");
+		sql_add(&s, ")");
 	}
 	sql_add(&s, ") RETURNING ");
 	plan_add_columns(&s, p, VIEW_PLAIN);
@@ -488,6 +566,7 @@ static struct sql_statement build_remove(const struct plan *p)
 	else
 		sql_printf(&s, "DELETE FROM %s t WHERE t.id = ", res->table);
 	sql_add_name(&s, SQL_KEY);
+	resource_add_tenant(&s, res, "t");
 	return keep(&s, DB_EXCLUSIVE);
 }
 
@@ -541,6 +620,7 @@ bool plan_update(const struct plan *p, struct arena *arena, const struct values 
 		return false;
 	sql_add(&s, " WHERE t.id = ");
 	sql_add_name(&s, SQL_KEY);
+	resource_add_tenant(&s, res, "t");
 	sql_add(&s, " RETURNING ");
 	plan_add_columns(&s, p, VIEW_PLAIN);
 	*ret = sql_finish(&s, arena, DB_EXCLUSIVE, false);

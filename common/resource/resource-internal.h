@@ -56,6 +56,10 @@ void row_render(struct request *, const struct plan *, const struct row *, enum 
 int row_find(struct request *, struct db_at, const struct plan *, const struct sql_statement *,
 	     struct str key, enum row_view, struct row *ret) may_yield _must_check_;
 
+/* After -E_UNIQUE: a violation by a value that the client sent is the client's, 0 with it in c->errors; -E_UNIQUE
+ * stays for what a hook made. */
+int change_blame(struct change *) _must_check_;
+
 /* The row of a change, locked in its transaction, into c->old: the one that the path names, or that of
  * c->key; -E_NOT_FOUND, -E_FORBIDDEN.  Yields. */
 int change_find(struct change *, unsigned may) may_yield _must_check_;
@@ -73,6 +77,24 @@ int row_reply(struct request *, struct db_at, int status, const struct resource 
 
 /* The key as the path has it; what can be no key is DRF's plain "Not found.". */
 int resource_read_key(struct request *, const struct resource *, struct str *ret) _must_check_;
+/* The same of a value of a body; false for what can be no key. */
+bool resource_read_json_key(struct request *, const struct resource *, const struct json *,
+			    struct str *ret);
+
+/* What lists of any paging are made of (page.c): int() of Python on a text, false when it is none; a piece of
+ * a query as quote_plus has it; this request's URL with other values of these parameters, an absent one
+ * left out; FROM and WHERE of the rows that a listing is about. */
+bool page_read_number(struct str text, int64_t *ret);
+struct str page_number_text(struct request *, int64_t);
+void page_add_query_text(struct buf *, struct str);
+struct str page_make_link(struct request *, const struct form_field *changes, size_t count);
+void page_add_from(struct sql *, const struct resource *, const struct listing *,
+		   const struct selection *);
+
+/* Lists of PAGING_CURSOR.  Yields. */
+int cursor_list(struct request *, const struct plan *, const struct listing *,
+		const struct selection *) may_yield _must_check_;
+int cursor_check(const struct resource *) _must_check_;
 
 /* The many-to-many sets of a change that were given: replaced as a whole.  In its transaction.  Yields. */
 int links_write(struct change *, const struct row *) may_yield _must_check_;

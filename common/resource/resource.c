@@ -9,7 +9,9 @@
 #include "base/error.h"
 #include "base/uuid.h"
 #include "resource/cached.h"
+#include "resource/caller.h"
 #include "resource/event.h"
+#include "resource/python.h"
 #include "resource/resource-internal.h"
 
 /* Bytes that most rows fit into as JSON: room for them is made once, not by doubling. */
@@ -17,9 +19,9 @@
 
 /* --- who may --- */
 
-static bool is_met(const struct permission *p, const struct identity *caller)
+static bool is_one_of(enum who who, const struct identity *caller)
 {
-	switch (p->who) {
+	switch (who) {
 	case WHO_ANYONE:
 		return true;
 	case WHO_SIGNED_IN:
@@ -28,6 +30,19 @@ static bool is_met(const struct permission *p, const struct identity *caller)
 		return caller != NULL && caller->is_staff;
 	}
 	must_not_reach("a permission for nobody known");
+}
+
+/* Whether this row of the table is about the caller and lets him do any of that: 1, 0 or a negative error. */
+static int is_met(struct request *rq, struct db_at at, const struct permission *p, unsigned may)
+{
+	bool holds = true;
+	int r = 0;
+
+	if (!(p->may & may) || !is_one_of(p->who, rq->caller))
+		return 0;
+	if (p->caller != NULL)
+		r = caller_meets(rq, at, p->caller, &holds);
+	return r < 0 ? r : holds;
 }
 
 static int refusal(const struct identity *caller)
@@ -39,28 +54,34 @@ static int permit(struct request *rq, unsigned may)
 {
 	/* All rows of a path are the resource's; a method without a row has none of its own. */
 	const struct resource *res = rq->view->first->about;
+	const struct db_at at = { .db = rq->thread->db };
 
 	/* DRF then asks the view's permission as for a change of some row. */
 	if (rq->route == NULL && !request_is_safe(rq))
 		may = MAY_UPDATE | MAY_DELETE;
 	for (size_t i = 0; i < res->permission_count; i++) {
-		if ((res->permissions[i].may & may) && is_met(&res->permissions[i], rq->caller))
-			return 0;
+		int r = is_met(rq, at, &res->permissions[i], may);
+
+		if (r != 0)
+			return r < 0 ? r : 0;
 	}
 	return refusal(rq->caller);
 }
 
-int resource_allow(const struct request *rq, const struct resource *res, const struct row *row,
-		   unsigned may)
+int resource_allow(struct request *rq, struct db_at at, const struct resource *res,
+		   const struct row *row, unsigned may)
 {
 	for (size_t i = 0; i < res->permission_count; i++) {
 		const struct permission *p = &res->permissions[i];
 
-		if (!(p->may & may) || !is_met(p, rq->caller))
+		if (!(p->may & may))
 			continue;
 		must(p->when == NULL || (row->view != VIEW_LIST && row->view != VIEW_SHAPE));
-		if (p->when == NULL || (row->allowed >> i & 1))
-			return 0;
+		if (p->when != NULL && !(row->allowed >> i & 1))
+			continue;
+		int r = is_met(rq, at, p, may);
+		if (r != 0)
+			return r < 0 ? r : 0;
 	}
 	return refusal(rq->caller);
 }
@@ -110,6 +131,19 @@ int resource_read_key(struct request *rq, const struct resource *res, struct str
 	if (uuid_normalise(&rq->arena, text, ret) < 0)
 		return fail(-E_NOT_FOUND, "Not found.");
 	return 0;
+}
+
+bool resource_read_json_key(struct request *rq, const struct resource *res, const struct json *json,
+			    struct str *ret)
+{
+	int64_t number;
+
+	if (json->type != JSON_STRING && json->type != JSON_NUMBER)
+		return false;
+	*ret = python_text(&rq->arena, json);
+	if (res->key == RESOURCE_BIGINT)
+		return str_to_i64(*ret, &number) == 0;
+	return uuid_normalise(&rq->arena, *ret, ret) == 0;
 }
 
 int resource_find(struct request *rq, struct db_at at, const struct resource *res, struct str key,
@@ -162,7 +196,7 @@ int resource_object(struct request *rq, struct db_tx *tx, const struct resource 
 		find = tx != NULL ? p->find_for_update : p->retrieve;
 	r = row_find(rq, at, p, &find, key, view, &row);
 	if (r == 0 && may != 0)
-		r = resource_allow(rq, res, &row, may);
+		r = resource_allow(rq, at, res, &row, may);
 	if (r == 0)
 		*ret = row;
 	return r;

@@ -10,7 +10,7 @@
  *
  * To add a resource: one .c file with its tables, one row in routes.def, one migration.
  *
- * Statements.  A list page: a count and the page; a retrieve: one; whatever they embed.  Reads of
+ * Statements.  A list page: a count and the page (by cursor: the page alone); a retrieve: one; whatever they embed.  Reads of
  * one row go to the database's shared lane, writes run in one transaction: load for update,
  * permission, validate, hooks, write, hooks, commit, then jobs are pushed.
  *
@@ -53,6 +53,8 @@ enum who {
 struct permission {
 	enum who who;
 	unsigned may;
+	const char *
+		caller; /* and of whom this holds (caller.h), also where there is no row; NULL: of all */
 	const char *when; /* NULL: any row */
 };
 /* clang-format off */
@@ -60,6 +62,10 @@ struct permission {
 #define ALLOW_WHEN(who_, may_, sql_) { .who = WHO_##who_, .may = (may_), .when = (sql_) }
 /* `sql_` gives the key of the row's owner: "t.owner_id". */
 #define ALLOW_OWNER(sql_, may_) ALLOW_WHEN(SIGNED_IN, may_, sql_ " = :caller")
+/* "has_perm('blog.change_post') or in_group('editors')": see caller.h. */
+#define ALLOW_IF(condition_, may_) { .who = WHO_SIGNED_IN, .may = (may_), .caller = (condition_) }
+/* Of the rows that were granted to the caller or to one of his groups: "change". */
+#define ALLOW_GRANTED(permission_, may_) ALLOW_WHEN(SIGNED_IN, may_, "granted('" permission_ "')")
 /* clang-format on */
 #define PERMISSIONS_MOST 16
 
@@ -99,7 +105,9 @@ struct change {
 	struct enqueued *enqueued; /* jobs of this transaction; see change_enqueue */
 	void *notes;               /* the hooks' own */
 	const struct body *body;   /* what it is read from; NULL: the request's */
+	const char *const *only;   /* as in struct validation */
 	enum shown most_shown;     /* fields that only fuller answers show are not read */
+	struct nested *_nested;    /* rows that are written with it (nested.h) */
 	int _status;               /* of the engine's answer; 0: somebody else answers */
 	struct str key;            /* of the row to change; absent: the one that the path names */
 };
@@ -145,9 +153,10 @@ struct hooks {
 	void (*deleted)(struct change *); /* committed; likewise */
 };
 
-/* How lists are cut: ?page= as DRF's PageNumberPagination, or ?limit= and ?offset= as its
- * LimitOffsetPagination. */
-enum paging { PAGING_NUMBERS, PAGING_OFFSETS };
+/* How lists are cut: ?page= as DRF's PageNumberPagination, ?limit= and ?offset= as its
+ * LimitOffsetPagination, or ?cursor= as its CursorPagination (cursor.c), which counts nothing and costs
+ * the same however far it has come. */
+enum paging { PAGING_NUMBERS, PAGING_OFFSETS, PAGING_CURSOR };
 
 enum resource_key { RESOURCE_UUID, RESOURCE_BIGINT };
 
@@ -171,6 +180,12 @@ struct resource {
 	 * (not removed softly); uniqueness looks at these.  rows: holds for those that the caller may know
 	 * of.  NULL: all. */
 	const char *exists, *rows;
+	/* TENANT(column, sql): rows of different tenants know nothing of each other.  sql gives the tenant of
+	 * whoever asks, with :caller or :host: "SELECT m.tenant_id FROM members m WHERE m.user_id = :caller".  Every
+	 * statement of the engine is narrowed by it, and it sets the column (NOT NULL) of a new row; who
+	 * has no tenant sees nothing and creates nothing (403).  SQL that tables and hooks bring
+	 * themselves is theirs. */
+	const char *tenant_column, *tenant;
 	/* The same for a row that is found through the row it belongs to, where less is to be asked; NULL:
 	 * as `rows`. */
 	const char *rows_through;
@@ -184,7 +199,12 @@ struct resource {
 			       DELETE */
 	unsigned page;      /* rows a page; 0: 20 */
 	enum paging paging;
-	unsigned page_most; /* the most that ?limit= gets; 0: 100 */
+	unsigned page_most; /* the most that ?limit= gets, or page_parameter; 0: 100 */
+	/* PAGING_CURSOR.  cursor: the field by whose values rows are ordered, "-created_at" for the greatest
+	 * first, those of one value by their keys; `order` is for rows inside others.  An index over (column,
+	 * id) makes a page cost what it shows.  page_parameter: "page_size" lets clients choose how many
+	 * rows a page has; NULL: they may not. */
+	const char *cursor, *page_parameter;
 	/* ?fields=id,title: answers show these only, in the order of the table. */
 	bool takes_fields;
 	unsigned accepts; /* body kinds; 0: JSON, form and multipart */
@@ -201,6 +221,7 @@ struct resource {
 /* clang-format off */
 /* Words for the tables of a resource. */
 #define FIELDS(rows_)      .fields = (rows_), .field_count = ARRAY_SIZE(rows_)
+#define TENANT(column_, sql_) .tenant_column = (column_), .tenant = (sql_)
 #define PERMISSIONS(rows_) .permissions = (rows_), .permission_count = ARRAY_SIZE(rows_)
 /* clang-format on */
 
@@ -214,7 +235,7 @@ int resource_routes(struct route_table *, const struct resource *const *, size_t
  * resource_object: DRF's get_object: the row that the path names ({id} is its first parameter), if it
  * passes the query's filters and the caller may do that to it (`may` 0: whoever the route lets in);
  * locked if there is a transaction.  Yields.
- * resource_allow: 0, -E_UNAUTHENTICATED or -E_FORBIDDEN for this caller and row.
+ * resource_allow: 0, -E_UNAUTHENTICATED or -E_FORBIDDEN for this caller and row.  Yields.
  * resource_render: the row as JSON as that view shows it; read anew if the row came with less (from a
  * write).  Yields.
  * resource_reply: the same as the answer.  Yields.
@@ -223,8 +244,8 @@ int resource_find(struct request *, struct db_at, const struct resource *, struc
 		  struct row *ret) may_yield _must_check_;
 int resource_object(struct request *, struct db_tx *, const struct resource *, unsigned may,
 		    struct row *ret) may_yield _must_check_;
-int resource_allow(const struct request *, const struct resource *, const struct row *,
-		   unsigned may) _must_check_;
+int resource_allow(struct request *, struct db_at, const struct resource *, const struct row *,
+		   unsigned may) may_yield _must_check_;
 int resource_render(struct request *, struct db_at, const struct resource *, const struct row *,
 		    enum row_view, struct json_writer *) may_yield _must_check_;
 int resource_reply(struct request *, int status, const struct resource *, const struct row *,
@@ -276,7 +297,8 @@ int resource_check_references(struct request *, struct db_at, const struct value
 /* After the COMMIT of a hand-written change of its rows: what the cache keeps of them ends.  Yields. */
 void resource_forget(struct request *, const struct resource *) may_yield;
 
-/* " AND (…)" for the conditions of rows that exist, and of those that the caller may know of. */
+/* " AND (…)" for the tenant; for the conditions of rows that exist, his; of those that the caller may know of. */
+void resource_add_tenant(struct sql *, const struct resource *, const char *alias);
 void resource_add_exists(struct sql *, const struct resource *, const char *alias);
 void resource_add_rows(struct sql *, const struct resource *, const char *alias);
 

@@ -7,11 +7,14 @@
 #include "http/etag.h"
 #include "http/once.h"
 #include "resource/event.h"
+#include "resource/nested.h"
 #include "resource/resource-internal.h"
 
 /* How often a save is tried again when a value that a hook made (a slug) was taken by somebody else
  * meanwhile. */
 #define RACES_MOST 5
+
+#define NOT_NULL_VIOLATION "23502"
 
 int change_enqueue(struct change *c, const struct task *task, const void *arguments)
 {
@@ -147,6 +150,7 @@ int change_check(struct change *c)
 		.count = res->field_count,
 		.mode = c->mode,
 		.presets = c->presets,
+		.only = c->only,
 		.most_shown = c->most_shown,
 	};
 	int r;
@@ -156,6 +160,8 @@ int change_check(struct change *c)
 		return r;
 	validate_parsed(&validation, c->body, &c->errors, &c->values);
 	r = check_in_database(c);
+	if (r == 0)
+		r = nested_check(c);
 	if (r == 0 && res->hooks.validate != NULL)
 		r = res->hooks.validate(c);
 	if (r == 0 && !errors_any(&c->errors) && res->hooks.check != NULL)
@@ -220,9 +226,18 @@ static int insert_row(struct change *c, struct db_rows *ret)
 	const struct plan *p = plan_of(c->resource);
 	struct str *values = arena_array(&c->rq->arena, struct str, c->resource->field_count);
 	const struct sql_context context = { .values = values };
+	const struct db_failure *failure;
+	int r;
 
 	insert_values(c, values);
-	return sql_run(c->rq, change_at(c), &p->insert, &context, ret);
+	r = sql_run(c->rq, change_at(c), &p->insert, &context, ret);
+	if (r != -E_SQL || c->resource->tenant_column == NULL)
+		return r;
+	failure = db_failure(c->rq->thread->db);
+	if (strcmp(failure->sqlstate, NOT_NULL_VIOLATION) == 0 &&
+	    strcmp(failure->column, c->resource->tenant_column) == 0)
+		return c->rq->caller == NULL ? -E_UNAUTHENTICATED : -E_FORBIDDEN; /* of no tenant */
+	return r;
 }
 
 static int write_row(struct change *c, struct row *ret)
@@ -257,9 +272,7 @@ static int write_row(struct change *c, struct row *ret)
 	return links_write(c, ret);
 }
 
-/* A violation by a value that the client sent is the client's; -E_UNIQUE stays for what a hook
- * made. */
-static int blame_violation(struct change *c)
+int change_blame(struct change *c)
 {
 	const char *constraint = db_failure(c->rq->thread->db)->constraint;
 
@@ -295,12 +308,17 @@ int change_write(struct change *c)
 
 	if (hooks->saving != NULL)
 		r = hooks->saving(c);
+	if (r == 0 && !errors_any(&c->errors))
+		r = nested_write_before(c);
 	if (r < 0 || errors_any(&c->errors))
 		return r;
 	r = write_row(c, row);
 	if (r < 0)
 		return r;
 	c->row = row;
+	r = nested_write_behind(c);
+	if (r < 0 || errors_any(&c->errors))
+		return r;
 	return hooks->saved != NULL ? hooks->saved(c) : 0;
 }
 
@@ -311,7 +329,7 @@ static int write_in_transaction(struct change *c)
 
 	r = change_write(c);
 	if (r == -E_UNIQUE)
-		r = blame_violation(c);
+		r = change_blame(c);
 	if (r < 0)
 		return r;
 	if (errors_any(&c->errors))
@@ -329,6 +347,7 @@ void change_finish(struct change *c)
 	if (c->resource->hooks.done != NULL)
 		c->resource->hooks.done(c);
 	event_tell(c->rq, c->old == NULL ? EVENT_CREATED : EVENT_CHANGED, c->row);
+	nested_finish(c);
 }
 
 static int finish(struct change *c)
@@ -384,7 +403,7 @@ int change_find(struct change *c, unsigned may)
 	else
 		r = row_find(c->rq, change_at(c), p, &p->find_for_update, c->key, VIEW_PLAIN, old);
 	if (r == 0 && !str_is_null(c->key))
-		r = resource_allow(c->rq, c->resource, old, may);
+		r = resource_allow(c->rq, change_at(c), c->resource, old, may);
 	if (r == 0)
 		c->old = old;
 	return r;

@@ -108,6 +108,9 @@ int selections_check(const char *resource, const struct selections *s)
 		if (find_match(one->how) == NULL)
 			return fail(-EINVAL, "%s: search %zu has a prefix that does not exist",
 				    resource, i + 1);
+		if ((one->is_vector || one->config != NULL) && (one->how != '@' || !one->is_vector))
+			return fail(-EINVAL, "%s: search %zu has a configuration and no vector",
+				    resource, i + 1);
 		if (is_wrong_snippet(one->sql) || is_wrong_snippet(one->any_of))
 			return fail(-EINVAL,
 				    "%s: search %zu has SQL with a name that does not exist",
@@ -325,9 +328,17 @@ static void add_match(struct sql *s, const struct search *one, const struct cond
 		sql_add_over(s, one->any_of, "t");
 		sql_add(s, " AND ");
 	}
-	sql_add(s, m->before);
-	sql_add_over(s, one->sql, "t");
-	sql_add(s, m->between);
+	if (one->is_vector) {
+		sql_add(s, "(");
+		sql_add_over(s, one->sql, "t");
+		sql_add(s, ") @@ plainto_tsquery(");
+	} else {
+		sql_add(s, m->before);
+		sql_add_over(s, one->sql, "t");
+		sql_add(s, m->between);
+	}
+	if (one->config != NULL)
+		sql_printf(s, "'%s'::regconfig, ", one->config);
 	sql_add_value(s, c->values[m->is_like]);
 	sql_add(s, m->after);
 	if (one->any_of != NULL)

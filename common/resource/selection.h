@@ -75,7 +75,15 @@ struct search {
 	char how; /* 0 contains, '^' starts with, '=' equals, '@' full text, '$' regular expression */
 	const char *sql;
 	const char *any_of; /* as in struct filter */
+	/* '@': the SQL is a tsvector already, so that an index can answer; and the configuration by which terms
+	 * become one: "english"; NULL: the database's. */
+	bool is_vector;
+	const char *config;
 };
+/* clang-format off */
+/* ?search= by words: a column of type tsvector, with a GIN index. */
+#define VECTOR(sql_, config_) { .how = '@', .sql = (sql_), .is_vector = true, .config = (config_) }
+/* clang-format on */
 
 /* A name that ?ordering= may say. */
 struct order {

@@ -2,13 +2,12 @@
 
 #include <stdlib.h>
 
-#include "auth/identity.h"
+#include "auth/rights.h"
 
 static const struct str names[SQL_NAMES] = {
-	[SQL_CALLER] = STR_INIT("caller"),
-	[SQL_STAFF] = STR_INIT("staff"),
-	[SQL_KEY] = STR_INIT("key"),
-	[SQL_OFFSET] = STR_INIT("offset"),
+	[SQL_CALLER] = STR_INIT("caller"), [SQL_STAFF] = STR_INIT("staff"),
+	[SQL_KEY] = STR_INIT("key"),       [SQL_OFFSET] = STR_INIT("offset"),
+	[SQL_HOST] = STR_INIT("host"),
 };
 
 void sql_fini(struct sql *s)
@@ -84,7 +83,31 @@ static size_t quoted_length(const char *at)
 }
 
 /* What stands at this place of a snippet. */
-enum piece { PIECE_PLAIN, PIECE_ALIAS, PIECE_NAME };
+enum piece { PIECE_PLAIN, PIECE_ALIAS, PIECE_NAME, PIECE_PERMISSION, PIECE_MEMBER, PIECE_GRANTED };
+
+static const struct {
+	const char *word;
+	enum piece piece;
+} words[] = {
+	{ "has_perm('", PIECE_PERMISSION },
+	{ "in_group('", PIECE_MEMBER },
+	{ "granted('", PIECE_GRANTED },
+};
+
+/* PIECE_PLAIN: none of the words stands here; else its length with argument and parenthesis. */
+static enum piece find_word(const char *at, size_t *ret_len)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (strncmp(at, words[i].word, strlen(words[i].word)) != 0)
+			continue;
+		const char *end = strstr(at, "')");
+
+		must(end != NULL); /* a snippet of ours with an open parenthesis */
+		*ret_len = (size_t) (end - at) + 2;
+		return words[i].piece;
+	}
+	return PIECE_PLAIN;
+}
 
 static enum piece next_piece(const char *at, size_t *ret_len)
 {
@@ -101,6 +124,10 @@ static enum piece next_piece(const char *at, size_t *ret_len)
 		return PIECE_NAME;
 	}
 	if (is_word(at[0])) {
+		enum piece word = find_word(at, ret_len);
+
+		if (word != PIECE_PLAIN)
+			return word;
 		*ret_len = word_length(at);
 		return *ret_len == 1 && at[0] == 't' && at[1] == '.' ? PIECE_ALIAS : PIECE_PLAIN;
 	}
@@ -121,6 +148,37 @@ static enum sql_name find_name(struct str word)
 	return SQL_VALUE;
 }
 
+/* What stands between the quotes of a word. */
+static struct str argument_of(const char *at, size_t len)
+{
+	const char *quote = strchr(at, '\'');
+
+	return str_make(quote + 1, (size_t) (at + len - 2 - (quote + 1)));
+}
+
+static void add_right(struct sql *s, enum sql_name name, struct str argument)
+{
+	add_slot(s, (struct sql_slot){ .name = name, .value = argument });
+	buf_printf(&s->text, "$%zu", s->count);
+}
+
+/* One index look-up a row; nothing of it is kept. */
+static void add_granted(struct sql *s, struct str permission, const char *alias)
+{
+	must(s->row_of != NULL); /* plan.c refuses the word elsewhere */
+	sql_add(s, "(");
+	add_right(s, SQL_SUPERUSER, STR_NULL);
+	sql_printf(s,
+		   "::boolean OR EXISTS (SELECT FROM auth_grant a WHERE a.resource = '%s' AND "
+		   "a.object_id = %s.id::text AND a.permission = '%.*s' AND (a.user_id = ",
+		   s->row_of, alias, STR_ARG(permission));
+	sql_add_name(s, SQL_CALLER);
+	sql_add(s,
+		"::uuid OR a.group_id IN (SELECT m.group_id FROM users_groups m WHERE m.user_id = ");
+	sql_add_name(s, SQL_CALLER);
+	sql_add(s, "::uuid))))");
+}
+
 void sql_add_over(struct sql *s, const char *snippet, const char *alias)
 {
 	size_t len;
@@ -135,6 +193,17 @@ void sql_add_over(struct sql *s, const char *snippet, const char *alias)
 			break;
 		case PIECE_NAME:
 			sql_add_name(s, find_name(str_make(at + 1, len - 1)));
+			break;
+		case PIECE_PERMISSION:
+			add_right(s, SQL_PERMISSION, argument_of(at, len));
+			sql_add(s, "::boolean");
+			break;
+		case PIECE_MEMBER:
+			add_right(s, SQL_MEMBER, argument_of(at, len));
+			sql_add(s, "::boolean");
+			break;
+		case PIECE_GRANTED:
+			add_granted(s, argument_of(at, len), alias);
 			break;
 		}
 	}
@@ -152,6 +221,36 @@ struct str sql_unknown_name(const char *snippet)
 	return STR_NULL;
 }
 
+static bool has_piece(const char *snippet, enum piece least)
+{
+	size_t len;
+
+	for (const char *at = snippet; at != NULL && *at != '\0'; at += len) {
+		if (next_piece(at, &len) >= least)
+			return true;
+	}
+	return false;
+}
+
+bool sql_has_rights(const char *snippet)
+{
+	return has_piece(snippet, PIECE_PERMISSION);
+}
+
+bool sql_has_grants(const char *snippet)
+{
+	return has_piece(snippet, PIECE_GRANTED);
+}
+
+static bool asks_for_rights(const struct sql *s)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		if (s->slots[i].name == SQL_PERMISSION || s->slots[i].name == SQL_MEMBER)
+			return true;
+	}
+	return false;
+}
+
 struct sql_statement sql_finish(const struct sql *s, struct arena *arena, enum db_lane lane,
 				bool is_kept)
 {
@@ -165,7 +264,24 @@ struct sql_statement sql_finish(const struct sql *s, struct arena *arena, enum d
 			       .is_varying = !is_kept },
 		.slots = slots,
 		.count = s->count,
+		.asks_for_rights = asks_for_rights(s),
 	};
+}
+
+/* "shop.example:8000" without the port; of "[::1]:8000" what the brackets hold stays in them. */
+static struct str host_of(const struct request *rq)
+{
+	struct str host = rq->host;
+	ptrdiff_t colon = -1;
+
+	for (size_t i = 0; i < host.len; i++)
+		colon = host.at[i] == ':' ? (ptrdiff_t) i : host.at[i] == ']' ? -1 : colon;
+	return colon < 0 ? host : str_slice(host, 0, (size_t) colon);
+}
+
+static struct str truth(bool value)
+{
+	return value ? STR("true") : STR("false");
 }
 
 static struct str value_of(const struct request *rq, const struct sql_context *context,
@@ -177,11 +293,19 @@ static struct str value_of(const struct request *rq, const struct sql_context *c
 	case SQL_CALLER:
 		return rq->caller == NULL ? STR_NULL : rq->caller->id;
 	case SQL_STAFF:
-		return rq->caller != NULL && rq->caller->is_staff ? STR("true") : STR("false");
+		return truth(rq->caller != NULL && rq->caller->is_staff);
 	case SQL_KEY:
 		return context->key;
 	case SQL_OFFSET:
 		return context->offset;
+	case SQL_HOST:
+		return host_of(rq);
+	case SQL_PERMISSION:
+		return truth(rights_has_permission(rights_of(rq), slot->value));
+	case SQL_MEMBER:
+		return truth(rights_is_member(rights_of(rq), slot->value));
+	case SQL_SUPERUSER:
+		return truth(rq->caller != NULL && rq->caller->is_superuser);
 	case SQL_NAMES:
 		break;
 	}
@@ -192,7 +316,14 @@ int sql_run(struct request *rq, struct db_at at, const struct sql_statement *s,
 	    const struct sql_context *context, struct db_rows *ret)
 {
 	struct str *values = arena_array(&rq->arena, struct str, s->count + 1);
+	const struct rights *rights;
 
+	if (s->asks_for_rights) {
+		int r = rights_read(rq, at, &rights);
+
+		if (r < 0)
+			return r;
+	}
 	const struct str *given = context->values;
 	for (size_t i = 0; i < s->count; i++)
 		values[i] = given != NULL && s->slots[i].name == SQL_VALUE

@@ -8,6 +8,14 @@
  *     :staff    whether that is staff (boolean)
  *     :key      the key in the path
  *     :offset   of a page
+ *     :host     the host that was asked, without its port
+ *
+ * and with words for what the caller may (auth/rights.h):
+ *
+ *     has_perm('blog.change_post')   a permission of his own or of a group's; every superuser's
+ *     in_group('editors')
+ *     granted('change')              a grant of this row (auth_grant), to him or to a group; every
+ *                                    superuser's.  Only where rows and permissions are told
  *
  * sql_add_over copies a snippet, gives `t` the alias that the row has in this statement and turns each
  * name into a parameter, the same one wherever the name comes again.  Whatever a client sent goes in by
@@ -22,14 +30,26 @@
 #include "db/db.h"
 #include "http/request.h"
 
-enum sql_name { SQL_VALUE, SQL_CALLER, SQL_STAFF, SQL_KEY, SQL_OFFSET, SQL_NAMES };
+enum sql_name {
+	SQL_VALUE,
+	SQL_CALLER,
+	SQL_STAFF,
+	SQL_KEY,
+	SQL_OFFSET,
+	SQL_HOST,
+	SQL_NAMES,
+	/* What words are made of. */
+	SQL_PERMISSION, /* whether he has the one that `value` names */
+	SQL_MEMBER,
+	SQL_SUPERUSER,
+};
 
 /* More in one statement are refused: far beyond what a query string of 1,000 parameters asks for. */
 #define SQL_SLOTS 2200
 
 struct sql_slot {
 	enum sql_name name;
-	struct str value; /* SQL_VALUE */
+	struct str value; /* SQL_VALUE, SQL_PERMISSION, SQL_MEMBER */
 };
 
 struct sql {
@@ -37,6 +57,7 @@ struct sql {
 	struct sql_slot *slots;
 	size_t count, room;
 	unsigned place[SQL_NAMES]; /* 0: not used yet */
+	const char *row_of; /* for granted(): the name of the resource whose row the alias is */
 };
 /* clang-format off */
 #define SQL_INIT { .text = BUF_INIT }
@@ -54,6 +75,7 @@ struct sql_statement {
 	struct db_statement statement;
 	const struct sql_slot *slots;
 	size_t count;
+	bool asks_for_rights;
 };
 
 /* The statement as it stands, in the arena.  `is_kept`: it will be run often, from the same memory. */
@@ -74,5 +96,8 @@ struct str sql_like_text(struct arena *, struct str text);
 
 /* The name in a snippet that does not exist, for the check at start; absent if all do. */
 struct str sql_unknown_name(const char *snippet);
+/* Whether a snippet (NULL: none) has one of the words; whether it has granted(). */
+bool sql_has_rights(const char *snippet);
+bool sql_has_grants(const char *snippet);
 
 #endif

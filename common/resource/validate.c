@@ -151,8 +151,9 @@ static void validate_field(struct errors *errors, const struct body *body, struc
 {
 	const struct field *f = &v->fields[place];
 	struct input in = find_input(&errors->rq->arena, body, f, mode);
-	enum presence presence = body->kind == BODY_JSON ? json_presence(f, &in)
-							 : form_presence(f, &in, mode);
+	enum presence presence = body->kind == BODY_JSON   ? json_presence(f, &in)
+				 : f->nested != NESTED_NOT ? ABSENT
+							   : form_presence(f, &in, mode);
 
 	if (presence == ABSENT) {
 		bool is_required = f->is_required ||
@@ -173,6 +174,10 @@ static void validate_field(struct errors *errors, const struct body *body, struc
 		v->is_given[place] = true;
 		return;
 	}
+	if (f->nested != NESTED_NOT) { /* nested.c looks at it */
+		v->is_given[place] = true;
+		return;
+	}
 	if (!coerce(errors, f, &in, &v->text[place])) {
 		v->is_given[place] = f->type == FIELD_KEYS;
 		return;
@@ -188,6 +193,15 @@ struct str values_now(struct arena *arena)
 
 	datetime_add_python(&text, now_realtime());
 	return arena_str(arena, buf_str(&text));
+}
+
+static bool is_among(const char *const *names, const struct field *f)
+{
+	if (names == NULL)
+		return true;
+	while (*names != NULL && strcmp(*names, f->name) != 0)
+		names++;
+	return *names != NULL;
 }
 
 static bool is_preset(const struct preset *presets, const struct field *f)
@@ -217,7 +231,7 @@ void validate_parsed(const struct validation *v, const struct body *body, struct
 	for (size_t i = 0; i < v->count; i++) {
 		const struct field *f = &v->fields[i];
 
-		if (is_writable(f, v->mode) && !is_preset(v->presets, f) &&
+		if (is_writable(f, v->mode) && !is_preset(v->presets, f) && is_among(v->only, f) &&
 		    f->shown <= v->most_shown)
 			validate_field(errors, body, ret_values, i, v->mode);
 	}

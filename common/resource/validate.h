@@ -24,6 +24,8 @@ struct validation {
 	enum validate_mode mode;
 	const struct preset
 		*presets; /* have values already (resource.h), given and not read; NULL: none */
+	const char *const
+		*only;         /* these fields alone are read; NULL behind the last, or NULL: all */
 	enum shown most_shown; /* fields that stand in fuller answers only are not read */
 };
 

@@ -7,6 +7,9 @@ _apium() {
 		case ${COMP_WORDS[1]} in
 		migrate) words="--help --folder" ;;
 		createsuperuser) words="--help --email --username --password-stdin" ;;
+		groups) words="--help" ;;
+		grant) words="--help --user --group --on" ;;
+		revoke-grant) words="--help --user --group --on" ;;
 		drf_create_token) words="--help --reset" ;;
 		flush_expired_tokens) words="--help" ;;
 		settings) words="--help" ;;

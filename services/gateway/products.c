@@ -97,6 +97,9 @@ static const struct permission permissions[] = {
 	ALLOW(SIGNED_IN,         MAY_LIST | MAY_READ | MAY_CREATE),
 	ALLOW_OWNER("t.owner_id", MAY_UPDATE | MAY_DELETE),
 	ALLOW(STAFF,             MAY_ALL),
+	ALLOW_GRANTED("change",  MAY_UPDATE),
+	ALLOW_IF("has_perm('catalog.change_product')", MAY_UPDATE),
+	ALLOW_IF("has_perm('catalog.delete_product')", MAY_DELETE),
 };
 /* clang-format on */
 

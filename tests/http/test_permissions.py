@@ -132,3 +132,17 @@ def test_the_address_is_verified_by_its_token_only(stack, shop):
     answer = stack.http("PATCH", f"/api/v1/users/{eve.id}/", {"email": f"{unique('new')}@example.com"}, eve.access)
     assert answer.json["email_verified"] is False
     assert verify(token) == (400, {"token": ["Invalid verification token."]})
+
+
+@pytest.mark.parametrize("words", [("change", "--on", "product/{id}"), ("catalog.change_product",)], ids=["a grant", "a permission"])
+def test_who_was_let_in_may_change_a_product(stack, shop, ann, words):
+    """Neither owner nor staff; what he was not given he may not."""
+    product, carl = shop.product(ann), shop.user("carl")
+    path, words = f"/api/v1/products/{product['id']}/", [word.format(id=product["id"]) for word in words]
+    assert stack.http("PATCH", path, {"stock": 7}, carl.access).json == FORBIDDEN
+    stack.apium("grant", *words, "--user", carl.email)
+    stack.wait_for("the right", lambda: stack.http("PATCH", path, {"stock": 7}, carl.access).status == 200)
+    assert stack.http("DELETE", path, token=carl.access).json == FORBIDDEN
+    stack.apium("revoke-grant", *words, "--user", carl.email)
+    stack.wait_for("its end", lambda: stack.http("PATCH", path, {"stock": 8}, carl.access).json == FORBIDDEN)
+    assert stack.http("GET", path, token=ann.access).json["stock"] == 7

@@ -272,14 +272,14 @@ class Stack:
     # -- programs
 
     def start(self, program, *arguments, **environment):
-        started = Program(program, [str(BUILD / program), *arguments], {**self.environment, **environment}, self.folder)
+        started = Program(Path(program).name, [str(BUILD / program), *arguments], {**self.environment, **environment}, self.folder)
         self.programs.append(started)
         return started
 
-    def start_gateway(self, **environment):
+    def start_gateway(self, program="apium-gateway", **environment):
         """Returns when /readyz answers."""
         self.port = self.port or free_port()
-        gateway = self.start("apium-gateway", APIUM_LISTEN=f"127.0.0.1:{self.port}", **environment)
+        gateway = self.start(program, APIUM_LISTEN=f"127.0.0.1:{self.port}", **environment)
 
         def answers():
             assert gateway.is_running(), gateway.log

@@ -80,6 +80,32 @@ Test(sql, an_unknown_name_is_found)
 	cr_expect(str_eq(sql_unknown_name("t.a = :callers"), STR(":callers")));
 }
 
+Test(sql, words_become_parameters)
+{
+	_cleanup_(sql_fini) struct sql s = SQL_INIT;
+
+	s.row_of = "post";
+	sql_add_over(&s, "t.a OR has_perm('blog.change_post') AND NOT in_group('guests')", "x");
+	expect_text(&s, "x.a OR $1::boolean AND NOT $2::boolean");
+	cr_assert_eq(s.count, 2);
+	cr_expect(s.slots[0].name == SQL_PERMISSION &&
+		  str_eq(s.slots[0].value, STR("blog.change_post")));
+	cr_expect(s.slots[1].name == SQL_MEMBER && str_eq(s.slots[1].value, STR("guests")));
+	sql_fini(&s);
+	s.row_of = "post";
+	sql_add_over(&s, "granted('change')", "x");
+	expect_text(
+		&s,
+		"($1::boolean OR EXISTS (SELECT FROM auth_grant a WHERE a.resource = 'post' AND "
+		"a.object_id = x.id::text AND a.permission = 'change' AND (a.user_id = $2::uuid OR "
+		"a.group_id IN (SELECT m.group_id FROM users_groups m WHERE m.user_id = "
+		"$2::uuid))))");
+	cr_expect(sql_has_rights("granted('x')") && sql_has_grants("t.a OR granted('x')"));
+	cr_expect(sql_has_rights("has_perm('x')") && !sql_has_grants("has_perm('x')"));
+	cr_expect(!sql_has_rights("t.granted") && !sql_has_rights("'granted(''x'')'") &&
+		  !sql_has_rights(NULL));
+}
+
 Test(sql, signs_of_like_mean_themselves)
 {
 	_cleanup_(arena_fini) struct arena arena;

@@ -220,7 +220,7 @@ static void open_stores(void)
 	fx.thread.storage = &storage;
 }
 
-static const struct resource *const beside_the_shop = &fixture_resource;
+static const struct resource *const beside_the_shop[] = { &fixture_resource, &fixture_writer };
 
 void fixture_start(void)
 {
@@ -253,7 +253,8 @@ void fixture_start(void)
 	cr_assert_eq(tasks_register(), 0);
 	routes = route_table_new();
 	cr_assert_eq(shop_routes(routes, media, media), 0);
-	cr_assert_eq(resource_routes(routes, &beside_the_shop, 1), 0, "%s", fail_reason(-EINVAL));
+	cr_assert_eq(resource_routes(routes, beside_the_shop, ARRAY_SIZE(beside_the_shop)), 0, "%s",
+		     fail_reason(-EINVAL));
 	cr_assert_eq(route_table_seal(routes), 0);
 	api_describe(routes, media);
 	options.routes = routes;

@@ -14,8 +14,8 @@
 #include "http/server.h"
 #include "resource/resource.h"
 
-/* A resource that is served beside the shop's (test_listing.c). */
-extern const struct resource fixture_resource;
+/* Resources that are served beside the shop's (test_listing.c, test_cancel.c). */
+extern const struct resource fixture_resource, fixture_writer;
 
 struct fixture {
 	struct gateway_thread thread;

@@ -203,6 +203,54 @@ static void check_product_once(const struct attempt *a, bool is_done)
 		sql_count("SELECT count(*) FROM products WHERE sku = '%s'", a->subject.at));
 }
 
+static void set_writer(struct attempt *a)
+{
+	a->method = "POST";
+	a->path = STR("/api/v1/writers/");
+	a->subject = make_unique("Ann");
+	set_json(a, arena_printf(&fx.arena,
+				 "{\"name\": \"%s\", \"email\": \"ann@example.com\", "
+				 "\"books\": [{\"title\": \"One\"}, {\"title\": \"Two\"}]}",
+				 a->subject.at));
+}
+
+/* Three other books in the place of two. */
+static void patch_writer(struct attempt *a)
+{
+	struct str name;
+
+	set_writer(a);
+	name = a->subject;
+	own(a, "PATCH", made(a));
+	a->subject = name;
+	set_json(a,
+		 STR("{\"books\": [{\"title\": \"A\"}, {\"title\": \"B\"}, {\"title\": \"C\"}]}"));
+}
+
+static int64_t books_of(const struct attempt *a)
+{
+	return sql_count("SELECT count(*) FROM books b JOIN authors w ON w.id = b.author_id "
+			 "WHERE w.name = '%s'",
+			 a->subject.at);
+}
+
+/* With both books, or not at all. */
+static void check_writer_made(const struct attempt *a, bool is_done)
+{
+	int64_t writers = sql_count("SELECT count(*) FROM authors WHERE name = '%s'",
+				    a->subject.at);
+
+	check_count(writers, is_done, "the writer");
+	cr_assert_eq(books_of(a), 2 * writers);
+}
+
+static void check_books_replaced(const struct attempt *a, bool is_done)
+{
+	int64_t books = books_of(a);
+
+	cr_assert(books == 3 || (books == 2 && !is_done), "%ld books", (long) books);
+}
+
 static void check_category_made(const struct attempt *a, bool is_done)
 {
 	check_count(sql_count("SELECT count(*) FROM categories WHERE name = '%s'", a->subject.at),
@@ -372,6 +420,21 @@ static void put_product(struct attempt *a)
 static void patch_product(struct attempt *a)
 {
 	own_product(a, "PATCH");
+	set_json(a, STR("{\"stock\": 7}"));
+}
+
+/* By somebody else, who has the permission. */
+static void patch_anothers_product(struct attempt *a)
+{
+	struct str id;
+
+	own_product(a, "PATCH");
+	id = make_user(false, &a->bearer);
+	sql("INSERT INTO auth_permission (name, codename) VALUES ('x', 'catalog.change_product') "
+	    "ON CONFLICT DO NOTHING");
+	sql("INSERT INTO users_user_permissions (user_id, permission_id) SELECT '%s', id FROM "
+	    "auth_permission WHERE codename = 'catalog.change_product'",
+	    id.at);
 	set_json(a, STR("{\"stock\": 7}"));
 }
 
@@ -741,6 +804,7 @@ Test(cancel, creations)
 		{ "create a product", set_product, check_product_made, 201, 4 },
 		{ "create a product once", set_product_once, check_product_once, 201, 7 },
 		{ "create a category", set_category, check_category_made, 201, 4 },
+		{ "create a writer with books", set_writer, check_writer_made, 201, 5 },
 	};
 
 	walk_all(walks, ARRAY_SIZE(walks));
@@ -763,6 +827,8 @@ Test(cancel, changes)
 	static const struct walk walks[] = {
 		{ "PUT a product", put_product, check_stock, 200, 3 },
 		{ "PATCH a product", patch_product, check_stock, 200, 3 },
+		{ "PATCH another's product", patch_anothers_product, check_stock, 200, 4 },
+		{ "PATCH a writer's books", patch_writer, check_books_replaced, 200, 7 },
 		{ "PUT a category", put_category, check_nothing, 200, 3 },
 		{ "PATCH a category", patch_category, check_nothing, 200, 3 },
 		{ "PUT a user", put_user, check_nothing, 200, 3 },
