@@ -2,7 +2,7 @@
 _apium() {
 	local word=${COMP_WORDS[COMP_CWORD]} words
 	if [ "$COMP_CWORD" = 1 ]; then
-		words="migrate createsuperuser drf_create_token flush_expired_tokens settings check enqueue call result status inspect control events purge list queues dead tasks routes docs worker gateway help"
+		words="migrate createsuperuser groups grant revoke-grant drf_create_token flush_expired_tokens settings check enqueue call result status inspect control events purge list queues dead schedule tasks routes docs worker gateway beat help"
 	else
 		case ${COMP_WORDS[1]} in
 		migrate) words="--help --folder" ;;
