@@ -25,7 +25,8 @@ import psycopg  # noqa: E402
 
 import apium  # noqa: E402
 
-# folder of tests/, is it part of --quick, seconds it may take, must it have the machine to itself
+# folder of tests/, is it part of --quick, seconds it may take, does it come behind the others: what waits for
+# processes to die and leases to end goes where no compiler and no attack is at work, the longest first
 PYTHON_SUITES = [
     ("http", True, 480, False),
     ("engine", False, 240, False),
@@ -35,6 +36,7 @@ PYTHON_SUITES = [
     ("tutorial", False, 400, False),
     ("deploy", False, 400, False),
     ("jobs", False, 600, True),
+    ("interop", False, 600, True),
 ]
 # Suites of their own, which only their name runs: they need more than a Debian machine has.
 NAMED_SUITES = [
