@@ -190,11 +190,6 @@ int identity_authenticate(struct request *rq)
 	return 0;
 }
 
-bool request_is_safe(const struct request *rq)
-{
-	return rq->method == HTTP_GET || rq->method == HTTP_HEAD || rq->method == HTTP_OPTIONS;
-}
-
 int permit_signed_in(struct request *rq)
 {
 	return rq->caller == NULL ? -E_UNAUTHENTICATED : 0;

@@ -20,7 +20,8 @@
 struct settings {
 	const char *env, *settings_file, *secret_key, *listen;
 	int64_t threads;
-	const char *database_url, *database_direct_url;
+	const char *database_url, *database_direct_url, *database_replica_url;
+	usec_t replica_lag;
 	int64_t db_shared, db_exclusive;
 	bool db_prepare;
 	const char *redis_url, *result_url;

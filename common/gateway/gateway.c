@@ -17,6 +17,7 @@
 #include "base/settings.h"
 #include "coord/cache.h"
 #include "coord/idempotency.h"
+#include "coord/replica.h"
 #include "db/conninfo.h"
 #include "db/db.h"
 #include "gateway/ask.h"
@@ -58,7 +59,7 @@ static struct storage storage;         /* the media folder, the same for all */
 static struct storage private_storage; /* likewise, of what no URL serves */
 static uv_sem_t door_is_open;
 
-/* --- the end of a thread: server, then producer, then stores --- */
+/* --- the end of a thread: server, then producer, then replica, then stores --- */
 
 static void on_store_closed(void *arg)
 {
@@ -67,7 +68,7 @@ static void on_store_closed(void *arg)
 	d->closing--;
 }
 
-static void on_producer_closed(void *arg)
+static void on_replica_closed(void *arg)
 {
 	struct door *d = arg;
 
@@ -76,6 +77,16 @@ static void on_producer_closed(void *arg)
 	exporter_close(d->exporter, on_store_closed, d);
 	if (d->thread.cache != NULL)
 		cache_close(d->thread.cache, on_store_closed, d);
+}
+
+static void on_producer_closed(void *arg)
+{
+	struct door *d = arg;
+
+	if (d->thread.replica != NULL)
+		replica_close(d->thread.replica, on_replica_closed, d);
+	else
+		on_replica_closed(d);
 }
 
 static void on_server_freed(void *arg)
@@ -119,6 +130,22 @@ static int open_cache(struct door *d)
 	return cache_open(d->thread.loop, &options, &d->thread.cache);
 }
 
+static int open_replica(struct door *d)
+{
+	const struct replica_options options = {
+		.primary = d->thread.db,
+		.redis = d->thread.redis,
+		.lag_most = settings.replica_lag,
+		.standby = { .url = settings.database_replica_url,
+			     .shared = (unsigned) settings.db_shared,
+			     .exclusive = (unsigned) settings.db_exclusive,
+			     .is_prepared = settings.db_prepare,
+			     .application = program->name },
+	};
+
+	return replica_open(d->thread.loop, &options, &d->thread.replica);
+}
+
 static int open_stores(struct door *d)
 {
 	struct db_options db = { .url = settings.database_url,
@@ -147,6 +174,11 @@ static int open_stores(struct door *d)
 	r = producer_new(&producer, &d->thread.producer);
 	if (r < 0)
 		return r;
+	if (settings.database_replica_url[0] != '\0') {
+		r = open_replica(d);
+		if (r < 0)
+			return r;
+	}
 	d->thread.storage = &storage;
 	d->thread.private_storage = &private_storage;
 	return settings.cache ? open_cache(d) : 0;
@@ -287,6 +319,10 @@ static int check_urls(void)
 	r = db_conninfo_parse(&arena, settings.database_url, program->name, &info);
 	if (r < 0)
 		return fail_in(r, "DATABASE_URL");
+	if (settings.database_replica_url[0] != '\0')
+		r = db_conninfo_parse(&arena, settings.database_replica_url, program->name, &info);
+	if (r < 0)
+		return fail_in(r, "DATABASE_REPLICA_URL");
 	r = redis_address_parse(&arena, settings.redis_url, &address);
 	return r < 0 ? fail_in(r, "REDIS_URL") : 0;
 }

@@ -132,8 +132,10 @@ static int steps(struct request *rq)
 		if (r < 0)
 			return r;
 	}
-	if (rq->route != NULL)
-		return once_handle(rq);
+	if (rq->route != NULL) {
+		r = once_handle(rq);
+		return r == -E_UNAVAILABLE && request_left_standby(rq) ? once_handle(rq) : r;
+	}
 	if (rq->method == HTTP_OPTIONS && !is_plain)
 		return reply_metadata(rq);
 	return -E_METHOD;
@@ -153,6 +155,10 @@ static void log_failure(struct request *rq, int code)
 static int answer(struct request *rq)
 {
 	int r = steps(rq);
+
+	/* What was refused has written nothing that its client looks for; a failure may have. */
+	if (!request_is_safe(rq) && (reply_status(rq) < 400 || reply_status(rq) >= 500))
+		request_wrote(rq);
 
 	if (r >= 0 && !reply_is_set(rq))
 		r = fail(-E_INTERNAL, "the handler of \"%s\" gave no answer",

@@ -2,6 +2,7 @@
 
 #include "base/codec.h"
 #include "base/settings.h"
+#include "coord/replica.h"
 
 /* No address is as long; a whole X-Forwarded-For, where that is asked for, is cut. */
 #define CLIENT_MOST 256
@@ -84,6 +85,56 @@ struct str request_owner(struct request *rq)
 	if (rq->caller != NULL)
 		return rq->server->options.caller_key(rq);
 	return arena_printf(&rq->arena, "ip:%.*s", STR_ARG(request_client(rq)));
+}
+
+bool request_is_safe(const struct request *rq)
+{
+	return rq->method == HTTP_GET || rq->method == HTTP_HEAD || rq->method == HTTP_OPTIONS;
+}
+
+/* The account, and the address too: who has just registered writes as the one and reads as the other. */
+static size_t names_of(struct request *rq, struct str names[REPLICA_NAMES])
+{
+	size_t count = 0;
+
+	names[count++] = arena_printf(&rq->arena, "ip:%.*s", STR_ARG(request_client(rq)));
+	if (rq->caller != NULL)
+		names[count++] = request_owner(rq);
+	return count;
+}
+
+struct db *request_reader(struct request *rq)
+{
+	struct str names[REPLICA_NAMES];
+
+	if (rq->_reader == NULL && rq->thread->replica != NULL && request_is_safe(rq))
+		rq->_reader = replica_reader(rq->thread->replica, &rq->arena, names,
+					     names_of(rq, names));
+	return rq->_reader != NULL ? rq->_reader : rq->thread->db;
+}
+
+void request_read_primary(struct request *rq)
+{
+	rq->_reader = rq->thread->db;
+}
+
+bool request_left_standby(struct request *rq)
+{
+	bool was_there = rq->_reader != NULL && rq->_reader != rq->thread->db;
+
+	if (was_there) {
+		request_read_primary(rq);
+		reply_reset(rq);
+	}
+	return was_there;
+}
+
+void request_wrote(struct request *rq)
+{
+	struct str names[REPLICA_NAMES];
+
+	if (rq->thread->replica != NULL)
+		replica_wrote(rq->thread->replica, &rq->arena, names, names_of(rq, names));
 }
 
 /* The next "name=value" of the raw query, empty pieces passed over; without '=' the value is

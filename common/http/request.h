@@ -27,6 +27,7 @@
 struct cache;
 struct db;
 struct redis;
+struct replica;
 struct http_server;
 struct identity; /* auth/identity.h */
 struct identity_cache;
@@ -58,10 +59,11 @@ struct gateway_thread {
 	struct loop *loop;
 	struct db *db;
 	struct redis *redis;
-	struct cache *cache;                   /* coord/cache.h; NULL: nothing is cached */
-	struct identity_cache *identities;     /* auth/identity_cache.h */
-	struct producer *producer;             /* queue/enqueue.h */
-	const struct storage *storage;         /* storage/storage.h: the media folder */
+	struct replica *replica;           /* coord/replica.h; NULL: everything is read from db */
+	struct cache *cache;               /* coord/cache.h; NULL: nothing is cached */
+	struct identity_cache *identities; /* auth/identity_cache.h */
+	struct producer *producer;         /* queue/enqueue.h */
+	const struct storage *storage;     /* storage/storage.h: the media folder */
 	const struct storage *private_storage; /* files that no URL serves */
 	void *application;                     /* what services/ hangs here */
 };
@@ -125,6 +127,7 @@ struct request {
 	const struct body *_body; /* parsed */
 	int _body_error;          /* what the gate or the parser said */
 	const char *_body_reason; /* in the arena */
+	struct db *_reader;       /* NULL: not asked for yet */
 	struct once *_once;       /* of an Idempotency-Key; NULL: none */
 };
 
@@ -139,6 +142,20 @@ struct str request_header(const struct request *, struct str name);
 struct str request_client(struct request *);
 /* Who asks, as one text: the caller's key, or "ip:" and the client's address. */
 struct str request_owner(struct request *);
+bool request_is_safe(const struct request *); /* GET, HEAD, OPTIONS */
+/*
+ * Where to read from to answer this request: a standby, if there is one and it has all that this client
+ * has written (coord/replica.h), else `thread->db`; always that for an unsafe method.  The same at each
+ * call.  Yields.
+ */
+struct db *request_reader(struct request *) may_yield;
+/* What this request reads will be kept for others: from the primary, then, from here on. */
+void request_read_primary(struct request *);
+/* Something was not there: if this request was reading from a standby, that was it.  True: it reads from the
+ * primary from here on, and may be handled again. */
+bool request_left_standby(struct request *);
+/* After the handler of an unsafe method: the standby is not for this client until it has caught up. */
+void request_wrote(struct request *) may_yield;
 /* Query parameters, decoded, UTF-8 repaired.  The last one of that name wins; absent if not
  * sent. */
 struct str request_query(struct request *, struct str name);

@@ -36,6 +36,8 @@ struct fiber;
  *
  * A fiber is either joined by another one or detached with fiber_detach; exactly one of the two.
  */
+#define FIBER_NO_LIMIT                                                                             \
+	(3650 * DAY) /* from now: the deadline of those that live as long as their program */
 struct fiber *fiber_start(struct loop *, const char *name, usec_t deadline, int (*body)(void *),
 			  void *arg);
 /* Nobody will join: on_end (may be NULL) is called on the loop's stack with the result, then it is

@@ -26,7 +26,6 @@
 /* Beyond this the slow look finds them by their receipts. */
 #define ENDED_MOST    20000
 #define CLOSE_SHIELD  (2 * SEC)
-#define NO_LIMIT      (3650 * DAY)
 #define NO_ID         "00000000-0000-0000-0000-000000000000"
 #define LONG_AGO      "1970-01-01 00:00:00+00"
 
@@ -674,7 +673,7 @@ static void on_fiber_end(void *arg, int result)
 int relay_open(const struct relay_options *o, struct relay **ret)
 {
 	struct relay *r = calloc(1, sizeof(*r));
-	usec_t never = loop_now(o->loop) + NO_LIMIT;
+	usec_t never = loop_now(o->loop) + FIBER_NO_LIMIT;
 
 	must(r != NULL);
 	r->o = *o;

@@ -98,9 +98,11 @@ struct making {
 static int make_text(void *arg, struct arena *arena, struct str *ret_value)
 {
 	struct making *m = arg;
-	int r = m->make(m->rq);
+	int r;
 
 	(void) arena; /* the request's own */
+	request_read_primary(m->rq);
+	r = m->make(m->rq);
 	if (r < 0)
 		return r;
 	must(reply_status(m->rq) == 200);

@@ -271,7 +271,7 @@ static bool is_usual(const struct resource *res, const struct listing *listing,
 
 int resource_list(struct request *rq, const struct resource *res, const struct listing *listing)
 {
-	const struct db_at at = { .db = rq->thread->db };
+	const struct db_at at = { .db = request_reader(rq) };
 	const struct plan *p = plan_of(res);
 	struct sql_context context = { .key = listing->key };
 	struct selection selection = { .joins = STR("") };

@@ -142,7 +142,7 @@ static struct sql_statement narrow_find(struct request *rq, const struct plan *p
 int resource_object(struct request *rq, struct db_tx *tx, const struct resource *res, unsigned may,
 		    struct row *ret)
 {
-	const struct db_at at = { .db = rq->thread->db, .tx = tx };
+	const struct db_at at = { .db = tx != NULL ? tx->db : request_reader(rq), .tx = tx };
 	const struct plan *p = plan_of(res);
 	enum row_view view = tx != NULL ? VIEW_PLAIN : VIEW_RETRIEVAL;
 	struct selection selection;
@@ -184,7 +184,7 @@ int row_reply(struct request *rq, struct db_at at, int status, const struct reso
 int resource_reply(struct request *rq, int status, const struct resource *res,
 		   const struct row *row, enum row_view view)
 {
-	return row_reply(rq, (struct db_at){ .db = rq->thread->db }, status, res, row, view);
+	return row_reply(rq, (struct db_at){ .db = request_reader(rq) }, status, res, row, view);
 }
 
 /* --- the routes --- */

@@ -175,7 +175,8 @@ static int check_keys(struct request *rq, struct errors *errors, const struct co
 		sql_add_value(&s, c->values[i]);
 		resource_add_exists(&s, f->refers, "t");
 		struct sql_statement ask = sql_finish(&s, &rq->arena, DB_SHARED, false);
-		int r = sql_run(rq, (struct db_at){ .db = rq->thread->db }, &ask, &context, &rows);
+		int r = sql_run(rq, (struct db_at){ .db = request_reader(rq) }, &ask, &context,
+				&rows);
 
 		if (r < 0)
 			return r;

@@ -101,6 +101,33 @@ class Postgres:
             _quiet([self.bin / "pg_ctl", "-D", self.data, "-m", mode, "-w", "-t", "60", "stop"], **as_postgres())
 
 
+class Standby(Postgres):
+    """A copy that follows `primary`; `pause` stops its replay until `resume`."""
+
+    def __init__(self, primary, folder):  # no cluster is made: it is copied
+        self.bin, self.settings = primary.bin, ()
+        self.folder = folder / "standby"
+        self.folder.mkdir()
+        if os.getuid() == 0:
+            shutil.chown(self.folder, "postgres", "postgres")
+        self.data = self.folder / "data"
+        _quiet([self.bin / "pg_basebackup", "-D", self.data, "-h", primary.folder, "-U", "postgres", "-R", "-X", "stream",
+                "--checkpoint=fast", "--no-sync"], **as_postgres())
+        self.url = f"postgresql://postgres@/apium?host={self.folder}"
+        self.start()
+
+    def ask(self, statement):
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            return connection.execute(statement).fetchone()[0]
+
+    def pause(self):
+        self.ask("SELECT pg_wal_replay_pause()")
+        wait_for("the pause", lambda: self.ask("SELECT pg_get_wal_replay_pause_state()") == "paused")
+
+    def resume(self):
+        self.ask("SELECT pg_wal_replay_resume()")
+
+
 class Redis:
     """A server of its own on a loopback port with an append-only file; `stop` and `start` again keep the data."""
 
