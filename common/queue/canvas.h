@@ -17,17 +17,19 @@
  * published once when all parts ran here; with Python parts no worse than Celery
  * (docs/celery.md).
  *
- * Signatures live in the arena they were made in and borrow what they were given.  One signature
+ * Signatures live in the arena they were made in; texts are copied into it.  One signature
  * may be put into one place only: linking or enqueueing it gives it its ids.
  *
  * Durability.  canvas_enqueue asks for one job per message that can start at once (a chain: its
  * first step, whose message carries the rest; a group: each member; a chord: each part of its
  * header), each as its task's word says.  With a transaction these are rows of job_outbox, as
- * durable as the commit.  What follows them lives in Redis only: when Redis is wiped, a chain starts
- * again at the first step whose row is open, and a step that ran before may run again (with another
- * delivery's receipt, so effects in PostgreSQL stay single).  Of a chord the parts whose rows are
+ * durable as the commit, until that first job has ended.  What follows it lives in Redis only: when
+ * Redis is wiped, a chain whose first step has not ended starts from its row, and one that is
+ * further on is lost, as a job pushed straight into Redis is.  Of a chord the parts whose rows are
  * open run again and count anew, but the count of parts that had ended is gone, so the body of a
- * chord that was half done stays out.  Its size is not lost: every part carries it.
+ * chord that was half done stays out.  Its size is not lost: every part carries it.  Who needs more
+ * asks for the next job from the body of the one before it: enqueue() within the transaction of its
+ * effects.
  */
 #ifndef QUEUE_CANVAS_H
 #define QUEUE_CANVAS_H

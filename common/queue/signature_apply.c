@@ -150,9 +150,10 @@ static void raise_chords(struct signature *chain)
 	while (i-- > 0) {
 		struct signature *step = steps[i], *body = after;
 
+		/* Nothing to wait for, unless it is all there is. */
+		if (step->kind == SIGNATURE_GROUP && step->first == NULL && (body != NULL || i > 0))
+			continue;
 		if (step->kind == SIGNATURE_GROUP && body != NULL) {
-			if (step->first == NULL) /* nothing to wait for */
-				continue;
 			if (chain->last == body)
 				chain->last = NULL;
 			after = body->next;

@@ -422,9 +422,10 @@ static struct str step(struct redis *r, struct arena *a, const char *index, cons
 		      STR("s:letters"), STR("s:j"), STR("s:t"), STR("s:s"), STR("s:d"), STR("s:c"),
 		      STR("s:g"), STR("s:c"), STR("s:to"), STR("0"), STR("0"), id, STR(""), STR(""),
 		      STR(""), STR("60"), STR("D"), STR("60"), STR(""), STR(""), STR(""), STR(""),
-		      STR("2"), STR("g"), arena_printf(a, "[1, \"%.*s\"]", STR_ARG(id)),
-		      str_c(index), arena_printf(a, "%.*s:%s", STR_ARG(id), index), str_c(token),
-		      STR("5"), STR(""), str_c(check), STR(""), str_c(token), STR("p"), STR(""),
+		      STR("2"), STR("g"),
+		      arena_printf(a, "[1, \"%.*s\", \"%s\"]", STR_ARG(id), token), str_c(index),
+		      arena_printf(a, "%.*s:%s", STR_ARG(id), index), str_c(token), STR("5"),
+		      STR(""), str_c(check), STR(""), str_c(token), STR("p"), STR(""),
 		      STR("next")));
 }
 
@@ -442,7 +443,8 @@ static int chord(void *arg)
 	EQ(help_do(r, &a, "LRANGE s:fly 0 -1"), "");
 	EQ(help_do(r, &a, "LLEN s:to"), "1");
 	(void) help_do(r, &a, "LSET s:fly 0 two");
-	EQ(step(r, &a, "0", "", "t0"), "1"); /* a copy: ends, and counts no more */
+	/* A copy that returned something else: it ends, and counts no more. */
+	EQ(step(r, &a, "0", "", "other"), "1");
 	EQ(help_do(r, &a, "ZCARD s:j"), "1");
 	(void) help_do(r, &a, "LSET s:fly 0 three");
 	EQ(step(r, &a, "1", "", "t1"), "1 0"); /* complete, claimed, not ended */
@@ -455,17 +457,17 @@ static int chord(void *arg)
 	EQ(step(r, &a, "1", "", "t1"), "1 0"); /* its own, again */
 	(void) help_do(r, &a, "SET s:c done");
 	EQ(step(r, &a, "1", "", "t3"), "1"); /* the body is out */
-	EQ(help_do(r, &a, "ZRANGE s:j 0 -1"), "[1, \"part0\"] [1, \"part1\"]");
+	EQ(help_do(r, &a, "ZRANGE s:j 0 -1"), "[1, \"part0\", \"t0\"] [1, \"part1\", \"t1\"]");
 
 	/* Counted by others: of Celery 5.6, which know neither `.d` nor `.c`; into a list. */
 	(void) help_do(r, &a, "DEL s:j s:d s:c");
 	(void) help_do(r, &a, "ZADD s:j 1 old");
 	EQ(step(r, &a, "0", "", "t4"), "1 0");
-	EQ(help_do(r, &a, "ZRANGE s:j 0 -1"), "[1, \"part0\"] old");
+	EQ(help_do(r, &a, "ZRANGE s:j 0 -1"), "[1, \"part0\", \"t4\"] old");
 	(void) help_do(r, &a, "DEL s:j s:d s:c");
 	(void) help_do(r, &a, "RPUSH s:j first");
 	EQ(step(r, &a, "0", "", "t5"), "1 0");
-	EQ(help_do(r, &a, "LRANGE s:j 0 -1"), "first [1, \"part0\"]");
+	EQ(help_do(r, &a, "LRANGE s:j 0 -1"), "first [1, \"part0\", \"t5\"]");
 	/* More parts were added; and a chord whose size is gone is nobody's. */
 	(void) help_do(r, &a, "DEL s:c");
 	(void) help_do(r, &a, "SET s:t 1");

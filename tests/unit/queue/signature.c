@@ -434,6 +434,17 @@ Test(signature, a_group_before_a_step_is_a_chord)
 	cr_assert_gt(str_find(text, STR("\"chord\": {\"task\": \"body\"")), 0, "%.*s",
 		     STR_ARG(text));
 	cr_assert_gt(str_find(text, STR("\"chain\": [{\"task\": \"last\"}]")), 0);
+	/* An empty group is no step, at the end neither. */
+	sent = (struct sent){ .arena = &a };
+	cr_assert_eq(apply(&sent,
+			   canvas_chain(&a, LIST(canvas_group(&a, NULL, 0), add(&a, "[1, 1]"),
+						 canvas_group(&a, NULL, 0))),
+			   STR_NULL, STR_NULL),
+		     0);
+	cr_assert_eq(sent.count, 1);
+	cr_assert_eq(message_scan(sent.messages[0], &m), 0);
+	cr_assert_eq(body_text(&a, &m, &text), 0);
+	cr_assert_gt(str_find(text, STR("\"chain\": null")), 0, "%.*s", STR_ARG(text));
 	/* Two groups and a step: one chord is the body of the other. */
 	sent = (struct sent){ .arena = &a };
 	cr_assert_eq(
