@@ -35,7 +35,7 @@ const struct command commands[] = {
 	{ "list",            "bindings",                             "Print which queues are bound to what.",           command_list },
 	{ "queues",          "",                                     "Print how much lies in each queue.",               command_queues },
 	{ "dead",            "list|show|retry|purge [ID]",           "The dead letters of a queue.",                     command_dead },
-	{ "schedule",        "list|show|add|… [NAME]", "Periodic jobs.", command_schedule },
+	{ "schedule",        "list|show|add|… [NAME] …",             "List, make and change periodic jobs.",             command_schedule },
 	{ "tasks",           "",                                     "Print what tasks there are and what they take.",   command_tasks },
 	{ "routes",          "",                                     "Print everything that the gateway answers.",       command_routes },
 	{ "docs",            "FOLDER",                               "Write the documents that follow from the tables.", command_docs },

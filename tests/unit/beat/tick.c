@@ -445,7 +445,12 @@ static int decide_again(void *arg)
 	int r;
 
 	arena_init(&arena);
-	r = tick_decide(&w->p.ticker, &arena, w->id);
+	do {
+		r = tick_decide(&w->p.ticker, &arena, w->id);
+		/* The one that was cancelled before has the row until it is rolled back. */
+		if (r == 0 && (r = fiber_sleep(2 * MSEC)) == 0)
+			r = -EAGAIN;
+	} while (r == -EAGAIN);
 	arena_fini(&arena);
 	return r == 1 ? 0 : r;
 }
