@@ -133,7 +133,7 @@ def read_tap(path, is_quick):
 
 
 class Unit:
-    alone = False
+    is_late = False
 
     def __init__(self, program, is_quick):
         self.program = program
@@ -150,8 +150,8 @@ class Unit:
 
 
 class Python:
-    def __init__(self, folder, seconds, keyword, is_quick, alone):
-        self.alone = alone
+    def __init__(self, folder, seconds, keyword, is_quick, is_late):
+        self.is_late = is_late
         self.folder, self.keyword, self.is_quick = folder, keyword, is_quick
         self.name = folder
         self.seconds = seconds
@@ -175,9 +175,9 @@ def suites(build, quick, name):
     programs.sort(key=lambda program: LONG_UNITS.index(program.name) if program.name in LONG_UNITS else len(LONG_UNITS))
     found = [Unit(program, quick) for program in programs]
     # The longest first, so that they overlap with the many short ones.
-    for folder, is_quick, seconds, alone in reversed(PYTHON_SUITES):
+    for folder, is_quick, seconds, is_late in reversed(PYTHON_SUITES):
         if (TOP / "tests" / folder).is_dir() and (is_quick or not quick):
-            found.insert(0, Python(folder, seconds, None, quick, alone))
+            found.insert(0, Python(folder, seconds, None, quick, is_late))
     if not name:
         return found
     named = [Python(folder, seconds, None, False, True) for folder, seconds in NAMED_SUITES if folder == name]
@@ -186,7 +186,7 @@ def suites(build, quick, name):
     whole = [suite for suite in found if name in suite.name]
     if whole:
         return whole
-    return [Python(folder, seconds, name, False, alone) for folder, _, seconds, alone in PYTHON_SUITES
+    return [Python(folder, seconds, name, False, is_late) for folder, _, seconds, is_late in PYTHON_SUITES
             if (TOP / "tests" / folder).is_dir()]
 
 
@@ -240,8 +240,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the cluster is stopped then too
     with shared_cluster(any(isinstance(suite, Unit) for suite in chosen)) as cluster:
         with concurrent.futures.ThreadPoolExecutor(QUICK_AT_ONCE if options.quick else AT_ONCE) as pool:
-            results = list(pool.map(lambda suite: run_suite(suite, build, cluster), [s for s in chosen if not s.alone]))
-        results += [run_suite(suite, build, cluster) for suite in chosen if suite.alone]
+            results = list(pool.map(lambda suite: run_suite(suite, build, cluster), [s for s in chosen if not s.is_late]))
+            results += pool.map(lambda suite: run_suite(suite, build, cluster), [s for s in chosen if s.is_late])
     for more, names in results:
         passed += more
         failed += names

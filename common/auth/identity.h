@@ -38,5 +38,4 @@ int permit_staff(struct request *);                  /* signed in and staff */
 int permit_signed_in_writes(struct request *);       /* IsAuthenticatedOrReadOnly */
 int permit_signed_in_staff_writes(struct request *); /* read: signed in; write: staff */
 
-
 #endif

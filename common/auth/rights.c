@@ -56,7 +56,8 @@ static void follow_changes(struct request *rq)
 
 static int read_text(struct request *rq, struct db_at at, struct str *ret)
 {
-	struct asking a = { .rq = rq, .at = at };
+	/* Never from a standby: a right that was taken away must not come back into the cache. */
+	struct asking a = { .rq = rq, .at = { .db = rq->thread->db, .tx = at.tx } };
 	const struct cache_entry entry = {
 		.key = arena_printf(&rq->arena, "user_perms:%.*s", STR_ARG(rq->caller->id)),
 		.ttl = KEPT_FOR,

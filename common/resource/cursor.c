@@ -400,7 +400,7 @@ static int reply(const struct cut *c)
 int cursor_list(struct request *rq, const struct plan *p, const struct listing *listing,
 		const struct selection *selection)
 {
-	const struct db_at at = { .db = rq->thread->db };
+	const struct db_at at = { .db = request_reader(rq) };
 	const struct sql_context context = { .key = listing->key };
 	struct cut c = { .rq = rq, .plan = p, .behind = STR_NULL };
 	int64_t size = read_size(rq, p->resource);
