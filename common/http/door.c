@@ -10,7 +10,7 @@
  *  header_timeout                   route's limit,
  *                                   body budget
  */
-#include "http/http2.h"
+#include "http/http2-internal.h"
 
 #include <poll.h>
 #include <sys/socket.h>

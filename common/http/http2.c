@@ -1,4 +1,4 @@
-#include "http/http2.h"
+#include "http/http2-internal.h"
 
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
@@ -348,16 +348,25 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 	return 0;
 }
 
+/* Behind the last one that is let pass nothing more is read, also of what has arrived already. */
+static void count_reset(struct http2 *h)
+{
+	if (++h->resets != HTTP2_RESETS + 1)
+		return;
+	h->has_gone_away = true;
+	counter_add(&h->connection->server->counters.cut_resets, 1);
+	must(nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM) == 0);
+}
+
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *arg)
 {
 	struct http2 *h = arg;
 	struct stream *s = stream_of(h, id);
 
-	(void) session;
 	if (s == NULL)
 		return 0;
 	if (code != NGHTTP2_NO_ERROR && s->answered == 0)
-		h->resets++;
+		count_reset(h);
 	(void) nghttp2_session_set_stream_user_data(session, id, NULL);
 	stream_free(s);
 	return 0;
@@ -457,11 +466,6 @@ static void on_read(h2o_socket_t *sock, const char *err)
 	if (n < 0) { /* no HTTP/2 at all, or a flood; other faults nghttp2 answers by itself */
 		close_soon(h);
 		return;
-	}
-	if (h->resets > HTTP2_RESETS && !h->has_gone_away) {
-		h->has_gone_away = true;
-		counter_add(&h->connection->server->counters.cut_resets, 1);
-		must(nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM) == 0);
 	}
 	write_soon(h);
 }

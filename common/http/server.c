@@ -1,4 +1,4 @@
-#include "http/http2.h"
+#include "http/http2-internal.h"
 
 #include <errno.h>
 #include <h2o/http1.h>

@@ -1,6 +1,6 @@
 /*
  * TLS at the door, for those who have no proxy in front.  TLS 1.2 and up; ALPN offers http/1.1, and h2
- * before it where that is asked for (http/http2.h).
+ * before it where that is asked for (http/http2-internal.h).
  */
 #include "http/internal.h"
 

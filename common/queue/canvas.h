@@ -13,7 +13,7 @@
  *   immutable: gets nothing put before its arguments
  *
  * What follows a job is published by the same script as its result and its acknowledgement
- * (queue/ending.h): a worker that dies neither loses nor doubles a step.  A chord's body is
+ * (queue/ending-internal.h): a worker that dies neither loses nor doubles a step.  A chord's body is
  * published once when all parts ran here; with Python parts no worse than Celery
  * (docs/celery.md).
  *

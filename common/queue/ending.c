@@ -1,4 +1,4 @@
-#include "queue/ending.h"
+#include "queue/ending-internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include "base/world.h"
 #include "queue/relay.h"
 #include "queue/result.h"
-#include "queue/step.h"
+#include "queue/step-internal.h"
 
 #define RECEIPT_SECONDS "3600"
 #define STORE_AGAIN     (1 * SEC)

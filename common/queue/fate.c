@@ -17,7 +17,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/world.h"
-#include "queue/ending.h"
+#include "queue/ending-internal.h"
 #include "queue/retry.h"
 #include "queue/schedule.h"
 #include "queue/tally.h"

@@ -17,7 +17,7 @@
  * Redis holds (queue/outbox.h) apium:{<queue>}:receipt:<key>          STRING how a job ended, for
  * an hour apium:{<queue>}:epoch                  STRING random; gone or another: Redis lost its
  * data celery-task-meta-<id>                  STRING result (queue/result.h)
- *   celery-taskset-meta-<group>.j .t .s .d .c       a chord's (queue/step.h)
+ *   celery-taskset-meta-<group>.j .t .s .d .c       a chord's (queue/step-internal.h)
  *
  * APIUM_KEY_PREFIX stands before the lists' names and inside the braces of the other keys (kombu's
  * global_keyprefix), APIUM_RESULT_PREFIX before those of results.
@@ -70,7 +70,7 @@ void queue_key_fly(struct buf *, const struct queue_keys *, struct str token);
 void queue_key_receipt(struct buf *, const struct queue_keys *, struct str key);
 void queue_key_result(struct buf *, struct str id);
 /* A chord's, by its group: ".j" its parts, ".s" how many, ".t" … beyond that, ".d" which are
- * counted, ".c" who publishes its body, "" its saved group (queue/step.h). */
+ * counted, ".c" who publishes its body, "" its saved group (queue/step-internal.h). */
 void queue_key_chord(struct buf *, struct str group, const char *suffix);
 /* A key or channel of the broker's own, behind APIUM_KEY_PREFIX. */
 void queue_key_broker(struct buf *, const char *name);

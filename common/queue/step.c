@@ -1,4 +1,4 @@
-#include "queue/step.h"
+#include "queue/step-internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -73,7 +73,7 @@ def test_a_program_links_with_the_static_library(prefix, environment, tmp_path):
     binary = tmp_path / "notes-worker"
     # What vips itself stands on it finds as it always does.
     needed = [word for word in libraries if not re.fullmatch(r"-l.*", word) or word in (
-        "-l:libapium.a", "-luv", "-lpq", "-lhiredis", "-lvips", "-lgobject-2.0", "-lglib-2.0", "-lz", "-lcurl", "-lh2o", "-lssl",
+        "-l:libapium.a", "-luv", "-lpq", "-lhiredis", "-lvips", "-lgobject-2.0", "-lglib-2.0", "-lz", "-lcurl", "-lh2o", "-lnghttp2", "-lssl",
         "-lcrypto", "-ljwt", "-lsodium", "-lcrypt", "-ljansson", "-lzstd", "-lbz2", "-lm", "-lboost_context")]
     quietly(["cc", "-std=gnu17", EXAMPLE / "worker.c", EXAMPLE / "notes.c", "-o", binary, *needed], env=environment)
     assert "libapium" not in quietly(["ldd", binary])

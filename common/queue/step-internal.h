@@ -1,5 +1,5 @@
 /*
- * step.h - an end that something follows: what is published, and the chord that it counts for.
+ * step-internal.h - an end that something follows: what is published, and the chord that it counts for.
  *
  * One script (SCRIPT_STEP): the fence, the result, the acknowledgement and all that follows.  For a
  * part of a chord the same script counts it first.  Unless that completes the chord, this was all.
@@ -28,10 +28,10 @@
  *
  * With results in another Redis the counting is done there, before the acknowledgement here.
  */
-#ifndef QUEUE_STEP_H
-#define QUEUE_STEP_H
+#ifndef QUEUE_STEP_INTERNAL_H
+#define QUEUE_STEP_INTERNAL_H
 
-#include "queue/ending.h"
+#include "queue/ending-internal.h"
 
 void step_run(struct supervisor *, struct flight *, const struct ending *);
 

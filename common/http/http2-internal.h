@@ -1,5 +1,5 @@
 /*
- * http2.h - HTTP/2 at a TLS door, by nghttp2 (RFC 9113), where h2o's HTTP/1.1 would stand.
+ * http2-internal.h - HTTP/2 at a TLS door, by nghttp2 (RFC 9113), where h2o's HTTP/1.1 would stand.
  *
  * libh2o 2.2.5 speaks HTTP/2 too, but gathers bodies where nobody sees how long they have become, follows
  * CONTINUATION frames without a bound and knows nothing of rapid resets.  So only its request object is
@@ -23,8 +23,8 @@
  * An http2 belongs to its connection and is freed when that ends; streams belong to it.  Nothing yields:
  * all of it runs on the loop's own stack.
  */
-#ifndef HTTP_HTTP2_H
-#define HTTP_HTTP2_H
+#ifndef HTTP_HTTP2_INTERNAL_H
+#define HTTP_HTTP2_INTERNAL_H
 
 #include "http/internal.h"
 

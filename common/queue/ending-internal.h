@@ -1,13 +1,13 @@
 /*
- * ending.h - the last step of a job's life: whatever it writes, by one script with its
+ * ending-internal.h - the last step of a job's life: whatever it writes, by one script with its
  * acknowledgement.
  *
  * A plain end is an LTRIM or LSET, a result shares a script with others, the rest is SCRIPT_END;
- * what follows the job (queue/follow.h) makes it SCRIPT_STEP (queue/step.h).  With results in
+ * what follows the job (queue/follow.h) makes it SCRIPT_STEP (queue/step-internal.h).  With results in
  * another Redis, that one is written first: only what is stored may be acknowledged.
  */
-#ifndef QUEUE_ENDING_H
-#define QUEUE_ENDING_H
+#ifndef QUEUE_ENDING_INTERNAL_H
+#define QUEUE_ENDING_INTERNAL_H
 
 #include "queue/dead.h"
 #include "queue/follow.h"
