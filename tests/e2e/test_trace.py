@@ -43,8 +43,9 @@ def message_headers(stack, queue="default"):
 
 
 def access_line(gateway, answer):
-    return next(line for line in lines(gateway) if line["message"] == "request"
-                and line["request"] == answer.headers["X-Request-ID"])
+    """It comes behind the answer."""
+    return apium.wait_for("the access log", lambda: next((line for line in lines(gateway) if line["message"] == "request"
+                                                          and line["request"] == answer.headers["X-Request-ID"]), None), 10)
 
 
 def test_one_trace_from_request_to_job(stack):
