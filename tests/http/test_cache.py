@@ -384,6 +384,39 @@ def test_who_may_have_missed_a_notice_forgets_all(kept, store, users):
     assert [kept.http("GET", path, token=ann.access).json["name"] for _ in range(4)] == [name] * 4, "it is kept again"
 
 
+# --- K-03, K-04, K-05, K-10
+
+
+def test_times_and_keys_are_as_the_tables_say(kept, store, users):
+    ann, _, staff = users
+    category = store.row("category", staff, {"name": None})
+    product = store.product(ann, category=category["id"])
+    shelf = "/api/v1/categories/"
+    for path in (shelf, f"{shelf}{category['id']}/", f"{PRODUCTS}?category={category['id']}&page=1", f"{PRODUCTS}{product['id']}/"):
+        assert kept.http("GET", path, token=ann.access).status == 200
+    for endpoint, most in (("category-list", 300), ("category-detail", 3600), ("product-list", 900), ("product-detail", 1800)):
+        keys = [key.decode() for key in kept.redis.keys(f"myapp:1:api:{endpoint}:{ann.id}:*")]
+        assert keys and all(re.fullmatch(rf"myapp:1:api:{endpoint}:{ann.id}:[0-9a-f]{{16}}", key) for key in keys)
+        assert most - 60 < max(kept.redis.ttl(key) for key in keys) <= most, endpoint
+
+
+def test_a_product_ends_what_its_category_shows(kept, store, users):
+    ann, _, staff = users
+    category = store.row("category", staff, {"name": None})
+    path = f"/api/v1/categories/{category['id']}/"
+    below = f"{PRODUCTS}?category={category['id']}"
+
+    def seen():
+        return (kept.http("GET", path, token=ann.access).json["product_count"],
+                kept.http("GET", below, token=ann.access).json["count"])
+
+    assert [seen() for _ in range(3)] == [(0, 0)] * 3
+    product = store.product(ann, category=category["id"])
+    kept.wait_for("the product", lambda: [seen() for _ in range(3)] == [(1, 1)] * 3, 2)
+    assert kept.http("DELETE", f"{PRODUCTS}{product['id']}/", token=ann.access).status == 204
+    kept.wait_for("it to go", lambda: [seen() for _ in range(3)] == [(0, 0)] * 3, 2)
+
+
 # --- K-12
 
 
