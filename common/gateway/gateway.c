@@ -251,8 +251,7 @@ static int open_server(struct door *d)
 static int connect_first(void *arg)
 {
 	static const struct db_statement max_connections = {
-		.sql = STR_INIT("SHOW max_connections"),
-		.lane = DB_SHARED, /* which listens */
+		.sql = STR_INIT("SHOW max_connections"), .lane = DB_SHARED, /* which listens */
 	};
 	struct door *d = arg;
 	_cleanup_(arena_fini) struct arena arena;
