@@ -22,6 +22,7 @@ const struct command commands[] = {
 	{ "revoke-grant",    "PERMISSION --user ADDRESS|--group NAME [--on …]", "Take that away again.",              command_revoke_grant },
 	{ "drf_create_token", "EMAIL [--reset]",                     "Make a key for `Authorization: Token …`.",         command_drf_create_token },
 	{ "flush_expired_tokens", "",                                "Forget tokens and attempts that are too old.",     command_flush_expired_tokens },
+	{ "warm-cache",      "--as ADDRESS [--url URL] [--most COUNT]", "Have the gateway fill its cache.",       command_warm_cache },
 	{ "settings",        "",                                     "Print every setting with its value and meaning.",  command_settings },
 	{ "check",           "[--folder FOLDER]",                    "Say what is missing, and what to do about it.",    command_check },
 	{ "enqueue",         "TASK [--args JSON] [--kwargs JSON] …", "Ask for a job.",                                   command_enqueue },

@@ -43,6 +43,7 @@ int command_check(int argc, char **argv);
 int command_enqueue(int argc, char **argv);
 int command_queues(int argc, char **argv);
 int command_flush_expired_tokens(int argc, char **argv);
+int command_warm_cache(int argc, char **argv);
 int command_drf_create_token(int argc, char **argv);
 int command_dead(int argc, char **argv);
 int command_call(int argc, char **argv);

@@ -12,7 +12,8 @@
 #include "coord/courtesy.h"
 
 #define GENERATION 16
-/* L1 asks Redis again after this: so long may a notice be lost (a peer that vanished without a word). */
+/* L1 asks Redis again after this, where the entry does not say otherwise: so long may a notice be lost (a peer
+ * that vanished without a word). */
 #define L1_MOST    MINUTE
 /* A longer value is made anew each time. */
 #define VALUE_MOST MIB
@@ -330,6 +331,21 @@ void cache_drop(struct cache *c, const char *const *groups, size_t count)
 	}
 }
 
+void cache_end(struct cache *c, const char *const *groups, size_t count)
+{
+	_cleanup_(arena_fini) struct arena arena;
+
+	arena_init(&arena);
+	c->changes++;
+	for (size_t i = 0; i < count; i++) {
+		struct str key = group_key(&arena, c->prefix, groups[i]);
+
+		cache_table_drop(&c->table, key);
+		owe(c, key);
+	}
+	pay(c, &arena);
+}
+
 /* --- one look-up --- */
 
 struct lookup {
@@ -435,7 +451,8 @@ static int find_in_redis(struct lookup *l, struct str *ret)
 		return 0;
 	*ret = str_slice(found, lead, found.len);
 	if (c->is_tracking && changes == c->changes) {
-		usec_t expires = now_monotonic() + MIN(l->entry->ttl, L1_MOST);
+		usec_t most = l->entry->l1_ttl > 0 ? l->entry->l1_ttl : L1_MOST;
+		usec_t expires = now_monotonic() + MIN(l->entry->ttl, most);
 
 		cache_table_put(&c->table, l->keys[0], found, expires);
 		for (size_t i = 0; i < l->groups; i++)

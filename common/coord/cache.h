@@ -48,7 +48,8 @@ void cache_close(struct cache *, void (*on_closed)(void *arg), void *arg);
 
 struct cache_entry {
 	struct str key;
-	usec_t ttl;                       /* in either tier, counted from the making */
+	usec_t ttl;    /* in either tier, counted from the making */
+	usec_t l1_ttl; /* the most in L1, counted from the reading; 0: a minute */
 	const char *groups[CACHE_GROUPS]; /* NULL behind the last */
 };
 
@@ -64,6 +65,10 @@ int cache_get(struct cache *, struct arena *, const struct cache_entry *, cache_
 
 /* Ends all values of these groups.  Never fails the caller.  Yields. */
 void cache_drop(struct cache *, const char *const *groups, size_t count) may_yield;
+
+/* The same from the loop's own stack, for who has heard of a write: L1 at once, Redis before this loop
+ * reads from it again. */
+void cache_end(struct cache *, const char *const *groups, size_t count);
 
 /* The same for who has no struct cache, a worker's task: 0, or negative when Redis did not say that
  * it is done.  At most CACHE_GROUPS.  Yields. */

@@ -27,6 +27,7 @@
 #include "http/throttles.h"
 #include "queue/enqueue.h"
 #include "redis/redis.h"
+#include "resource/cached.h"
 #include "resource/operation.h"
 #include "storage/storage.h"
 
@@ -121,6 +122,29 @@ static void start_drain(struct post *post)
 
 /* --- the start --- */
 
+/* The channel tells of identities, of rights, and of writes to tables whose answers are kept ("table products"). */
+static void on_notice(void *arg, struct str payload)
+{
+	struct str table = STR("users"), rest = payload, word;
+	struct door *d = arg;
+
+	if (str_cut(&rest, ' ', &word) && str_eq(word, STR("table")))
+		table = rest;
+	else
+		identity_cache_on_notice(d->thread.identities, payload);
+	if (d->thread.cache != NULL && !str_eq(payload, STR("rights")))
+		cached_on_write(d->thread.cache, table);
+}
+
+static void on_listening(void *arg, bool is_listening)
+{
+	struct door *d = arg;
+
+	identity_cache_on_listening(d->thread.identities, is_listening);
+	if (d->thread.cache != NULL)
+		cached_on_listening(d->thread.cache);
+}
+
 static int open_cache(struct door *d)
 {
 	const struct cache_options options = { .redis_url = settings.redis_url,
@@ -154,13 +178,13 @@ static int open_stores(struct door *d)
 				 .is_prepared = settings.db_prepare,
 				 .application = program->name,
 				 .channel = IDENTITY_CHANNEL,
-				 .on_listening = identity_cache_on_listening,
-				 .on_notice = identity_cache_on_notice };
+				 .on_listening = on_listening,
+				 .on_notice = on_notice };
 	const struct redis_options redis = { .url = settings.redis_url, .name = program->name };
 	int r;
 
 	d->thread.identities = identity_cache_new();
-	db.arg = d->thread.identities;
+	db.arg = d;
 	r = db_open(d->thread.loop, &db, &d->thread.db);
 	if (r < 0)
 		return r;
@@ -222,11 +246,12 @@ static int open_server(struct door *d)
 	return r;
 }
 
-/* All that this process may open, beside what the server allows: for whoever scales it. */
-static int say_connections(void *arg)
+/* Every loop connects before somebody asks: what it begins to hear of ends what all have kept.  The first one says
+ * how many connections this process may open, beside what the server allows: for whoever scales it. */
+static int connect_first(void *arg)
 {
 	static const struct db_statement max_connections = {
-		.sql = STR_INIT("SHOW max_connections"),
+		.sql = STR_INIT("SHOW max_connections"), .lane = DB_SHARED, /* which listens */
 	};
 	struct door *d = arg;
 	_cleanup_(arena_fini) struct arena arena;
@@ -235,10 +260,11 @@ static int say_connections(void *arg)
 
 	arena_init(&arena);
 	int r = db_query(d->thread.db, &arena, &max_connections, DB_NO_VALUES, &rows);
-	log_info("up to %zu database connections (%zu loops of %u); the server allows %.*s",
-		 door_count * each, door_count, each,
-		 STR_ARG(r < 0 ? STR("an unknown number: it does not answer")
-			       : db_get(&rows, 0, 0)));
+	if (d == &doors[0])
+		log_info("up to %zu database connections (%zu loops of %u); the server allows %.*s",
+			 door_count * each, door_count, each,
+			 STR_ARG(r < 0 ? STR("an unknown number: it does not answer")
+				       : db_get(&rows, 0, 0)));
 	return 0;
 }
 
@@ -262,14 +288,10 @@ static void run_door(void *arg)
 		_exit(1); /* nothing is served yet, and the other threads would wait for this one
 			     for ever */
 	}
-	if (d == &doors[0]) {
-		struct fiber *f = fiber_start(d->thread.loop, "connections",
-					      loop_now(d->thread.loop) + 10 * SEC, say_connections,
-					      d);
-
-		must(f != NULL);
-		fiber_detach(f, NULL, NULL);
-	}
+	struct fiber *f = fiber_start(d->thread.loop, "connections",
+				      loop_now(d->thread.loop) + 10 * SEC, connect_first, d);
+	must(f != NULL);
+	fiber_detach(f, NULL, NULL);
 	d->closing = d->thread.cache != NULL ? 4 : 3;
 	uv_sem_post(&door_is_open);
 	r = loop_run(d->thread.loop);

@@ -10,6 +10,7 @@
  */
 #include "base/error.h"
 #include "base/map.h"
+#include "resource/cached.h"
 #include "resource/caller.h"
 #include "resource/nested.h"
 #include "resource/resource-internal.h"
@@ -402,6 +403,8 @@ static int check_resource(const struct resource *res)
 		r = nested_check_table(res);
 	if (r == 0)
 		r = check_rights(res);
+	if (r == 0)
+		r = cached_check(res);
 	if (r == 0)
 		r = cursor_check(res);
 	return r < 0 ? r : selections_check(res->name, &res->select);

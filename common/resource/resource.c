@@ -238,13 +238,41 @@ static int list(struct request *rq)
 	return cached_reply(rq, res->list_ttl, make_page);
 }
 
+static int find_in_primary(struct request *rq, const struct resource *res, struct str key,
+			   struct row *ret)
+{
+	return resource_find(rq, (struct db_at){ .db = rq->thread->db }, res, key, ret);
+}
+
+/* The row that the path names, as it is kept for everybody.  A query may narrow what is found: then it is read. */
+static int kept_object(struct request *rq, const struct resource *res, struct row *ret)
+{
+	const struct db_at at = { .db = rq->thread->db };
+	struct str key, name;
+	struct row row;
+	int r;
+
+	if (res->row_ttl == 0 || rq->thread->cache == NULL || rq->raw_query.len > 0)
+		return resource_object(rq, NULL, res, MAY_READ, ret);
+	r = resource_read_key(rq, res, &key);
+	if (r < 0)
+		return r;
+	name = arena_printf(&rq->arena, "%s:%.*s", res->name, STR_ARG(key));
+	r = cached_row(rq, res, name, res->row_ttl, find_in_primary, key, &row);
+	if (r == 0)
+		r = resource_allow(rq, at, res, &row, MAY_READ);
+	if (r == 0)
+		*ret = row;
+	return r;
+}
+
 static int make_detail(struct request *rq)
 {
 	const struct resource *res = rq->route->about;
 	struct row row;
 	int r;
 
-	r = resource_object(rq, NULL, res, MAY_READ, &row);
+	r = kept_object(rq, res, &row);
 	return r < 0 ? r : resource_reply(rq, 200, res, &row, VIEW_RETRIEVAL);
 }
 

@@ -215,6 +215,9 @@ struct resource {
 	/* How long answers of lists and of single rows may be kept (resource/cached.h); 0: never.  All
 	 * that they show must lie in this table or come through its fields. */
 	usec_t list_ttl, detail_ttl;
+	/* How long a row may be kept for all callers together, as retrieve reads it; 0: never.  Refused where it
+	 * is not the same for everybody. */
+	usec_t row_ttl;
 	struct hooks hooks;
 };
 

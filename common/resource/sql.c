@@ -232,6 +232,11 @@ static bool has_piece(const char *snippet, enum piece least)
 	return false;
 }
 
+bool sql_has_names(const char *snippet)
+{
+	return has_piece(snippet, PIECE_NAME);
+}
+
 bool sql_has_rights(const char *snippet)
 {
 	return has_piece(snippet, PIECE_PERMISSION);

@@ -96,7 +96,8 @@ struct str sql_like_text(struct arena *, struct str text);
 
 /* The name in a snippet that does not exist, for the check at start; absent if all do. */
 struct str sql_unknown_name(const char *snippet);
-/* Whether a snippet (NULL: none) has one of the words; whether it has granted(). */
+/* Whether a snippet (NULL: none) has a name or a word; one of the words; granted(). */
+bool sql_has_names(const char *snippet);
 bool sql_has_rights(const char *snippet);
 bool sql_has_grants(const char *snippet);
 

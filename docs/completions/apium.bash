@@ -2,7 +2,7 @@
 _apium() {
 	local word=${COMP_WORDS[COMP_CWORD]} words
 	if [ "$COMP_CWORD" = 1 ]; then
-		words="migrate createsuperuser groups grant revoke-grant drf_create_token flush_expired_tokens settings check enqueue call result status inspect control events purge list queues dead schedule tasks routes docs worker gateway beat help"
+		words="migrate createsuperuser groups grant revoke-grant drf_create_token flush_expired_tokens warm-cache settings check enqueue call result status inspect control events purge list queues dead schedule tasks routes docs worker gateway beat help"
 	else
 		case ${COMP_WORDS[1]} in
 		migrate) words="--help --folder" ;;
@@ -12,6 +12,7 @@ _apium() {
 		revoke-grant) words="--help --user --group --on" ;;
 		drf_create_token) words="--help --reset" ;;
 		flush_expired_tokens) words="--help" ;;
+		warm-cache) words="--help --as --url --most" ;;
 		settings) words="--help" ;;
 		check) words="--help --folder" ;;
 		enqueue) words="--help --args --kwargs --queue --key --durability --eta --wait" ;;

@@ -135,6 +135,7 @@ const struct resource post_resource = {
 	.permission_count = ARRAY_SIZE(permissions),
 	.rows = "t.published OR t.author_id = :caller",
 	.order = "t.created_at DESC, t.id DESC",
+	.list_ttl = 5 * MINUTE,
 	.select = { FILTERS(filters), SEARCHES(searches), ORDERS(orders), SCOPES(scopes) },
 	.hooks = { .validate = validate, .saving = saving, .saved = saved },
 };

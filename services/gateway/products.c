@@ -3,11 +3,11 @@
  */
 #include "auth/identity.h"
 #include "base/error.h"
-#include "coord/cache.h"
 #include "http/etag.h"
 #include "http/once.h"
 #include "proto/images_generate_variants.h"
 #include "products.h"
+#include "resource/cached.h"
 
 #define SLUG_MOST    120
 #define NOT_NEGATIVE "Price cannot be negative"
@@ -157,6 +157,7 @@ const struct resource product_resource = {
 	.order = "t.created_at DESC, t.id DESC",
 	.list_ttl = 15 * MINUTE,
 	.detail_ttl = 30 * MINUTE,
+	.row_ttl = DAY,
 	.select = { FILTERS(filters), SEARCHES(searches), ORDERS(orders), SCOPES(scopes) },
 	.remove = "is_deleted = true, deleted_at = now(), updated_at = now()",
 	.bulk = MAY_CREATE | MAY_UPDATE | MAY_DELETE,
@@ -240,11 +241,7 @@ int product_popular(struct request *rq)
 	struct str value;
 	int r;
 
-	if (rq->thread->cache == NULL)
-		r = make_popular(rq, &rq->arena, &value);
-	else
-		r = cache_get(rq->thread->cache, &rq->arena, &entry, make_popular, rq, &value,
-			      NULL);
+	r = cached_value(rq, &entry, make_popular, rq, &value);
 	if (r == 0)
 		r = reply_json(rq, 200, value);
 	if (r == 0 && rq->thread->cache != NULL)

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/uuid.h"
 #include "http/once.h"
+#include "resource/cached.h"
 #include "shop.h"
 #include "storage/storage.h"
 #include "uploads.h"
@@ -53,6 +54,7 @@ const struct resource profile_resource = {
 	.rows = "t.user_id = :caller",
 	.order = "t.created_at, t.id",
 	.actions = MAY_NOTHING,
+	.detail_ttl = HOUR, /* by profile_read */
 };
 
 static const struct db_statement find = {
@@ -91,16 +93,26 @@ static int own_profile(struct request *rq, struct str *ret)
 	return 0;
 }
 
-int profile_read(struct request *rq)
+static int find_own(struct request *rq, const struct resource *res, struct str user _unused_,
+		    struct row *ret)
 {
 	const struct db_at at = { .db = rq->thread->db };
 	struct str key;
-	struct row row;
 	int r;
 
 	r = own_profile(rq, &key);
-	if (r == 0)
-		r = resource_find(rq, at, &profile_resource, key, &row);
+	return r < 0 ? r : resource_find(rq, at, res, key, ret);
+}
+
+int profile_read(struct request *rq)
+{
+	struct str user = rq->caller->id;
+	struct row row;
+	int r;
+
+	r = cached_row(rq, &profile_resource,
+		       arena_printf(&rq->arena, "user_profile:%.*s", STR_ARG(user)),
+		       profile_resource.detail_ttl, find_own, user, &row);
 	return r < 0 ? r : resource_reply(rq, 200, &profile_resource, &row, VIEW_RETRIEVAL);
 }
 
@@ -206,9 +218,12 @@ int profile_put_avatar(struct request *rq)
 		r = reply_profile(rq, &tx, key);
 	if (r == 0)
 		r = request_commit(rq, &tx);
-	if (r == 0 && old.len > 0)
+	if (r < 0)
+		return r;
+	resource_forget(rq, &profile_resource);
+	if (old.len > 0)
 		upload_delete(rq->thread->storage, old);
-	return r;
+	return 0;
 }
 
 int profile_remove_avatar(struct request *rq)
@@ -226,6 +241,7 @@ int profile_remove_avatar(struct request *rq)
 		r = request_commit(rq, &tx);
 	if (r < 0)
 		return r;
+	resource_forget(rq, &profile_resource);
 	if (old.len > 0)
 		upload_delete(rq->thread->storage, old);
 	return reply_empty(rq, 204);

@@ -1,10 +1,12 @@
 """Answers that the cache keeps: to whom they are given, and what ends them.
 
-A row that is changed in SQL shows what was kept: nothing tells the cache of it.
+A row that is changed in SQL by what calls itself a gateway shows what was kept: the triggers take it for one, which
+would tell the cache itself.  Who calls himself anything else is heard of.
 """
 
 import re
 
+import psycopg
 import pytest
 
 from apium import Stack
@@ -13,6 +15,13 @@ from shop import Shop, picture, unique
 pytestmark = pytest.mark.slow
 
 PRODUCTS = "/api/v1/products/"
+POSTS = "/api/v1/posts/"
+
+
+def listening(stack):
+    """Both loops have answered with the database, so they listen."""
+    for _ in range(30):
+        assert stack.http("GET", POSTS).status == 200
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +29,7 @@ def kept():
     with Stack(APIUM_CACHE="on", APIUM_CACHE_PREFIX="myapp:1:") as stack:
         stack.start_gateway()
         stack.start_worker()
+        listening(stack)
         yield stack
 
 
@@ -33,10 +43,15 @@ def users(store):
     return store.user("ann"), store.user("bob"), store.staff()
 
 
+def write_unheard(stack, query, *values):
+    with psycopg.connect(stack.postgres.url, autocommit=True, application_name="apium-gateway") as connection:
+        connection.execute(query, values)
+
+
 def rename(stack, product):
-    """Behind the cache's back; the new name."""
+    """Unheard; the new name."""
     name = unique("Renamed")
-    stack.sql("UPDATE products SET name = %s WHERE id = %s", name, product["id"])
+    write_unheard(stack, "UPDATE products SET name = %s WHERE id = %s", name, product["id"])
     return name
 
 
@@ -53,7 +68,9 @@ def test_an_answer_is_kept_under_the_callers_own_key(kept, store, users):
     name = rename(kept, product)
     for _ in range(4):  # either loop, either tier
         assert kept.http("GET", path, token=ann.access).json["name"] == product["name"]
-    assert kept.http("GET", path, token=bob.access).json["name"] == name, "what was made for ann"
+    assert kept.redis.delete(f"myapp:1:product:{product['id']}") == 1
+    kept.wait_for("L1 to follow", lambda: name == kept.http("GET", path + "?", token=bob.access).json["name"])
+    assert kept.http("GET", path, token=ann.access).json["name"] == product["name"], "her answer is her own"
     keys = [key.decode() for key in kept.redis.keys("myapp:1:api:product-detail:*")]
     assert {key.split(":")[4] for key in keys} == {ann.id, bob.id}
     assert all(re.fullmatch(r"myapp:1:api:product-detail:[0-9a-f-]{36}:[0-9a-f]{16}", key) for key in keys)
@@ -230,6 +247,194 @@ def test_any_version_is_a_row_that_is_there(kept, store, users):
     assert kept.http("PATCH", path, {"stock": 9}, ann.access, headers={"If-Match": "*"}).status == 200
     assert kept.http("DELETE", path, token=ann.access, headers={"If-Match": "*"}).status == 204
     assert kept.http("DELETE", path, token=ann.access, headers={"If-Match": "*"}).status == 404
+
+
+# --- K-04, K-11: a row for everybody, in two tiers
+
+
+def test_a_product_is_kept_for_everybody_for_a_day(kept, store, users):
+    ann, bob, staff = users
+    product = store.product(ann, price="12.50")
+    assert store.upload(ann, product["id"], picture("png 300x200")).status == 201
+    path, key = f"{PRODUCTS}{product['id']}/", f"myapp:1:product:{product['id']}"
+    kept.wait_for("its variants", lambda: kept.http("GET", path, token=ann.access).json["images"][0]["status"] == "ready", 20)
+    kept.wait_for("it in Redis", lambda: 86000 < kept.redis.ttl(key) <= 86400)
+    rename(kept, product)
+    first = kept.http("GET", path, token=ann.access).json
+    for user in (bob, staff):
+        assert kept.http("GET", path, token=user.access).json == first, "of the row that was kept"
+    there = kept.http("GET", path, token=bob.access, headers={"Host": "b.example.com"}).json
+    assert there["images"][0]["image"].startswith("http://b.example.com/"), "links are made for each who asks"
+    assert kept.http("GET", path).status == 401
+    # What narrows the row is asked of the tables.
+    assert kept.http("GET", path + "?price__gt=13", token=bob.access).status == 404
+    assert kept.http("PATCH", path, {"price": "13.50"}, ann.access).status == 200
+    kept.wait_for("the new price", lambda: kept.http("GET", path, token=bob.access).json["price"] == "13.50", 2)
+    assert kept.http("DELETE", path, token=ann.access).status == 204
+    kept.wait_for("it to go", lambda: kept.http("GET", path, token=bob.access).status == 404, 2)
+
+
+# --- K-07
+
+
+def test_a_profile_is_kept_for_its_user_for_an_hour(kept, store):
+    ann, bob = store.user("ann"), store.user("bob")
+    path = "/api/v1/profile/"
+    mine = kept.http("GET", path, token=ann.access).json
+    assert mine["user"] == ann.id
+    kept.wait_for("it in Redis", lambda: 3500 < kept.redis.ttl(f"myapp:1:user_profile:{ann.id}") <= 3600)
+    write_unheard(kept, "UPDATE user_profiles SET bio = 'unheard' WHERE user_id = %s", ann.id)
+    for _ in range(4):
+        assert kept.http("GET", path, token=ann.access).json == mine
+    assert kept.http("GET", path, token=bob.access).json["user"] == bob.id
+    assert kept.http("PATCH", path, {"phone": "1"}, ann.access).json["bio"] == "unheard"
+    kept.wait_for("the phone", lambda: kept.http("GET", path, token=ann.access).json["phone"] == "1", 2)
+    kept.sql("UPDATE user_profiles SET bio = 'heard' WHERE user_id = %s", ann.id)
+    kept.wait_for("SQL", lambda: kept.http("GET", path, token=ann.access).json["bio"] == "heard", 2)
+
+
+# --- K-01
+
+
+def titles(stack, user=None):
+    answer = stack.http("GET", POSTS, token=user and user.access)
+    assert answer.status == 200
+    return [post["title"] for post in answer.json["results"]]
+
+
+def test_posts_are_kept_for_whom_they_were_listed(kept, store):
+    ann, bob = store.user("ann"), store.user("bob")
+    # Their mails are jobs of another program: what those write would end the lists in between.
+    kept.wait_for("their mails", lambda: kept.sql("SELECT count(*) FROM job_outbox") == [(0,)])
+    draft = unique("Draft of ann")
+    assert kept.http("POST", POSTS, {"title": draft, "content": "words"}, ann.access).status == 201
+    kept.wait_for("hers", lambda: draft in titles(kept, ann), 2)
+    for other in (None, bob):
+        assert draft not in titles(kept, other), "a draft is its author's"
+    keys = [key.decode() for key in kept.redis.keys("myapp:1:api:post-list:*")]
+    assert {key.split(":")[4] for key in keys} >= {"anon", ann.id, bob.id}
+    assert all(0 < kept.redis.ttl(key) <= 300 for key in keys)
+    write_unheard(kept, "UPDATE posts SET published = true WHERE title = %s", draft)
+    assert draft not in titles(kept) and draft in titles(kept, ann)
+    # What a post shows of others: its tags, its author, how many comments it has.
+    kept.sql("UPDATE users SET username = %s WHERE id = %s", unique("anna"), ann.id)
+    kept.wait_for("everybody's list to end with its author's name", lambda: draft in titles(kept), 2)
+
+
+# --- K-06: other writers
+
+
+@pytest.mark.parametrize("end", ["UPDATE products SET name = %(name)s WHERE id = %(id)s",
+                                 "UPDATE products SET name = name || %(name)s",
+                                 "DELETE FROM products WHERE id = %(id)s"])
+def test_what_other_programs_write_is_heard_of(kept, store, users, end):
+    ann, bob, _ = users
+    product = store.product(ann)
+    path = f"{PRODUCTS}{product['id']}/"
+
+    def seen(user):
+        listed = kept.http("GET", PRODUCTS, token=user.access).json["results"]
+        return kept.http("GET", path, token=user.access).json.get("name"), [row["name"] for row in listed if row["id"] == product["id"]]
+
+    name = unique("Heard")
+    before = {user.id: [seen(user) for _ in range(3)] for user in (ann, bob)}
+    assert all(one == (product["name"], [product["name"]]) for seen in before.values() for one in seen)
+    with psycopg.connect(kept.postgres.url, autocommit=True) as connection:
+        connection.execute(end, {"name": name, "id": product["id"]})
+    for user in (ann, bob):
+        kept.wait_for("the write", lambda: all(seen(user)[0] != product["name"] and product["name"] not in seen(user)[1]
+                                               for _ in range(3)), 3)
+
+
+def test_a_bulk_write_sends_one_notice(kept, store, users):
+    ann, _, _ = users
+    for _ in range(3):
+        store.product(ann)
+    with psycopg.connect(kept.postgres.url, autocommit=True) as listener:
+        listener.execute("LISTEN apium_users")
+        kept.sql("UPDATE products SET view_count = view_count + 1")
+        write_unheard(kept, "UPDATE products SET view_count = view_count + 1")
+        with psycopg.connect(kept.postgres.url) as writer:  # one transaction
+            for _ in range(3):
+                writer.execute("UPDATE products SET view_count = view_count + 1")
+            writer.execute("UPDATE tags SET name = name")
+        kept.sql("SELECT pg_notify('apium_users', 'end')")
+        heard = []
+        for notice in listener.notifies(timeout=10):
+            heard.append(notice.payload)
+            if notice.payload == "end":
+                break
+    assert heard == ["table products", "table products", "table tags", "end"]
+
+
+def test_who_may_have_missed_a_notice_forgets_all(kept, store, users):
+    ann, bob, _ = users
+    product = store.product(ann)
+    path = f"{PRODUCTS}{product['id']}/"
+    for user in (ann, bob):
+        kept.http("GET", path, token=user.access)
+    name = rename(kept, product)
+    for user in (ann, bob):
+        assert kept.http("GET", path, token=user.access).json["name"] == product["name"]
+    kept.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'apium-gateway'")
+    for user in (ann, bob):
+        kept.wait_for("the truth", lambda: kept.http("GET", path, token=user.access).json.get("name") == name)
+    listening(kept)
+    for user in (ann, bob):
+        kept.http("GET", path, token=user.access)
+    rename(kept, product)
+    assert [kept.http("GET", path, token=ann.access).json["name"] for _ in range(4)] == [name] * 4, "it is kept again"
+
+
+# --- K-03, K-04, K-05, K-10
+
+
+def test_times_and_keys_are_as_the_tables_say(kept, store, users):
+    ann, _, staff = users
+    category = store.row("category", staff, {"name": None})
+    product = store.product(ann, category=category["id"])
+    shelf = "/api/v1/categories/"
+    for path in (shelf, f"{shelf}{category['id']}/", f"{PRODUCTS}?category={category['id']}&page=1", f"{PRODUCTS}{product['id']}/"):
+        assert kept.http("GET", path, token=ann.access).status == 200
+    for endpoint, most in (("category-list", 300), ("category-detail", 3600), ("product-list", 900), ("product-detail", 1800)):
+        keys = [key.decode() for key in kept.redis.keys(f"myapp:1:api:{endpoint}:{ann.id}:*")]
+        assert keys and all(re.fullmatch(rf"myapp:1:api:{endpoint}:{ann.id}:[0-9a-f]{{16}}", key) for key in keys)
+        assert most - 60 < max(kept.redis.ttl(key) for key in keys) <= most, endpoint
+
+
+def test_a_product_ends_what_its_category_shows(kept, store, users):
+    ann, _, staff = users
+    category = store.row("category", staff, {"name": None})
+    path = f"/api/v1/categories/{category['id']}/"
+    below = f"{PRODUCTS}?category={category['id']}"
+
+    def seen():
+        return (kept.http("GET", path, token=ann.access).json["product_count"],
+                kept.http("GET", below, token=ann.access).json["count"])
+
+    assert [seen() for _ in range(3)] == [(0, 0)] * 3
+    product = store.product(ann, category=category["id"])
+    kept.wait_for("the product", lambda: [seen() for _ in range(3)] == [(1, 1)] * 3, 2)
+    assert kept.http("DELETE", f"{PRODUCTS}{product['id']}/", token=ann.access).status == 204
+    kept.wait_for("it to go", lambda: [seen() for _ in range(3)] == [(0, 0)] * 3, 2)
+
+
+# --- K-12
+
+
+def test_a_cache_is_warmed(kept, store, users):
+    ann, _, _ = users
+    products = [store.product(ann) for _ in range(3)]
+    for key in kept.redis.keys("myapp:1:*product:*"):
+        kept.redis.delete(key)
+    listening = f"127.0.0.1:{kept.port}"
+    said = kept.apium("warm-cache", "--as", ann.email, "--most", "3", "--url", f"http://{listening}")
+    assert said == "asked for 3 rows and 1 lists\n"
+    for product in products:
+        kept.wait_for("the row", lambda: kept.redis.exists(f"myapp:1:product:{product['id']}"))
+    kept.wait_for("the list of posts", lambda: kept.redis.keys("myapp:1:api:post-list:anon:*"))
+    assert "no active user with the address nobody@example.com" in kept.apium("warm-cache", "--as", "nobody@example.com", status=1)
+    assert "127.0.0.1:1/api" in kept.apium("warm-cache", "--as", ann.email, "--url", "http://127.0.0.1:1", status=1)
 
 
 def test_a_gateway_with_a_cache_drains(kept):

@@ -33,6 +33,8 @@ def refused(stack, status, *words, text=""):
     (["queues", "all"], "queues takes no words, not all"),
     (["enqueue"], "enqueue takes the name of one task"),
     (["drf_create_token"], "drf_create_token takes one address of a user"),
+    (["warm-cache"], "warm-cache needs --as ADDRESS"),
+    (["warm-cache", "--as", "a@example.com", "all"], "warm-cache takes no words, not all"),
     (["flush_expired_tokens", "all"], "flush_expired_tokens takes no words, not all"),
     (["flush_expired_token"], "there is no command flush_expired_token; did you mean flush_expired_tokens?"),
     (["dead", "sing"], "dead takes list, show, retry or purge, not sing"),
@@ -46,7 +48,7 @@ def test_help_names_every_command(stack):
     said = stack.apium("help")
     assert stack.apium() == said == stack.apium("--help")
     for name in ("migrate", "createsuperuser", "settings", "enqueue", "queues", "dead", "drf_create_token",
-                 "flush_expired_tokens", "schedule", "worker|gateway|beat"):
+                 "flush_expired_tokens", "warm-cache", "schedule", "worker|gateway|beat"):
         assert f"apium {name} " in said
     assert stack.apium("--version").startswith("apium 0.")
 

@@ -291,6 +291,30 @@ static int away(void *arg)
 	return 0;
 }
 
+/* As a notice of PostgreSQL has it: no fiber waits. */
+static int ended(void *arg)
+{
+	static const char *const groups[] = { "g" };
+	struct cache *c = open_cache(MIB), *other = open_cache(MIB);
+	struct truth t = { .text = "one" };
+
+	until_l1(c, "tiers", &t, "one");
+	until_l1(other, "tiers", &t, "one");
+	t.text = "two";
+	cache_end(c, groups, 1);
+	cr_assert_eq(get(c, "tiers", &t, "two"), CACHE_MADE, "neither tier says the old");
+	cr_assert_eq(get(c, "tiers", &t, "two"), CACHE_L2, "it ends what was, not what comes");
+	fibers_until(is_second, other, "the other loop to hear of it by Redis");
+	close_cache(other);
+	close_cache(c);
+	return 0;
+}
+
+Test(cache, ends_from_the_loops_own_stack, .init = servers_private_redis)
+{
+	fibers_run(ended, NULL);
+}
+
 Test(cache, misses_without_redis_and_drops_what_it_owes, .init = servers_private_redis)
 {
 	fibers_run(away, NULL);

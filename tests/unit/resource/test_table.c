@@ -59,6 +59,8 @@ static const struct {
 	{ "granted() stands beside", { THING, FIELDS(plain), PERMISSIONS(anyone), .select = { SCOPES(astray) } } },
 	{ "cannot be kept", { THING, FIELDS(plain), PERMISSIONS(anyone), .rows = "has_perm('a.view_b')", .list_ttl = MINUTE } },
 	{ "cannot be kept", { THING, FIELDS(plain), PERMISSIONS(granted), .detail_ttl = MINUTE } },
+	{ "cannot be kept for all", { THING, FIELDS(plain), PERMISSIONS(granted), .row_ttl = DAY } },
+	{ "cannot be kept for all", { THING, FIELDS(plain), PERMISSIONS(anyone), .rows = "t.id = :caller", .row_ttl = DAY } },
 	{ "cannot be kept", { THING, FIELDS(plain), PERMISSIONS(anyone), TENANT("tenant_id", "SELECT 1"), .list_ttl = MINUTE } },
 	{ "a tenant needs a column and SQL", { THING, FIELDS(plain), PERMISSIONS(anyone), .tenant_column = "tenant_id" } },
 	{ "its SQL has a name that does not exist", { THING, FIELDS(plain), PERMISSIONS(anyone), TENANT("tenant_id", "SELECT :nobody") } },

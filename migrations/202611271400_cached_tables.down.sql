@@ -1,0 +1,15 @@
+DROP TRIGGER apium_cached_changed ON user_profiles;
+DROP TRIGGER apium_cached_changed ON comments;
+DROP TRIGGER apium_cached_changed ON posts_tags;
+DROP TRIGGER apium_cached_changed ON posts;
+DROP TRIGGER apium_cached_changed ON tags;
+DROP TRIGGER apium_cached_changed ON reviews;
+DROP TRIGGER apium_cached_changed ON product_variants;
+DROP TRIGGER apium_cached_changed ON product_images;
+DROP TRIGGER apium_cached_changed ON products_similar_products;
+DROP TRIGGER apium_cached_changed ON products_related_products;
+DROP TRIGGER apium_cached_changed ON products_collections;
+DROP TRIGGER apium_cached_changed ON products_tags;
+DROP TRIGGER apium_cached_changed ON products;
+DROP TRIGGER apium_cached_changed ON categories;
+DROP FUNCTION apium_cached_changed();
