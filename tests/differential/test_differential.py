@@ -10,34 +10,35 @@ import random
 import re
 
 import replay
-from generate import Generator
+from generate import PREFIX, Generator
 
 REQUESTS = int(os.environ.get("APIUM_TEST_REQUESTS", "2000"))
 PART = 200  # requests between two pairs of new users
 
 
-def claims_are_sorted(step, kind, sentence):
+def claims_are_sorted(sentence):
     """Tokens say the same in another order."""
     found = re.search(r'expected "<jwt (.*) (\S+)>", got <jwt (.*) (\S+)>$', sentence)
     return found and found[1] == found[3] and sorted(found[2].split(",")) == sorted(found[4].split(","))
 
 
-def without_slash(step, kind, sentence):
-    """An unsafe method without the final slash is served."""
-    method, path = step["do"].split(" ", 1)
-    return method not in ("GET", "HEAD", "OPTIONS") and not path.split("?")[0].endswith("/")
-
-
 # docs/architecture.md, "Departures": what Apium answers otherwise on purpose, as far as a generated request meets it.
-DEPARTURES = [claims_are_sorted, without_slash]
-# (operation, what of its sentences, why): differences that are known and not yet gone.
-KNOWN = []
+DEPARTURES = [claims_are_sorted]
+# (method and path, what of its sentences, why): differences that are known and not yet gone.
+KNOWN = [
+    ("OPTIONS auth/logout/", r"/actions: unexpected", "Django's view has no serializer to tell of; here its body is declared"),
+    ("OPTIONS auth/token/refresh/", r"/actions/POST/access: missing", "a form's fields that are only answered are not told"),
+    ("OPTIONS token/refresh/", r"/actions/POST/access: missing", "likewise"),
+    ("OPTIONS users/", r"expected 200, got 403", "who may not list is refused OPTIONS; Django's rule for lists knows only GET"),
+    ("OPTIONS product-images/reorder/", r"/parses/", "the same parsers in another order"),
+]
 
 
 def is_excused(operation, step, sentence):
-    kind, what = sentence.split(": ", 1)
-    return (any(departure(step, kind, what) for departure in DEPARTURES)
-            or any(operation.name == name and re.search(part, what) for name, part, _ in KNOWN))
+    what = sentence.split(": ", 1)[1]
+    asked = f"{step['do'].split()[0]} {operation.path.removeprefix(PREFIX)}"
+    return (any(departure(what) for departure in DEPARTURES)
+            or any(asked == name and re.search(part, what) for name, part, _ in KNOWN))
 
 
 def ask_both(django, ours, generator, operation, step):
@@ -54,6 +55,7 @@ def steps(generator):
         yield from ((None, step) for step in generator.users(part))
         if part == 0:
             yield from generator.first_rows()
+            yield from generator.all_options()
         for _ in range(min(PART, REQUESTS - part * PART)):
             yield generator.any()
 
