@@ -307,10 +307,12 @@ static const struct {
 	const char *verb, *more; /* of its description */
 	route_handler *handle, *permit;
 } bulk_actions[] = {
-	{ HTTP_POST, MAY_CREATE, "bulk_create", "bulk-create", "Create", "", bulk_create, permit_create },
+	{ HTTP_POST, MAY_CREATE, "bulk_create", "bulk-create", "Create", "", bulk_create,
+	  permit_create },
 	{ HTTP_PATCH, MAY_UPDATE, "bulk_update", "bulk-update", "Change",
 	  "; each row names its `id`", bulk_update, permit_update },
-	{ HTTP_POST, MAY_DELETE, "bulk_delete", "bulk-delete", "Delete", "", bulk_delete, permit_delete },
+	{ HTTP_POST, MAY_DELETE, "bulk_delete", "bulk-delete", "Delete", "", bulk_delete,
+	  permit_delete },
 };
 
 /* Routes live as long as the process, like the tables they come from. */
