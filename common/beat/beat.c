@@ -19,7 +19,6 @@
 #define LOOK_PERIOD  (1 * SEC)
 #define LOOK_MOST    MINUTE
 #define GIVE_UP_MOST (2 * SEC)
-#define NO_LIMIT     (3650 * DAY)
 /* Of the health file: how long ago the last look may be. */
 #define LOOK_FRESH   (15 * SEC)
 
@@ -272,7 +271,7 @@ static int start(struct beat *b)
 	b->ticker = (struct ticker){ .db = b->db, .producer = b->producer, .lease = &b->lease };
 	b->collector.run = collect;
 	metric_collector_add(&b->collector);
-	b->fiber = fiber_start(b->loop, "beat", loop_now(b->loop) + NO_LIMIT, run, b);
+	b->fiber = fiber_start(b->loop, "beat", loop_now(b->loop) + FIBER_NO_LIMIT, run, b);
 	must(b->fiber != NULL); /* the first of the process */
 	fiber_detach(b->fiber, on_fiber_end, b);
 	write_health(&b->health);

@@ -29,6 +29,9 @@
 
 struct fiber;
 
+/* From now: the deadline of those that live as long as their program. */
+#define FIBER_NO_LIMIT (3650 * DAY)
+
 /*
  * Makes a fiber, ready to run in this or the next turn.  `name` is copied (63 characters).  The
  * body's result goes to fiber_join, or to on_end.  NULL when the process has no stack left (8,192):
@@ -36,8 +39,6 @@ struct fiber;
  *
  * A fiber is either joined by another one or detached with fiber_detach; exactly one of the two.
  */
-#define FIBER_NO_LIMIT                                                                             \
-	(3650 * DAY) /* from now: the deadline of those that live as long as their program */
 struct fiber *fiber_start(struct loop *, const char *name, usec_t deadline, int (*body)(void *),
 			  void *arg);
 /* Nobody will join: on_end (may be NULL) is called on the loop's stack with the result, then it is

@@ -27,7 +27,6 @@
 /* Text of the children that a result tells of: a body may ask for any number of jobs. */
 #define CHILDREN_MOST (64 * KIB)
 /* Every wait has a deadline: that of a job without limits. */
-#define NO_LIMIT      (3650 * DAY)
 
 struct host {
 	struct loop *loop;
@@ -419,7 +418,7 @@ static bool start(struct host *h, struct host_job *hj)
 	usec_t now = now_monotonic(), soft = hj->head.soft_limit, hard = hj->head.hard_limit;
 	const char *name = h->bodies[hj->head.task].task->name;
 
-	hj->fiber = fiber_start(h->loop, name, now + (soft > 0 ? soft : NO_LIMIT), run, hj);
+	hj->fiber = fiber_start(h->loop, name, now + (soft > 0 ? soft : FIBER_NO_LIMIT), run, hj);
 	if (hj->fiber == NULL)
 		return false; /* no stack left; the next end gives one back */
 	fiber_detach(hj->fiber, on_job_end, hj);

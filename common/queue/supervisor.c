@@ -29,7 +29,6 @@
 /* Records beyond what hosts may hold: batches under way, ends under way, what was found in a
  * resync. */
 #define SPARE      65536
-#define NO_LIMIT   (3650 * DAY)
 
 /* clang-format off */
 static const struct sm_state states[SUPERVISOR_STATES] = {
@@ -402,7 +401,7 @@ static void on_keeper_end(void *arg, int result)
 
 static int keep(struct supervisor *s, const char *name, int (*body)(void *))
 {
-	struct fiber *f = fiber_start(s->loop, name, loop_now(s->loop) + NO_LIMIT, body, s);
+	struct fiber *f = fiber_start(s->loop, name, loop_now(s->loop) + FIBER_NO_LIMIT, body, s);
 
 	if (f == NULL)
 		return fail(-ENOMEM, "no stack for a fiber");

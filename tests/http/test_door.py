@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zlib
 import xml.etree.ElementTree as ElementTree
+from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import pytest
