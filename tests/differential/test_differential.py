@@ -83,4 +83,4 @@ def test_both_answer_the_same(both):
     print(f"Django's answers: {dict(sorted(statuses.items(), key=str))}; {len(seen)} of {len(generator.operations)} operations")
     assert not different, "\n".join([f"{len(different)} answers differ (APIUM_TEST_SEED={seed}):", *different])
     # A run that asks for nothing would pass, too.
-    assert REQUESTS < 2000 or (statuses[200] + statuses[201] > 600 and len(seen) == len(generator.operations))
+    assert REQUESTS < 2000 or (statuses[200] + statuses[201] > 500 and len(seen) == len(generator.operations))
