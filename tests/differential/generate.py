@@ -33,6 +33,7 @@ ORDERS = {
 }
 NAMED = ["name", "created_at"]
 
+TEXTS = ["Word {}", "word-{}", " Trimmed {} ", "Größe {} ß", "{} — “quoted” & <b>", "日本 {}"]
 BROKEN_VALUES = [None, "", "   ", 0, -1, 1.5, True, [], {}, ["x"], {"a": 1}, "x", "ü" * 5000, "a\0b", "12345678901234567890",
                  99999999999999999999, 1e400, "NaN", "-0.001", "2024-02-30", "2024-01-01T25:00:00Z", NOWHERE, "not-a-uuid"]
 BROKEN_BODIES = ["", "{", "[]", "[1]", "null", '"text"', "1", "NaN", '{"name": "a",}', '{"name": "a"} x', "\ufeff{}", '{"name": "\\ud800"}']
@@ -266,7 +267,7 @@ class Generator:
             return f"Mail{self.number}@{self.random.choice(['example.com', 'EXAMPLE.org'])}"
         if kind is None:
             return self.random.choice([{"size": "L", "a": [1, 2.50, None]}, {}, [], "text"])
-        return self.random.choice(["Word {}", "word-{}", " Trimmed {} ", "Größe {} ß", "{} — “quoted” & <b>", "日本 {}"]).format(self.number)[:field.get("maxLength", 4000)]
+        return self.random.choice(TEXTS).format(self.number)[:field.get("maxLength", 4000)]
 
     def known_value(self, operation, name):
         """What only makes sense together with the rest."""
@@ -276,8 +277,10 @@ class Generator:
         if operation.resource in ("auth", "token"):
             if name == "email" and "register" not in operation.path:
                 return self.random.choice(["{{" + person + ".email}}", "nobody@example.com"])
-            if name in ("refresh", "token"):
-                return "{{" + self.random.choice(self.people) + self.random.choice([".refresh", ".refresh", ".access"]) + "}}" if "verify-email" not in operation.path else NOWHERE
+            if name in ("refresh", "token") and "verify-email" not in operation.path:
+                return "{{" + self.random.choice(self.people) + self.random.choice([".refresh", ".refresh", ".access"]) + "}}"
+            if name == "token":
+                return NOWHERE
         if name == "username":
             self.number += 1
             return f"user.{self.number}"

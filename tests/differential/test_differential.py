@@ -45,7 +45,10 @@ def ask_both(django, ours, generator, operation, step):
     """The sentences about what differs."""
     django.request(step)
     generator.keep(operation, step, django.variables)
-    _, sentences = ours.request(step)
+    try:
+        _, sentences = ours.request(step)
+    except replay.Trouble as trouble:
+        sentences = [f"answer: {trouble}"]
     return [sentence for sentence in sentences if not is_excused(operation, step, sentence)]
 
 
