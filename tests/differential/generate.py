@@ -34,7 +34,7 @@ ORDERS = {
 NAMED = ["name", "created_at"]
 
 TEXTS = ["Word {}", "word-{}", " Trimmed {} ", "Größe {} ß", "{} — “quoted” & <b>", "日本 {}"]
-BROKEN_VALUES = [None, "", "   ", 0, -1, 1.5, True, [], {}, ["x"], {"a": 1}, "x", "ü" * 5000, "a\0b", "12345678901234567890",
+BROKEN_VALUES = [None, "", "   ", 0, -1, 1.5, True, [], {}, ["x"], {"a": 1}, "x", "ü" * 1000, "a\0b", "12345678901234567890",
                  99999999999999999999, 1e400, "NaN", "-0.001", "2024-02-30", "2024-01-01T25:00:00Z", NOWHERE, "not-a-uuid"]
 BROKEN_BODIES = ["", "{", "[]", "[1]", "null", '"text"', "1", "NaN", '{"name": "a",}', '{"name": "a"} x', "\ufeff{}", '{"name": "\\ud800"}']
 BROKEN_QUERY = ["", "x", "-1", "0", "true", "True", "yes", "null", "1e3", "NaN", "1,2", "1,2,3", ",", "2024-02-30", "2024-01-01",
@@ -301,7 +301,7 @@ class Generator:
         if how < 0.3:
             del body[name]
         elif how < 0.4 and isinstance(body[name], str):
-            body[name] = body[name] * 300
+            body[name] = body[name] * 60  # a password stays below its bound, which only Apium has
         elif how < 0.45:
             body["id"] = NOWHERE
         else:
