@@ -38,9 +38,10 @@ PYTHON_SUITES = [
     ("jobs", False, 600, True),
     ("interop", False, 600, True),
 ]
-# Suites of their own, which only their name runs: they need more than a Debian machine has.
+# Suites of their own, which only their name runs: they need more than a Debian machine has, or take minutes.
 NAMED_SUITES = [
     ("compose", 3000),
+    ("differential", 900),
 ]
 UNIT_SECONDS = 240
 # The criterion programs that take long, the longest first: the short ones fill the gaps behind them.

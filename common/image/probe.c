@@ -33,8 +33,10 @@ static bool is_start_of_frame(unsigned marker)
 	       marker != 0xcc;
 }
 
+/* Down to the end of the first scan's head: a file that is cut off before it holds no picture. */
 static bool read_jpeg(struct str s, struct image_header *h)
 {
+	bool has_frame = false;
 	size_t at = 2;
 
 	while (at + 4 <= s.len) {
@@ -55,12 +57,14 @@ static bool read_jpeg(struct str s, struct image_header *h)
 				return false;
 			h->height = be16(s.at + at + 5);
 			h->width = be16(s.at + at + 7);
-			return true;
+			has_frame = true;
 		}
 		unsigned length = be16(s.at + at + 2);
-		if (length < 2 || marker == 0xda || marker == 0xd9)
+		if (length < 2 || marker == 0xd9)
 			return false;
 		at += 2 + length;
+		if (marker == 0xda)
+			return has_frame && at <= s.len;
 	}
 	return false;
 }

@@ -13,7 +13,6 @@
 #include "resource/coerce.h"
 #include "resource/resource-internal.h"
 
-#define ROWS_MOST  100
 #define RACES_MOST 5
 
 struct bulk {
@@ -170,8 +169,8 @@ static int bulk(struct request *rq, unsigned may, const struct json *rows, const
 	} else {
 		for (const struct json *row = rows->first; row != NULL; row = row->next)
 			b.count++;
-		if (b.count < 1 || b.count > ROWS_MOST)
-			errors_add(&errors, NULL, "Send 1 to %d rows.", ROWS_MOST);
+		if (b.count < 1 || b.count > BULK_ROWS_MOST)
+			errors_add(&errors, NULL, "Send 1 to %d rows.", BULK_ROWS_MOST);
 	}
 	if (!errors_any(&errors))
 		return run(&b);

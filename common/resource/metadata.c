@@ -61,7 +61,7 @@ static void put_limits(struct json_writer *w, const struct field *f)
 {
 	bool is_integer = f->type == FIELD_INTEGER;
 
-	if (f->most_length > 0 && !f->is_most_untold && f->type != FIELD_UPLOAD) {
+	if (f->most_length > 0 && !f->is_most_untold) {
 		json_put_key(w, STR("max_length"));
 		json_put_i64(w, f->most_length);
 	}

@@ -69,6 +69,7 @@ int change_remove(struct change *) may_yield _must_check_;
 void change_finish_removal(struct change *) may_yield;
 
 /* The three of resource.h's `bulk`, as handlers. */
+#define BULK_ROWS_MOST 100
 route_handler bulk_create, bulk_update, bulk_delete;
 
 /* As resource_reply, within a transaction or not.  Yields. */

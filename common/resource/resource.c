@@ -332,11 +332,15 @@ static const struct {
 	enum http_method method;
 	unsigned may;
 	const char *name, *suffix;
+	const char *verb, *more; /* of its description */
 	route_handler *handle, *permit;
 } bulk_actions[] = {
-	{ HTTP_POST, MAY_CREATE, "bulk_create", "bulk-create", bulk_create, permit_create },
-	{ HTTP_PATCH, MAY_UPDATE, "bulk_update", "bulk-update", bulk_update, permit_update },
-	{ HTTP_POST, MAY_DELETE, "bulk_delete", "bulk-delete", bulk_delete, permit_delete },
+	{ HTTP_POST, MAY_CREATE, "bulk_create", "bulk-create", "Create", "", bulk_create,
+	  permit_create },
+	{ HTTP_PATCH, MAY_UPDATE, "bulk_update", "bulk-update", "Change",
+	  "; each row names its `id`", bulk_update, permit_update },
+	{ HTTP_POST, MAY_DELETE, "bulk_delete", "bulk-delete", "Delete", "", bulk_delete,
+	  permit_delete },
 };
 
 /* Routes live as long as the process, like the tables they come from. */
@@ -371,6 +375,14 @@ static struct route make_route(const struct resource *res, enum http_method meth
 	};
 }
 
+static const char *bulk_description(const struct resource *res, size_t which)
+{
+	return arena_printf(&routes_arena, "%s up to %d %.*s, all or none%s.",
+			    bulk_actions[which].verb, BULK_ROWS_MOST, (int) strlen(res->path) - 1,
+			    res->path, bulk_actions[which].more)
+		.at;
+}
+
 static void add_routes(struct route_table *table, const struct resource *res)
 {
 	struct route *rows = arena_array(&routes_arena, struct route,
@@ -393,6 +405,7 @@ static void add_routes(struct route_table *table, const struct resource *res)
 		struct str below = arena_printf(&routes_arena, "%s/", bulk_actions[i].name);
 		rows[count] = make_route(res, bulk_actions[i].method, below.at,
 					 bulk_actions[i].suffix);
+		rows[count].description = bulk_description(res, i);
 		rows[count].handle = bulk_actions[i].handle;
 		rows[count++].permit = bulk_actions[i].permit;
 	}

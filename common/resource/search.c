@@ -51,9 +51,10 @@ static struct str trim_commas(struct str s)
 	return s;
 }
 
+/* One quote alone is one too, of nothing. */
 static bool is_phrase(struct str s)
 {
-	return s.len >= 2 && (s.at[0] == '"' || s.at[0] == '\'') && s.at[s.len - 1] == s.at[0];
+	return s.len >= 1 && (s.at[0] == '"' || s.at[0] == '\'') && s.at[s.len - 1] == s.at[0];
 }
 
 /* The phrase without its quotes and backslashes. */
@@ -62,7 +63,7 @@ static struct str unquote(struct arena *arena, struct str s)
 	_cleanup_(buf_fini) struct buf plain = BUF_INIT;
 	char quote = s.at[0];
 
-	s = str_slice(s, 1, s.len - 1);
+	s = s.len < 2 ? STR("") : str_slice(s, 1, s.len - 1);
 	for (size_t i = 0; i < s.len; i++) {
 		if (s.at[i] == '\\' && i + 1 < s.len &&
 		    (s.at[i + 1] == quote || s.at[i + 1] == '\\'))

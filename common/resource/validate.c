@@ -141,6 +141,15 @@ static enum presence json_presence(const struct field *f, const struct input *in
 	return PRESENT;
 }
 
+/* A decimal reads blanks as null, where it may be null. */
+static bool is_blank_decimal(const struct field *f, const struct input *in)
+{
+	bool is_text = in->json == NULL ? in->upload == NULL : in->json->type == JSON_STRING;
+	struct str text = in->json == NULL ? in->text : in->json->text;
+
+	return f->type == FIELD_DECIMAL && f->is_nullable && is_text && str_trim(text).len == 0;
+}
+
 static bool is_writable(const struct field *f, enum validate_mode mode)
 {
 	return !field_is_read_only(f) && (!f->is_fixed || mode == VALIDATE_CREATE);
@@ -155,6 +164,8 @@ static void validate_field(struct errors *errors, const struct body *body, struc
 				 : f->nested != NESTED_NOT ? ABSENT
 							   : form_presence(f, &in, mode);
 
+	if (presence == PRESENT && is_blank_decimal(f, &in))
+		presence = IS_NULL;
 	if (presence == ABSENT) {
 		bool is_required = f->is_required ||
 				   (f->is_required_once && mode == VALIDATE_CREATE);

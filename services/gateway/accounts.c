@@ -136,14 +136,14 @@ int auth_register(struct request *rq)
 
 /* clang-format off */
 static const struct field login_fields[] = {
-	FIELD("email",    EMAIL, REQUIRED, BOUND(320)),
+	FIELD("email",    EMAIL, REQUIRED),
 	FIELD("password", TEXT,  REQUIRED),
 };
 static const struct field verify_fields[] = {
 	FIELD("token",    UUID,  REQUIRED),
 };
 static const struct field resend_fields[] = {
-	FIELD("email",    EMAIL, REQUIRED, BOUND(320)),
+	FIELD("email",    EMAIL, REQUIRED),
 };
 /* clang-format on */
 const struct form login_form = FORM("Login", login_fields);

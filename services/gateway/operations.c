@@ -33,6 +33,24 @@ static const struct form signed_in_form = FORM("SignedIn", signed_in_fields);
 static const char *const document_types[] = { "application/vnd.oai.openapi", "application/yaml",
 					       "application/vnd.oai.openapi+json", "application/json", NULL };
 
+static const char *const any_bytes[] = { "application/octet-stream", NULL };
+
+static const struct field popular_fields[] = {
+	FIELD("id",    UUID,    READ_ONLY),
+	FIELD("name",  TEXT,    REQUIRED, LENGTH(100)),
+	FIELD("price", DECIMAL, REQUIRED, DIGITS(10, 2)),
+};
+static const struct form popular_form = FORM("PopularProduct", popular_fields);
+
+static const struct field task_id = FIELD("id", UUID);
+static const struct field queued_fields[] = {
+	FIELD("status",   TEXT,  REQUIRED),
+	FIELD("task_ids", ARRAY, REQUIRED, OF(&task_id)),
+};
+static const struct form queued_form = FORM("Queued", queued_fields);
+
+#define PICTURES "ViewSet for product image management"
+
 static const struct {
 	route_handler *handler;
 	struct operation operation;
@@ -101,6 +119,26 @@ static const struct {
 			.answer_types = document_types } },
 
 	{ product_publish, { .resource = &product_resource, .answers = &status_form } },
+	{ product_popular, { .description = "The ten most viewed active products.", .resource = &product_resource,
+			     .answers = &popular_form, .answers_array = true } },
+	{ product_generate_variants, { .description = "Queue the making of every image's variants.",
+				       .resource = &product_resource, .status = 202, .answers = &queued_form } },
+
+	{ product_image_set_primary, { .description = PICTURES, .resource = &product_image_resource,
+				       .answers = &status_form } },
+	{ product_image_reorder,     { .description = PICTURES, .resource = &product_image_resource,
+				       .answers = &status_form } },
+	{ product_image_bulk_upload, { .description = "Upload multiple images at once",
+				       .resource = &product_image_resource, .status = 201 } },
+
+	{ profile_read,    { .answered = ANSWERS_ROW, .rows = &profile_resource } },
+	{ profile_replace, { .resource = &profile_resource, .reads_rows = &profile_resource,
+			     .answered = ANSWERS_ROW, .rows = &profile_resource } },
+	{ profile_change,  { .reads_rows = &profile_resource, .answered = ANSWERS_ROW, .rows = &profile_resource } },
+	{ profile_put_avatar, { .reads = &avatar_form, .answered = ANSWERS_ROW, .rows = &profile_resource } },
+
+	{ document_download, { .description = "A user's documents; staff see everybody's.",
+			       .answer_types = any_bytes, .answers_bytes = true } },
 };
 /* clang-format on */
 

@@ -10,6 +10,7 @@
 
 extern const struct form login_form, verify_email_form;                          /* accounts.c */
 extern const struct form password_form, email_form, password_reset_confirm_form; /* passwords.c */
+extern const struct form avatar_form;                                            /* profiles.c */
 extern const struct form token_obtain_form, token_refresh_form, token_verify_form,
 	token_blacklist_form; /* tokens.c */
 

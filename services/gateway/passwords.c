@@ -44,7 +44,7 @@ static const struct field password_fields[] = {
 	PASSWORD_FIELD,
 };
 static const struct field email_fields[] = {
-	FIELD("email", EMAIL, REQUIRED, BOUND(320)),
+	FIELD("email", EMAIL, REQUIRED),
 };
 static const struct field confirm_fields[] = {
 	PASSWORD_FIELD,

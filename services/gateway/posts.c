@@ -69,7 +69,8 @@ static int validate(struct change *c)
 	const struct identity *caller = c->rq->caller;
 	struct str author = values_get(&c->values, "author_id");
 
-	if (!str_is_null(author) && !caller->is_staff && !str_eq(author, caller->id))
+	if (!str_is_null(author) && !caller->is_staff && !str_eq(author, caller->id) &&
+	    !errors_has(&c->errors, "author_id"))
 		errors_add(&c->errors, "author_id", "Only staff may set another author.");
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/uuid.h"
 #include "http/once.h"
+#include "operations.h"
 #include "resource/cached.h"
 #include "shop.h"
 #include "storage/storage.h"
@@ -40,6 +41,7 @@ static const struct field avatar_fields[] = {
 	FIELD("avatar", UPLOAD, REQUIRED, LENGTH(100), FILE_RULE(upload_is_picture)),
 };
 /* clang-format on */
+const struct form avatar_form = FORM("Avatar", avatar_fields);
 
 const struct resource profile_resource = {
 	.name = "profile",

@@ -14,6 +14,9 @@ const struct resource *const shop_resources[] = {
 };
 const size_t shop_resource_count = ARRAY_SIZE(shop_resources);
 
+/* As DRF's MultiPartParser and FormParser, without JSONParser. */
+#define ONLY_FORMS (1u << BODY_MULTIPART | 1u << BODY_FORM)
+
 static const struct route routes[] = {
 #define RESOURCE(name)
 #define ROUTE(method_, mount_, pattern_, handler_, permission_, flags_, ...)                       \

@@ -41,6 +41,12 @@ def test_no_write_sets_what_is_not_the_clients(stack, shop, method, path):
     assert stack.sql("SELECT count(*) FROM users_following WHERE from_user_id = %s", target.id) == [(0,)]
 
 
+@pytest.mark.parametrize("path", ["login/", "resend-verification/", "password-reset/"])
+def test_an_address_too_long_to_be_one_is_told_once(stack, path):
+    answer = stack.http("POST", f"/api/v1/auth/{path}", {"email": "a" * 400 + "@example.com", "password": "x"})
+    assert (answer.status, answer.json) == (400, {"email": ["Enter a valid email address."]})
+
+
 def test_setting_a_password_sets_nothing_else(stack, shop):
     eve = shop.user("eve")
     before = row(stack, eve)

@@ -38,6 +38,14 @@ def test_a_patch_changes_what_it_names(stack, shop, ann):
     assert answer.json["updated_at"] > product["updated_at"]
 
 
+def test_blanks_are_no_price_where_none_is_needed(stack, shop, ann):
+    product = shop.product(ann, price_eur="2.00")
+    answer = stack.http("PATCH", f"{PRODUCTS}{product['id']}/", {"price_eur": "  "}, ann.access)
+    assert (answer.status, answer.json["price_eur"]) == (200, None)
+    answer = stack.http("PATCH", f"{PRODUCTS}{product['id']}/", {"price": "  "}, ann.access)
+    assert (answer.status, answer.json) == (400, {"price": ["A valid number is required."]})
+
+
 def test_a_put_asks_for_what_is_required_and_leaves_the_rest(stack, shop, ann):
     product = shop.product(ann, description="old", stock=3)
     path = f"{PRODUCTS}{product['id']}/"

@@ -6,6 +6,8 @@
 #define PNG_HEAD    "\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR"
 #define PNG_TAIL    "\x08\x02\0\0\0\0\0\0\0"
 #define WEBP(chunk) "RIFF\x64\0\0\0WEBP" chunk "\x20\0\0\0"
+#define FRAME       "\0\x11\x08\0\x64\0\xc8\x03nnnnnnnnn"
+#define SCAN        "\xff\xda\0\x04zz"
 #define PADDING     "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 
 /* clang-format off */
@@ -22,10 +24,11 @@ static const struct {
 	{ "PNG cut off",            STR_INIT(PNG_HEAD "\0\0\x4e"),                          IMAGE_UNKNOWN, NULL, 0, 0 },
 	{ "PNG without width",      STR_INIT(PNG_HEAD "\0\0\0\0\0\0\0\x64" PNG_TAIL),       IMAGE_UNKNOWN, NULL, 0, 0 },
 	{ "GIF",                    STR_INIT("GIF89a\x2c\x01\xc8\0\0\0\0"),                 IMAGE_GIF, "GIF", 300, 200 },
-	{ "JPEG after a segment",   STR_INIT("\xff\xd8\xff\xe0\0\x04zz\xff\xc2\0\x11\x08\0\x64\0\xc8"), IMAGE_JPEG, "JPEG", 200, 100 },
-	{ "JPEG with fill bytes",   STR_INIT("\xff\xd8\xff\xff\xff\xc0\0\x11\x08\0\x64\0\xc8"), IMAGE_JPEG, "JPEG", 200, 100 },
+	{ "JPEG after a segment",   STR_INIT("\xff\xd8\xff\xe0\0\x04zz\xff\xc2" FRAME SCAN), IMAGE_JPEG, "JPEG", 200, 100 },
+	{ "JPEG with fill bytes",   STR_INIT("\xff\xd8\xff\xff\xff\xc0" FRAME SCAN), IMAGE_JPEG, "JPEG", 200, 100 },
+	{ "JPEG cut off in front of its scan", STR_INIT("\xff\xd8\xff\xc0" FRAME "\xff\xda\0\x04z"), IMAGE_UNKNOWN, NULL, 0, 0 },
 	{ "JPEG cut off",           STR_INIT("\xff\xd8\xff\xe0\xff\xff"),                   IMAGE_UNKNOWN, NULL, 0, 0 },
-	{ "JPEG, length of 1",      STR_INIT("\xff\xd8\xff\xe0\0\x01\xff\xc0\0\x11\x08\0\x64\0\xc8"), IMAGE_UNKNOWN, NULL, 0, 0 },
+	{ "JPEG, length of 1",      STR_INIT("\xff\xd8\xff\xe0\0\x01\xff\xc0" FRAME SCAN), IMAGE_UNKNOWN, NULL, 0, 0 },
 	{ "WebP lossy",             STR_INIT(WEBP("VP8 ") "\0\0\0\x9d\x01\x2a\x2c\x01\xc8\0" PADDING), IMAGE_WEBP, "WEBP", 300, 200 },
 	{ "WebP lossless",          STR_INIT(WEBP("VP8L") "\x2f\x2b\xc1\x31\0" PADDING),    IMAGE_WEBP, "WEBP", 300, 200 },
 	{ "WebP extended",          STR_INIT(WEBP("VP8X") "\0\0\0\0\x2b\x01\0\xc7\0\0" PADDING), IMAGE_WEBP, "WEBP", 300, 200 },

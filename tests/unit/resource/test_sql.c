@@ -142,6 +142,7 @@ Test(search, splits_as_drf_does)
 	expect_terms(",\"a b\",", (const char *const[]){ "a b", NULL });
 	expect_terms("\"it\\\"s\"", (const char *const[]){ "it\"s", NULL });
 	expect_terms("a,,b,", (const char *const[]){ "a", "b", NULL });
+	expect_terms("\" a", (const char *const[]){ "a", NULL });
 	expect_terms("\"open", (const char *const[]){ "\"open", NULL });
 }
 
