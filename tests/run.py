@@ -35,8 +35,8 @@ PYTHON_SUITES = [
     ("e2e", False, 300, True),
     ("tutorial", False, 400, False),
     ("deploy", False, 400, False),
-    ("jobs", False, 600, True),
-    ("interop", False, 600, True),
+    ("jobs", False, 900, True),
+    ("interop", False, 900, True),
 ]
 # Suites of their own, which only their name runs: they need more than a Debian machine has, or take minutes.
 NAMED_SUITES = [

@@ -45,7 +45,7 @@ struct host {
 	struct arena queues_arena;
 	struct str *queues;
 	size_t queue_count, own_queues, queue_room; /* behind its own: those that were added */
-	struct queue_book book;			    /* queues of what follows jobs */
+	struct queue_book book;                     /* queues of what follows jobs */
 	struct buf outcomes;
 	usec_t outcomes_since;
 	struct flush flush;
