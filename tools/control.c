@@ -1,7 +1,6 @@
 /*
  * control.c - apium control: what workers are told.
  */
-#include "base/error.h"
 #include "command.h"
 #include "remote.h"
 
@@ -32,31 +31,9 @@ static const struct remote_command controls[] = {
 
 int command_control(int argc, char **argv)
 {
-	_cleanup_(buf_fini) struct buf arguments = BUF_INIT;
+	static const struct remote_book book = { "control", "Control", controls,
+						 ARRAY_SIZE(controls) };
 	struct remote_call call = { .on_reply = remote_say, .is_list = true };
-	const struct option options[] = {
-		REMOTE_OPTIONS(&call),
-		{ "--list", OPTION_FLAG, &call.is_listing, NULL, "Print the commands and end." },
-	};
-	const struct remote_command *command;
-	int words, r;
 
-	r = options_parse(options, ARRAY_SIZE(options), argc, argv, &words);
-	if (r < 0)
-		return r;
-	if (call.is_listing) {
-		remote_list("Control", controls, ARRAY_SIZE(controls));
-		return 0;
-	}
-	if (words < 1)
-		return fail(-EINVAL, "control needs a command; `apium control --list` names them");
-	command = remote_find("control", controls, ARRAY_SIZE(controls), argv[0]);
-	if (command == NULL)
-		return -EINVAL;
-	r = remote_arguments(&arguments, command, words - 1, argv + 1);
-	if (r < 0)
-		return r;
-	call.method = command->name;
-	call.arguments = buf_str(&arguments);
-	return remote_run(&call);
+	return remote_command(&call, &book, argc, argv);
 }

@@ -30,36 +30,11 @@ static const struct remote_command inspections[] = {
 
 int command_inspect(int argc, char **argv)
 {
-	_cleanup_(buf_fini) struct buf arguments = BUF_INIT;
-	struct remote_call call = { .on_reply = remote_say };
-	const struct option options[] = {
-		REMOTE_OPTIONS(&call),
-		{ "--list", OPTION_FLAG, &call.is_listing, NULL, "Print the commands and end." },
-	};
-	const struct remote_command *command;
-	int words, r;
+	static const struct remote_book book = { "inspect", "Inspect", inspections,
+						 ARRAY_SIZE(inspections) };
+	struct remote_call call = { .on_reply = remote_say, .is_counted = true };
 
-	r = options_parse(options, ARRAY_SIZE(options), argc, argv, &words);
-	if (r < 0)
-		return r;
-	if (call.is_listing) {
-		remote_list("Inspect", inspections, ARRAY_SIZE(inspections));
-		return 0;
-	}
-	if (words < 1)
-		return fail(-EINVAL, "inspect needs a command; `apium inspect --list` names them");
-	command = remote_find("inspect", inspections, ARRAY_SIZE(inspections), argv[0]);
-	if (command == NULL)
-		return -EINVAL;
-	r = remote_arguments(&arguments, command, words - 1, argv + 1);
-	if (r < 0)
-		return r;
-	call.method = command->name;
-	call.arguments = buf_str(&arguments);
-	r = remote_run(&call);
-	if (r == 0 && !call.is_json)
-		remote_say_count(&call);
-	return r;
+	return remote_command(&call, &book, argc, argv);
 }
 
 int command_status(int argc, char **argv)

@@ -17,30 +17,29 @@
 
 /* Words. */
 
-const struct remote_command *remote_find(const char *kind, const struct remote_command *commands,
-					 size_t count, const char *name)
+static const struct remote_command *find(const struct remote_book *book, const char *name)
 {
 	_cleanup_(buf_fini) struct buf all = BUF_INIT;
 
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(commands[i].name, name) == 0)
-			return &commands[i];
-	for (size_t i = 0; i < count; i++)
-		buf_printf(&all, "%s%s", i > 0 ? ", " : "", commands[i].name);
-	(void) fail(-EINVAL, "Command %s not recognized. Available %s commands: %s", name, kind,
-		    all.at);
+	for (size_t i = 0; i < book->count; i++)
+		if (strcmp(book->commands[i].name, name) == 0)
+			return &book->commands[i];
+	for (size_t i = 0; i < book->count; i++)
+		buf_printf(&all, "%s%s", i > 0 ? ", " : "", book->commands[i].name);
+	(void) fail(-EINVAL, "Command %s not recognized. Available %s commands: %s", name,
+		    book->word, all.at);
 	return NULL;
 }
 
-void remote_list(const char *kind, const struct remote_command *commands, size_t count)
+static void list(const struct remote_book *book)
 {
-	printf("%s Commands:\n", kind);
-	for (size_t i = 0; i < count; i++) {
+	printf("%s Commands:\n", book->title);
+	for (size_t i = 0; i < book->count; i++) {
 		char words[96];
 
-		(void) snprintf(words, sizeof(words), "%s %s", commands[i].name,
-				commands[i].signature);
-		printf("  %-44s %s\n", words, commands[i].help);
+		(void) snprintf(words, sizeof(words), "%s %s", book->commands[i].name,
+				book->commands[i].signature);
+		printf("  %-44s %s\n", words, book->commands[i].help);
 	}
 }
 
@@ -67,7 +66,8 @@ static int put_argument(struct json_writer *w, const struct remote_argument *a, 
 	return 0;
 }
 
-int remote_arguments(struct buf *out, const struct remote_command *c, int argc, char **argv)
+/* From the words behind the command's name. */
+static int put_arguments(struct buf *out, const struct remote_command *c, int argc, char **argv)
 {
 	struct json_writer w;
 	int at = 0, r = 0;
@@ -402,5 +402,40 @@ int remote_run(struct remote_call *c)
 		printf("%.*s\n", STR_ARG(buf_str(&c->all)));
 	}
 	buf_fini(&c->all);
+	return r;
+}
+
+int remote_command(struct remote_call *c, const struct remote_book *book, int argc, char **argv)
+{
+	_cleanup_(buf_fini) struct buf arguments = BUF_INIT;
+	bool is_listing = false;
+	const struct option options[] = {
+		REMOTE_OPTIONS(c),
+		{ "--list", OPTION_FLAG, &is_listing, NULL, "Print the commands and end." },
+	};
+	const struct remote_command *command;
+	int words, r;
+
+	r = options_parse(options, ARRAY_SIZE(options), argc, argv, &words);
+	if (r < 0)
+		return r;
+	if (is_listing) {
+		list(book);
+		return 0;
+	}
+	if (words < 1)
+		return fail(-EINVAL, "%s needs a command; `apium %s --list` names them", book->word,
+			    book->word);
+	command = find(book, argv[0]);
+	if (command == NULL)
+		return -EINVAL;
+	r = put_arguments(&arguments, command, words - 1, argv + 1);
+	if (r < 0)
+		return r;
+	c->method = command->name;
+	c->arguments = buf_str(&arguments);
+	r = remote_run(c);
+	if (r == 0 && c->is_counted && !c->is_json)
+		remote_say_count(c);
 	return r;
 }

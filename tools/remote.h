@@ -34,14 +34,14 @@ struct remote_command {
 /* What all three have in common.  Filled by options. */
 struct remote_call {
 	const char *destination, *timeout; /* NULL: everybody, one second */
-	bool is_json, is_listing;
+	bool is_json;
 	const char *method;
 	struct str arguments; /* JSON object */
 	/* Told of each reply as it comes; may be NULL. */
 	void (*on_reply)(struct remote_call *, struct str node, const struct json *value);
 	/* All of them, as they came: [{"node": reply}, …] or {"node": reply, …} */
 	struct buf all;
-	bool is_list;
+	bool is_list, is_counted; /* is_counted: say at the end how many have answered */
 	size_t count;
 	struct arena *arena; /* during the call */
 	usec_t _most;
@@ -57,13 +57,16 @@ struct remote_call {
 	{ "--json", OPTION_FLAG, &(c)->is_json, NULL, "Print the replies as JSON.", "-j" }
 /* clang-format on */
 
-/* From the words behind the command's name.  -EINVAL with the reason. */
-int remote_arguments(struct buf *out, const struct remote_command *, int argc, char **argv)
+/* `apium control` and `apium inspect`: the word, as the list's heading has it, and what may stand behind it. */
+struct remote_book {
+	const char *word, *title;
+	const struct remote_command *commands;
+	size_t count;
+};
+/* Parses options, finds the row of the first word, takes the others as its arguments, and runs it; or
+ * prints the list.  As remote_run; -EINVAL with the reason. */
+int remote_command(struct remote_call *, const struct remote_book *, int argc, char **argv)
 	_must_check_;
-/* The row of this name; NULL with the reason set to one that lists them all. */
-const struct remote_command *remote_find(const char *kind, const struct remote_command *,
-					 size_t count, const char *name);
-void remote_list(const char *kind, const struct remote_command *, size_t count);
 /* Asks, prints what was asked for; 0, REMOTE_UNAVAILABLE with the sentence printed, or negative. */
 int remote_run(struct remote_call *) _must_check_;
 

@@ -57,9 +57,9 @@ def test_rapid_resets_end_the_connection(door):
         reset = struct.pack(">I", CANCEL)
         flood(client, (frame(HEADERS, END_HEADERS | END_STREAM, n, block(head(path=b"/api/v1/products/"))) +
                        frame(RST_STREAM, 0, n, reset) for n in range(1, 4001, 2)))
-        end = client.until(GOAWAY)
-        assert end is None or end.code == ENHANCE_YOUR_CALM
-        assert client.until_end() is not None
+        seen = client.until_end()
+        assert all(end.code == ENHANCE_YOUR_CALM for end in seen if end.kind == GOAWAY)
+        assert sum(end.kind == HEADERS for end in seen) <= 102
 
 
 def test_resets_that_the_server_is_made_to_send_count_as_well(door):
