@@ -183,7 +183,7 @@ static int bulk_save(struct request *rq, unsigned may)
 	const struct body *body;
 	int r;
 
-	r = request_body(rq, BODY_ANY, &body);
+	r = request_body(rq, body_any, &body);
 	if (r < 0)
 		return r;
 	return bulk(rq, may, body->kind == BODY_JSON ? body->json : NULL, "QueryDict");
@@ -207,7 +207,7 @@ int bulk_delete(struct request *rq)
 	const struct body *body;
 	int r;
 
-	r = request_body(rq, BODY_ANY, &body);
+	r = request_body(rq, body_any, &body);
 	if (r < 0)
 		return r;
 	if (body->kind == BODY_JSON && body->json->type == JSON_OBJECT)

@@ -613,8 +613,8 @@ static bool coerce_keys(struct coercion *c, struct str *ret)
 							  : json_key(c->arena, one) };
 		is_right = add_key(c, &in, &array);
 	}
-	for (size_t i = 0; i < c->in->text_count && is_right; i++)
-		is_right = add_key(c, &(struct input){ .text = c->in->texts[i] }, &array);
+	for (size_t i = 0; i < c->in->item_count && is_right; i++)
+		is_right = add_key(c, &(struct input){ .text = c->in->items[i].text }, &array);
 	buf_add_byte(&array, '}');
 	/* Also what stood before a wrong one: whether those rows exist is said first (links.c). */
 	*ret = arena_str(c->arena, buf_str(&array));
@@ -657,6 +657,16 @@ static bool coerce_item(struct coercion *c, const struct input *in, size_t numbe
 	return coerce(errors_within(c->errors, c->field->name), &element, in, ret);
 }
 
+/* No field of one value takes a row, as none takes an object. */
+static struct input input_of_item(const struct form_item *item)
+{
+	static const struct json object = { .type = JSON_OBJECT, .text = STR_INIT("{}") };
+
+	return (struct input){ .json = item->row != NULL ? &object : NULL,
+			       .upload = item->upload,
+			       .text = item->text };
+}
+
 static bool coerce_array(struct coercion *c, struct str *ret)
 {
 	_cleanup_(buf_fini) struct buf array = BUF_INIT;
@@ -678,8 +688,10 @@ static bool coerce_array(struct coercion *c, struct str *ret)
 		else
 			is_right = false;
 	}
-	for (size_t i = 0; i < c->in->text_count; i++) {
-		if (coerce_item(c, &(struct input){ .text = c->in->texts[i] }, number++, &item))
+	for (size_t i = 0; i < c->in->item_count; i++) {
+		struct input in = input_of_item(&c->in->items[i]);
+
+		if (coerce_item(c, &in, number++, &item))
 			add_item(&array, item);
 		else
 			is_right = false;

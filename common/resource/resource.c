@@ -383,6 +383,15 @@ static const char *bulk_description(const struct resource *res, size_t which)
 		.at;
 }
 
+static route_handler *permit_of(unsigned may)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
+		if (actions[i].may == may)
+			return actions[i].permit;
+	}
+	return NULL;
+}
+
 static void add_routes(struct route_table *table, const struct resource *res)
 {
 	struct route *rows = arena_array(&routes_arena, struct route,
@@ -397,6 +406,8 @@ static void add_routes(struct route_table *table, const struct resource *res)
 			continue;
 		rows[count] = make_route(res, a->method, a->on_one ? "{id}/" : "", a->suffix);
 		rows[count].handle = a->handle;
+		if (!a->on_one)
+			rows[count].permit_other = permit_of(res->other);
 		rows[count++].permit = a->permit;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(bulk_actions); i++) {
