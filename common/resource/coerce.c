@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/uuid.h"
 
-#define NUMBER_TEXT_MOST    1000 /* DRF's MAX_STRING_LENGTH */
+#define NUMBER_TEXT_MOST    1000 /* characters: DRF's MAX_STRING_LENGTH */
 #define DECIMAL_DIGITS_MOST 1200
 
 struct coercion {
@@ -260,9 +260,9 @@ static bool coerce_integer(struct coercion *c, struct str *ret)
 
 	if (!plain_text(c, &text))
 		return blame(c, "A valid integer is required.");
-	if (text.len > NUMBER_TEXT_MOST)
+	if (utf8_length(text) > NUMBER_TEXT_MOST)
 		return blame(c, "String value too large.");
-	text = without_zero_fraction(str_trim(text));
+	text = without_zero_fraction(python_strip(text));
 	if (!whole_number(text, &digits, &is_negative))
 		return blame(c, "A valid integer is required.");
 	*ret = arena_printf(c->arena, "%s%.*s", is_negative && !str_eq_c(digits, "0") ? "-" : "",
@@ -385,8 +385,8 @@ static bool coerce_decimal(struct coercion *c, struct str *ret)
 
 	if (!plain_text(c, &text))
 		return blame(c, "A valid number is required.");
-	text = str_trim(text);
-	if (text.len > NUMBER_TEXT_MOST)
+	text = python_strip(text);
+	if (utf8_length(text) > NUMBER_TEXT_MOST)
 		return blame(c, "String value too large.");
 	if (!read_decimal(text, &d))
 		return blame(c, "A valid number is required.");

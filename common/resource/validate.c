@@ -167,7 +167,7 @@ static bool is_blank_decimal(const struct field *f, const struct input *in)
 	bool is_text = in->json == NULL ? in->upload == NULL : in->json->type == JSON_STRING;
 	struct str text = in->json == NULL ? in->text : in->json->text;
 
-	return f->type == FIELD_DECIMAL && f->is_nullable && is_text && str_trim(text).len == 0;
+	return f->type == FIELD_DECIMAL && f->is_nullable && is_text && python_strip(text).len == 0;
 }
 
 static bool is_writable(const struct field *f, enum validate_mode mode)

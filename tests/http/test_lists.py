@@ -59,6 +59,12 @@ def test_a_page_that_is_none(stack, ann, shelves, number):
     assert (answer.status, answer.json) == (404, INVALID)
 
 
+@pytest.mark.parametrize("query", ["page=", "page=0&page=", "page=2&page="])
+def test_an_empty_number_is_none(stack, ann, shelves, query):
+    answer = page(stack, ann, f"{CATEGORIES}?{query}")
+    assert answer.status == 200 and answer.json["previous"] is None and answer.json["next"].endswith("?page=2")
+
+
 def test_there_is_no_page_size(stack, ann, shelves):
     assert len(page(stack, ann, f"{CATEGORIES}?page_size=3&limit=2").json["results"]) == 20
 

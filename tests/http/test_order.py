@@ -53,6 +53,44 @@ def test_a_wrong_method_is_told_which_ones_there_are(stack, ann, method, path, a
     assert answer.headers["Allow"] == allow
 
 
+def test_who_may_not_list_may_ask_for_options(stack, ann):
+    """Django's rule is of the list alone; so a method that is not there is 405 to him, and to nobody 401."""
+    assert stack.http("GET", "/api/v1/users/", token=ann.access).status == 403
+    answer = stack.http("OPTIONS", "/api/v1/users/", token=ann.access)
+    assert (answer.status, answer.json["name"], list(answer.json["actions"])) == (200, "User List", ["POST"])
+    assert stack.http("PUT", "/api/v1/users/", token=ann.access).status == 405
+    assert [stack.http(method, "/api/v1/users/").status for method in ("OPTIONS", "PUT")] == [401, 401]
+
+
+def test_options_of_forms(stack, ann):
+    """What the view's serializer has, with what it only answers; nothing where a view has none."""
+    def actions(path):
+        answer = stack.http("OPTIONS", f"/api/v1/{path}", token=ann.access)
+        assert answer.status == 200
+        return {name: field["read_only"] for name, field in answer.json["actions"]["POST"].items()} if "actions" in answer.json else None
+
+    assert actions("auth/logout/") is None
+    assert actions("token/refresh/") == actions("auth/token/refresh/") == {"refresh": False, "access": True}
+    assert actions("token/") == {"email": False, "password": False}
+
+
+def test_options_name_the_parsers_in_their_order(stack, ann):
+    def parses(path):
+        return [kind.split("/")[1] for kind in stack.http("OPTIONS", path, token=ann.access).json["parses"]]
+
+    assert parses("/api/v1/product-images/reorder/") == ["json", "form-data", "x-www-form-urlencoded"]
+    assert parses("/api/v1/product-images/") == ["form-data", "x-www-form-urlencoded"]
+    assert parses(PRODUCTS) == ["json", "x-www-form-urlencoded", "form-data"]
+
+
+@pytest.mark.parametrize("field", ["height_m", "weight_kg"])
+def test_a_long_number_is_measured_in_characters(stack, ann, field):
+    answer = stack.http("POST", "/api/v1/health-records/", {"weight_kg": "70.00", "height_m": "1.80", field: "ü" * 1000}, ann.access)
+    assert answer.json == {field: ["A valid number is required."]}
+    answer = stack.http("POST", "/api/v1/health-records/", {"weight_kg": "70.00", "height_m": "1.80", field: "ü" * 1001}, ann.access)
+    assert answer.json == {field: ["String value too large."]}
+
+
 def test_negotiation_comes_before_authentication(stack):
     answer = stack.http("GET", PRODUCTS, headers={"Accept": "text/html"})
     assert (answer.status, answer.json) == (406, {"detail": "Could not satisfy the request Accept header."})
