@@ -515,7 +515,7 @@ static bool coerce_choice(struct coercion *c, struct str *ret)
 			return true;
 		}
 	}
-	errors_add(c->errors, c->field->name, "\"%.*s\" is not a valid choice.", STR_ARG(text));
+	errors_quote(c->errors, c->field->name, "\"", text, "\" is not a valid choice.");
 	return false;
 }
 
@@ -575,7 +575,7 @@ static bool coerce_reference(struct coercion *c, struct str *ret)
 	if (read_uuid(c, ret))
 		return true;
 	struct str shown = json != NULL ? python_text(c->arena, json) : c->in->text;
-	errors_add(c->errors, c->field->name, "“%.*s” is not a valid UUID.", STR_ARG(shown));
+	errors_quote(c->errors, c->field->name, "“", shown, "” is not a valid UUID.");
 	return false;
 }
 

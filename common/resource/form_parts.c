@@ -43,8 +43,8 @@ const struct body *form_row(struct arena *arena, const struct body *body, const 
 		struct str key = behind(body->fields[i].name, name, '.');
 
 		if (key.len > 0)
-			fields[row->field_count++] =
-				(struct form_field){ key, body->fields[i].value };
+			fields[row->field_count++] = (struct form_field){ key,
+									  body->fields[i].value };
 	}
 	for (size_t i = 0; i < body->upload_count; i++) {
 		struct str key = behind(body->uploads[i].name, name, '.');

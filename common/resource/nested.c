@@ -119,9 +119,9 @@ static const struct json *sent_key(struct arena *arena, const struct body *body)
 		if (body->fields[i].value.len == 0)
 			return NULL;
 		text = arena_new(arena, struct json);
-		*text = (struct json){
-			.type = JSON_STRING, .is_plain = true, .text = body->fields[i].value
-		};
+		*text = (struct json){ .type = JSON_STRING,
+				       .is_plain = true,
+				       .text = body->fields[i].value };
 		return text;
 	}
 	return NULL;
@@ -189,8 +189,8 @@ static int match_row(struct change *c, struct nested *n, size_t place, const str
 	}
 	if (r != -E_NOT_FOUND)
 		return r;
-	errors_add(&inner->errors, "id", "Invalid pk \"%.*s\" - object does not exist.",
-		   STR_ARG(python_text(&c->rq->arena, sent)));
+	errors_quote(&inner->errors, "id", "Invalid pk \"", python_text(&c->rq->arena, sent),
+		     "\" - object does not exist.");
 	return 0;
 }
 
@@ -368,7 +368,8 @@ int nested_check(struct change *c)
 		const struct field *f = &c->resource->fields[i];
 
 		if (f->nested != NESTED_NOT && c->values.is_given[i])
-			r = f->nested == NESTED_ONE ? check_field_one(c, f) : check_field_many(c, f);
+			r = f->nested == NESTED_ONE ? check_field_one(c, f)
+						    : check_field_many(c, f);
 	}
 	return r;
 }

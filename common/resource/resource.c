@@ -392,6 +392,14 @@ static route_handler *permit_of(unsigned may)
 	return NULL;
 }
 
+static int check_other(const struct resource *res)
+{
+	if (res->other == 0 || permit_of(res->other) != NULL)
+		return 0;
+	return fail(-EINVAL, "%s: `other` is one of MAY_LIST, MAY_CREATE …, not several",
+		    res->name);
+}
+
 static void add_routes(struct route_table *table, const struct resource *res)
 {
 	struct route *rows = arena_array(&routes_arena, struct route,
@@ -432,9 +440,10 @@ int resource_routes(struct route_table *table, const struct resource *const *res
 	}
 	int r = event_check(resources, count);
 
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = check_other(resources[i]);
 	if (r == 0)
 		r = plan_build(resources, count);
-
 	for (size_t i = 0; r == 0 && i < count; i++)
 		add_routes(table, resources[i]);
 	for (size_t i = 0; r == 0 && i < count; i++)

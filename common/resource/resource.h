@@ -207,7 +207,8 @@ struct resource {
 	const char *cursor, *page_parameter;
 	/* ?fields=id,title: answers show these only, in the order of the table. */
 	bool takes_fields;
-	const enum body_kind *accepts; /* as of a route (http/route.h); NULL: JSON, form, multipart */
+	const enum body_kind
+		*accepts; /* as of a route (http/route.h); NULL: JSON, form, multipart */
 	size_t max_body;
 	usec_t deadline;
 	unsigned actions; /* which of MAY_* have routes; 0: all */

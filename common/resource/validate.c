@@ -146,7 +146,7 @@ static enum presence form_presence(const struct field *f, struct input *in, enum
 		return f->may_be_blank ? PRESENT : IS_NULL;
 	if (!is_required)
 		return f->may_be_blank ? PRESENT : ABSENT;
-	return PRESENT;
+	return f->type == FIELD_REFERENCE ? IS_NULL : PRESENT; /* RelatedField.run_validation */
 }
 
 static enum presence json_presence(const struct field *f, const struct input *in)

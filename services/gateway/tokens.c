@@ -66,9 +66,9 @@ static const struct field blacklist_fields[] = {
 /* clang-format on */
 const struct form token_obtain_form = FORM("TokenObtainPair", obtain_fields);
 /* The serializer itself has no tokens; only its document does. */
-const struct form token_credentials_form = {
-	.name = "TokenCredentials", .fields = obtain_fields, .count = 2
-};
+const struct form token_credentials_form = { .name = "TokenCredentials",
+					     .fields = obtain_fields,
+					     .count = 2 };
 const struct form token_refresh_form = FORM("Refresh", refresh_fields);
 const struct form token_verify_form = FORM("TokenVerify", verify_fields);
 const struct form token_blacklist_form = FORM("TokenBlacklist", blacklist_fields);

@@ -10,6 +10,7 @@ PRODUCTS = "/api/v1/products/"
 NO_CREDENTIALS = {"detail": "Authentication credentials were not provided."}
 FORBIDDEN = {"detail": "You do not have permission to perform this action."}
 NOT_JSON = {"Content-Type": "text/plain"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 BAD_JSON = [
     b"{", b'{"name" "x"}', b'{"name": }', b'{"name": "x",\n "price": 1 2}', b"[1, 2", b"nul", b'{"a": "\x01"}', b'"open',
@@ -89,6 +90,34 @@ def test_a_long_number_is_measured_in_characters(stack, ann, field):
     assert answer.json == {field: ["A valid number is required."]}
     answer = stack.http("POST", "/api/v1/health-records/", {"weight_kg": "70.00", "height_m": "1.80", field: "ü" * 1001}, ann.access)
     assert answer.json == {field: ["String value too large."]}
+
+
+def test_what_is_quoted_is_quoted_whole(stack, ann):
+    """Also behind a NUL."""
+    answer = stack.http("POST", "/api/v1/comments/", {"post": "a\0b", "content": "x"}, ann.access)
+    assert answer.json == {"post": ["“a\0b” is not a valid UUID."]}
+    answer = stack.http("POST", PRODUCTS, {"name": "x", "price": "1.00", "status": "a\0b"}, ann.access)
+    assert answer.json == {"status": ['"a\0b" is not a valid choice.']}
+
+
+def test_a_form_reads_an_empty_key_as_null(stack, staff, ann):
+    answer = stack.http("POST", "/api/v1/books/", b"title=x&author_id=", staff.access, FORM)
+    assert answer.json == {"author_id": ["This field may not be null."]}
+    answer = stack.http("POST", "/api/v1/comments/", b"post=&content=x", ann.access, FORM)
+    assert answer.json == {"post": ["This field may not be null."]}
+
+
+def test_a_form_numbers_the_items_of_a_list(stack, shop, ann):
+    """image_ids[1], image_ids[0]: by their numbers, as image_ids again and again."""
+    path, product = "/api/v1/product-images/reorder/", shop.product(ann)["id"]
+    first, second = (shop.image(ann, product)["id"] for _ in range(2))
+    answer = stack.http("POST", path, f"product_id={product}&image_ids[10]={first}&image_ids[9]={second}".encode(), ann.access, FORM)
+    assert answer.status == 200, answer
+    assert stack.sql("SELECT id::text FROM product_images WHERE product_id = %s ORDER BY sort_order", product) == [(second,), (first,)]
+    answer = stack.http("POST", path, f"product_id={product}&image_ids={first}&image_ids={second}&image_ids[0]=x".encode(), ann.access, FORM)
+    assert answer.status == 200, answer
+    answer = stack.http("POST", path, f"product_id={product}&image_ids[0]a={first}&image_ids[1]=x".encode(), ann.access, FORM)
+    assert answer.json == {"image_ids": {number: ["Must be a valid UUID."] for number in "01"}}
 
 
 def test_negotiation_comes_before_authentication(stack):
