@@ -161,7 +161,7 @@ def test_the_root_names_the_resources(stack, ann):
     """Those of the recorded root that stand so far, in its order; schedules are this API's own."""
     with open(TOP / "tests/golden/http.json", encoding="utf-8") as file:
         recorded = next(step["expect"]["json"] for scenario in json.load(file)["scenarios"] for step in scenario["steps"]
-                        if step.get("do") == "GET /api/v1/")
+                        if step.get("name") == "the API root")
     later = ("customers", "orders", "tenants", "projects", "tasks", "audit-logs", "webhook-logs")
     root = stack.http("GET", "/api/v1/", token=ann.access).json
     base = f"http://127.0.0.1:{stack.port}"
