@@ -324,10 +324,12 @@ static char *copy_of(struct str s)
 }
 
 /* Texts that settings have or had: another thread may still read one whose row has another by now. */
-static struct kept {
+struct kept {
 	struct kept *next;
 	char text[];
-} * kept;
+};
+
+static struct kept *kept;
 
 static const char *keep(const char *text)
 {
