@@ -70,7 +70,7 @@ static const char *filter_fault(const struct selections *s, const struct filter 
 		return "has a type whose values no query can give";
 	if (f->type == FIELD_CHOICE && f->lookup == LOOKUP_EXACT && f->choices == NULL)
 		return "is a CHOICE without ONE_OF";
-	if (f->type == FIELD_KEY && f->lookup == LOOKUP_EXACT && f->refers == NULL)
+	if (f->type == FIELD_KEY && f->refers == NULL)
 		return "is a KEY of nothing";
 	if ((f->lookup == LOOKUP_ISNULL || f->lookup == LOOKUP_HOLDS) !=
 		    (f->type == FIELD_BOOLEAN) &&
@@ -162,40 +162,49 @@ static size_t find_sent(struct request *rq, const struct filter *f, struct str *
 	return count;
 }
 
+/* SELECT the place, from 1, of the first of the keys that names no row. */
+static struct sql_statement ask_missing(struct request *rq, const struct condition *c)
+{
+	_cleanup_(sql_fini) struct sql s = SQL_INIT;
+	const struct resource *other = c->filter->refers;
+
+	sql_add(&s, "SELECT v.place FROM unnest(ARRAY[");
+	for (size_t i = 0; i < c->count; i++) {
+		sql_add(&s, i > 0 ? ", " : "");
+		sql_add_value(&s, c->values[i]);
+	}
+	sql_printf(&s,
+		   "]::%s[]) WITH ORDINALITY v(id, place) WHERE NOT EXISTS "
+		   "(SELECT 1 FROM %s t WHERE t.id = v.id",
+		   other->key == RESOURCE_BIGINT ? "bigint" : "uuid", other->table);
+	resource_add_exists(&s, other, "t");
+	sql_add(&s, ") ORDER BY v.place LIMIT 1");
+	return sql_finish(&s, &rq->arena, DB_SHARED, false);
+}
+
 /* The rows that a KEY names must be there; what the caller may not know of selects nothing anyway.  Yields. */
 static int check_keys(struct request *rq, struct errors *errors, const struct condition *c)
 {
 	const struct filter *f = c->filter;
-	_cleanup_(sql_fini) struct sql s = SQL_INIT;
 	const struct sql_context context = { .key = STR_NULL };
+	struct sql_statement ask;
 	struct db_rows rows;
+	int r;
 
-	if (f->type != FIELD_KEY || f->lookup != LOOKUP_EXACT)
+	if (f->type != FIELD_KEY || f->refers == NULL || c->count == 0)
 		return 0;
-	for (size_t i = 0; i < c->count; i++) {
-		sql_fini(&s);
-		sql_printf(&s, "SELECT 1 FROM %s t WHERE t.id = ", f->refers->table);
-		sql_add_value(&s, c->values[i]);
-		resource_add_exists(&s, f->refers, "t");
-		struct sql_statement ask = sql_finish(&s, &rq->arena, DB_SHARED, false);
-		int r = sql_run(rq, (struct db_at){ .db = request_reader(rq) }, &ask, &context,
-				&rows);
-
-		if (r < 0)
-			return r;
-		if (rows.count > 0)
-			continue;
-		if (f->is_repeatable)
-			errors_add(
-				errors, f->name,
-				"Select a valid choice. %.*s is not one of the available choices.",
-				STR_ARG(c->values[i]));
-		else
-			errors_add(
-				errors, f->name,
-				"Select a valid choice. That choice is not one of the available choices.");
-		break;
-	}
+	ask = ask_missing(rq, c);
+	r = sql_run(rq, (struct db_at){ .db = request_reader(rq) }, &ask, &context, &rows);
+	if (r < 0 || rows.count == 0)
+		return r;
+	if (f->is_repeatable)
+		errors_add(errors, f->name,
+			   "Select a valid choice. %.*s is not one of the available choices.",
+			   STR_ARG(c->values[db_get_i64(&rows, 0, 0) - 1]));
+	else
+		errors_add(
+			errors, f->name,
+			"Select a valid choice. That choice is not one of the available choices.");
 	return 0;
 }
 

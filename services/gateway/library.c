@@ -63,7 +63,7 @@ static const struct field book_fields[] = {
 static const struct filter book_filters[] = {
 	/*     parameter                 value    lookup       of */
 	FILTER("author",                 KEY,     EXACT,       "t.author_id", REFERS(&author_resource)),
-	FILTER("author__in",             KEY,     IN,          "t.author_id"),
+	FILTER("author__in",             KEY,     IN,          "t.author_id", REFERS(&author_resource)),
 	FILTER("author__name",           TEXT,    EXACT,       AUTHOR_NAME),
 	FILTER("author__name__icontains", TEXT,   ICONTAINS,   AUTHOR_NAME),
 	FILTER("publisher",              KEY,     EXACT,       "t.publisher_id", REFERS(&publisher_resource)),

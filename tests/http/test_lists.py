@@ -6,7 +6,7 @@ import re
 import pytest
 
 from routes import resources
-from shop import BY_STAFF, ROWS
+from shop import BY_STAFF, ROWS, UNKNOWN
 from statements import statements
 
 CATEGORIES = "/api/v1/categories/"
@@ -76,6 +76,19 @@ def test_an_empty_list_has_one_page(stack, shop):
     answer = page(stack, nobody, "/api/v1/product-images/")
     assert answer.json == {"count": 0, "next": None, "previous": None, "results": []}
     assert page(stack, nobody, "/api/v1/product-images/?page=2").status == 404
+
+
+def test_the_rows_that_a_filter_names_are_there(stack, staff, shop):
+    """Each of several, too; of keys that count all, the first one that is missing is named."""
+    author, choice = shop.row("author", staff, ROWS["author"])["id"], "is not one of the available choices."
+    books = "/api/v1/books/?author__in="
+    assert page(stack, staff, f"{books}{author},{author}").json["count"] == 0
+    for keys in (UNKNOWN, f"{author},{UNKNOWN}", f"{UNKNOWN},{author}"):
+        answer = page(stack, staff, books + keys)
+        assert (answer.status, answer.json) == (400, {"author__in": [f"Select a valid choice. That choice {choice}"]})
+    tag, other = shop.row("tag", staff, ROWS["tag"])["id"], UNKNOWN[:-1] + "1"
+    answer = page(stack, staff, f"/api/v1/products/?tags={tag}&tags={other}&tags={UNKNOWN}")
+    assert (answer.status, answer.json) == (400, {"tags": [f"Select a valid choice. {other} {choice}"]})
 
 
 def test_products_come_newest_first_without_what_is_deleted(stack, shop, ann):
