@@ -212,6 +212,7 @@ static void on_signal(uv_signal_t *signal, int number)
 
 	if (number == SIGHUP) {
 		settings_on_hangup();
+		redis_reload_tls();
 		return;
 	}
 	log_info("%s: ending", strsignal(number));
