@@ -28,7 +28,7 @@ def listening(stack):
 def kept():
     with Stack(APIUM_CACHE="on", APIUM_CACHE_PREFIX="myapp:1:") as stack:
         stack.start_gateway()
-        stack.start_worker()
+        stack.start_worker(APIUM_CACHE="off")  # what its jobs write is heard of, as of any other program
         listening(stack)
         yield stack
 
