@@ -272,6 +272,7 @@ static int start(struct beat *b)
 	b->ticker = (struct ticker){ .db = b->db, .producer = b->producer, .lease = &b->lease };
 	b->collector.run = collect;
 	metric_collector_add(&b->collector);
+	tick_tell_outcomes();
 	b->fiber = fiber_start(b->loop, "beat", loop_now(b->loop) + FIBER_NO_LIMIT, run, b);
 	must(b->fiber != NULL); /* the first of the process */
 	fiber_detach(b->fiber, on_fiber_end, b);
