@@ -87,7 +87,7 @@ static int reply_row_errors(struct bulk *b)
 	for (size_t i = 0; i < b->count; i++)
 		errors_put(&b->changes[i]->errors, &w);
 	json_end_array(&w);
-	r = reply_json_take(b->rq, 400, &body);
+	r = reply_refusal(b->rq, 400, buf_str(&body));
 	return r < 0 ? r : -E_INVALID;
 }
 

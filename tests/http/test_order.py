@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from apium import TOP
 from shop import PAGE_404, UNKNOWN
 
 PRODUCTS = "/api/v1/products/"
@@ -154,6 +155,18 @@ def test_both_mounts_answer_the_same(stack, shop, ann):
     one, other = (stack.http("GET", f"{mount}products/{product['id']}/", token=ann.access)
                   for mount in ("/api/v1/", "/api/"))
     assert one.status == 200 and one.body == other.body
+
+
+def test_the_root_names_the_resources(stack, ann):
+    """Those of the recorded root that stand so far, in its order; schedules are this API's own."""
+    with open(TOP / "tests/golden/http.json", encoding="utf-8") as file:
+        recorded = next(step["expect"]["json"] for scenario in json.load(file)["scenarios"] for step in scenario["steps"]
+                        if step.get("name") == "the API root")
+    later = ("customers", "orders", "tenants", "projects", "tasks", "audit-logs", "webhook-logs")
+    root = stack.http("GET", "/api/v1/", token=ann.access).json
+    base = f"http://127.0.0.1:{stack.port}"
+    assert list(root.items()) == [*((name, path.replace("{{base}}", base)) for name, path in recorded.items()
+                                    if name not in later), ("schedules", f"{base}/api/v1/schedules/")]
 
 
 def test_a_missing_slash_is_redirected(stack, ann):
