@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/codec.h"
@@ -9,7 +10,7 @@
 #include "base/duration.h"
 #include "base/uuid.h"
 #include "resource/coerce.h"
-#include "resource/resource.h"
+#include "resource/resource-internal.h"
 
 /* In one `in` or one repeated parameter; the rest is passed over. */
 #define PARTS_MOST 1000
@@ -167,7 +168,7 @@ static bool read_duration(const struct reading *in, struct str text, struct str 
 	return true;
 }
 
-static bool read_uuid_or(const struct reading *in, struct str text, bool is_key, struct str *ret)
+static bool read_uuid(const struct reading *in, struct str text, struct str *ret)
 {
 	char canonical[UUID_TEXT + 1];
 	struct uuid id;
@@ -177,25 +178,68 @@ static bool read_uuid_or(const struct reading *in, struct str text, bool is_key,
 		*ret = STR_NULL;
 		return true;
 	}
-	if (uuid_parse(text, &id) < 0) {
-		if (!is_key)
-			return blame(in, "Enter a valid UUID.");
-		errors_quote(in->errors, in->filter->name, "“", text, "” is not a valid UUID.");
-		return false;
-	}
+	if (uuid_parse(text, &id) < 0)
+		return blame(in, "Enter a valid UUID.");
 	uuid_format(&id, canonical);
 	*ret = arena_str(in->arena, str_c(canonical));
 	return true;
 }
 
-static bool read_uuid(const struct reading *in, struct str text, struct str *ret)
+static bool is_no_choice(const struct reading *in, struct str text)
 {
-	return read_uuid_or(in, text, false, ret);
+	errors_quote(in->errors, in->filter->name, "Select a valid choice. ", text,
+		     " is not one of the available choices.");
+	return false;
 }
 
+static bool is_of_numbers(const struct filter *f)
+{
+	return f->type == FIELD_KEY && f->refers != NULL && f->refers->key == RESOURCE_BIGINT;
+}
+
+/* False after a message; `canonical` is how the key is written. */
+static bool parse_key(const struct reading *in, struct str text, char canonical[UUID_TEXT + 1])
+{
+	struct uuid id;
+	int64_t number;
+
+	if (!is_of_numbers(in->filter)) {
+		if (uuid_parse(text, &id) == 0) {
+			uuid_format(&id, canonical);
+			return true;
+		}
+		errors_quote(in->errors, in->filter->name, "“", text, "” is not a valid UUID.");
+		return false;
+	}
+	if (page_read_number(text, &number)) {
+		(void) snprintf(canonical, UUID_TEXT + 1, "%" PRId64, number);
+		return true;
+	}
+	if (in->filter->is_repeatable)
+		errors_quote(in->errors, in->filter->name, "“", text, "” is not a valid value.");
+	else
+		(void) is_no_choice(in, STR("That choice"));
+	return false;
+}
+
+/* Django's ModelChoiceField, or with several values ModelMultipleChoiceField: nothing is trimmed, and of
+ * several each must be written as the key is. */
 static bool read_key(const struct reading *in, struct str text, struct str *ret)
 {
-	return read_uuid_or(in, text, true, ret);
+	char canonical[UUID_TEXT + 1];
+
+	if (text.len == 0 && !in->filter->is_repeatable) {
+		*ret = STR_NULL;
+		return true;
+	}
+	if (text.len > 0 && memchr(text.at, '\0', text.len) != NULL)
+		return blame(in, "Null characters are not allowed.");
+	if (!parse_key(in, text, canonical))
+		return false;
+	if (in->filter->is_repeatable && !str_eq_c(text, canonical))
+		return is_no_choice(in, text);
+	*ret = arena_str(in->arena, str_c(canonical));
+	return true;
 }
 
 /* A list of choices (`in`) is not checked against them. */
@@ -209,9 +253,7 @@ static bool read_choice(const struct reading *in, struct str text, struct str *r
 			return true;
 		}
 	}
-	errors_quote(in->errors, in->filter->name, "Select a valid choice. ", text,
-		     " is not one of the available choices.");
-	return false;
+	return is_no_choice(in, text);
 }
 
 /* clang-format off */
@@ -282,11 +324,8 @@ bool filter_read(struct errors *errors, const struct filter *f, const struct str
 
 static void add_value(struct sql *s, const struct filter *f, struct str value)
 {
-	bool is_bigint = f->type == FIELD_KEY && f->refers != NULL &&
-			 f->refers->key == RESOURCE_BIGINT;
-
 	sql_add_value(s, value);
-	sql_add(s, is_bigint ? "::bigint" : types[f->type].cast);
+	sql_add(s, is_of_numbers(f) ? "::bigint" : types[f->type].cast);
 }
 
 static void add_list(struct sql *s, const struct condition *c)

@@ -21,7 +21,11 @@ static const struct field reading_fields[] = {
 	FIELD("level",    INTEGER, REQUIRED),
 	FIELD("taken_at", TIME,    REQUIRED),
 };
-static const struct filter reading_filters[] = { FILTER("level", INTEGER, EXACT, "t.level") };
+static const struct resource level;
+static const struct filter reading_filters[] = {
+	FILTER("level", INTEGER, EXACT, "t.level"),
+	FILTER("same", KEY, EXACT, "t.id", REFERS(&level)),
+};
 static const struct search reading_searches[] = { { .sql = "t.name" } };
 
 #define READINGS(name_, model_, path_, cursor_, ...) { \

@@ -42,6 +42,16 @@ def walk(get_page, url, link):
     return pages
 
 
+def test_a_filter_names_rows_by_numbers(stack, readings):
+    answer = get(stack, f"/api/v1/latest/?same=%20{readings[4]}")
+    assert answer.status == 200 and ids(answer.json) == [readings[4]]
+    for sent in ("x", "1.0", "0", str(2**63)):
+        answer = get(stack, "/api/v1/latest/?same=" + sent)
+        assert (answer.status, answer.json) == (
+            400, {"same": ["Select a valid choice. That choice is not one of the available choices."]})
+    assert get(stack, "/api/v1/latest/?same=%00").json == {"same": ["Null characters are not allowed."]}
+
+
 @pytest.mark.parametrize("path", ["latest", "arrivals"])
 @pytest.mark.parametrize("query", ["", "?page_size=4", "?page_size=50", "?page_size=0", "?page_size=x", "?search=1",
                                    "?search=nowhere", "?z=1&cursor=&a=%C3%B6"])

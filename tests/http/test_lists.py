@@ -2,6 +2,7 @@
 
 import json
 import re
+import urllib.parse
 
 import pytest
 
@@ -89,6 +90,26 @@ def test_the_rows_that_a_filter_names_are_there(stack, staff, shop):
     tag, other = shop.row("tag", staff, ROWS["tag"])["id"], UNKNOWN[:-1] + "1"
     answer = page(stack, staff, f"/api/v1/products/?tags={tag}&tags={other}&tags={UNKNOWN}")
     assert (answer.status, answer.json) == (400, {"tags": [f"Select a valid choice. {other} {choice}"]})
+
+
+def test_keys_in_filters_are_taken_as_they_are_written(stack, staff, shop):
+    """As ModelChoiceField takes them, and ModelMultipleChoiceField: nothing is trimmed, and of several a key has one form."""
+    author, tag = shop.row("author", staff, ROWS["author"])["id"], shop.row("tag", staff, ROWS["tag"])["id"]
+    for sent, words in ((f" {author}", f"“ {author}” is not a valid UUID."), (" ", "“ ” is not a valid UUID."),
+                        ("x", "“x” is not a valid UUID."), ("a\0b", "Null characters are not allowed.")):
+        answer = page(stack, staff, "/api/v1/books/?author=" + urllib.parse.quote(sent))
+        assert (answer.status, answer.json) == (400, {"author": [words]})
+    for sent in ("", author, author.upper(), author.replace("-", ""), "{" + author + "}", "urn:uuid:" + author):
+        assert page(stack, staff, "/api/v1/books/?author=" + urllib.parse.quote(sent)).status == 200
+    for sent in (tag.upper(), tag.replace("-", ""), "{" + tag + "}", "urn:uuid:" + tag):
+        answer = page(stack, staff, "/api/v1/products/?tags=" + urllib.parse.quote(sent))
+        assert (answer.status, answer.json) == (
+            400, {"tags": [f"Select a valid choice. {sent} is not one of the available choices."]})
+    for sent, words in (("", "“” is not a valid UUID."), (" " + tag, f"“ {tag}” is not a valid UUID."),
+                        ("\0", "Null characters are not allowed.")):
+        answer = page(stack, staff, "/api/v1/products/?tags=" + urllib.parse.quote(sent))
+        assert (answer.status, answer.json) == (400, {"tags": [words]})
+    assert page(stack, staff, f"/api/v1/products/?tags={tag}").status == 200
 
 
 def test_products_come_newest_first_without_what_is_deleted(stack, shop, ann):
