@@ -548,10 +548,14 @@ static bool read_uuid(struct coercion *c, struct str *ret)
 	struct str given;
 	struct uuid id;
 
-	if (!plain_text(c, &given))
+	bool is_bool = json != NULL && (json->type == JSON_TRUE || json->type == JSON_FALSE);
+
+	if (is_bool) /* a number to Python */
+		given = json->type == JSON_TRUE ? STR("1") : STR("0");
+	else if (!plain_text(c, &given))
 		return false;
-	if (json != NULL && json->type == JSON_NUMBER) {
-		if (!json->is_integer || !uuid_from_number(given, &id))
+	if (is_bool || (json != NULL && json->type == JSON_NUMBER)) {
+		if ((!is_bool && !json->is_integer) || !uuid_from_number(given, &id))
 			return false;
 	} else if (uuid_parse(given, &id) < 0) {
 		return false;

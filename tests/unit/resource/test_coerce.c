@@ -92,6 +92,7 @@ static const struct {
 	{ &reference, "true",                 "!Incorrect type. Expected pk value, received bool." },
 	{ &reference, "5",                    "00000000-0000-0000-0000-000000000005" },
 	{ &reference, "\"0190A0A000007000800000000000000A\"", "0190a0a0-0000-7000-8000-00000000000a" },
+	{ &uuid,      "true",                 "00000000-0000-0000-0000-000000000001" },
 	{ &uuid,      "\"{0190a0a0-0000-7000-8000-00000000000a}\"", "0190a0a0-0000-7000-8000-00000000000a" },
 	{ &uuid,      "\"x\"",                "!Must be a valid UUID." },
 	{ &slug,      "\" a-B_9 \"",          "a-B_9" },
