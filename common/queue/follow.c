@@ -88,7 +88,7 @@ static int begin_chord(void *arg, struct str group, size_t size)
 	queue_key_chord(&claim, group, ".c");
 	queue_key_chord(&parts, group, ".s");
 	(void) snprintf(count, sizeof(count), "%zu", size);
-	(void) snprintf(ttl, sizeof(ttl), "%d", RESULT_TTL_SECONDS);
+	(void) snprintf(ttl, sizeof(ttl), "%" PRId64, result_ttl());
 	follow_add(f, FOLLOW_DROP, buf_str(&claim), STR(""), STR(""));
 	follow_add(f, FOLLOW_SET, buf_str(&parts), str_c(ttl), str_c(count));
 	return 0;

@@ -406,7 +406,7 @@ static int refuse(struct relay *r, struct arena *arena, const struct outbox_row 
 	result_add_exception(&document, &about, RESULT_FAILURE, &result_rejected, letter.reason);
 	queue_key_result(&result, row->id);
 	(void) snprintf(now, sizeof(now), "%" PRId64, now_realtime() / MSEC);
-	(void) snprintf(ttl, sizeof(ttl), "%d", RESULT_TTL_SECONDS);
+	(void) snprintf(ttl, sizeof(ttl), "%" PRId64, result_ttl());
 	log_event(LOG_WARN, "job is dead", LOG_STR("reason", letter.reason),
 		  LOG_STR("task", row->task), LOG_STR("job", row->id));
 	e = redis_call(r->o.redis, arena,

@@ -28,6 +28,12 @@ const struct result_exception result_worker_lost = { "WorkerLostError", "billiar
 const struct result_exception result_rejected = { "JobDropped", "apium" };
 const struct result_exception result_chord_error = { "ChordError", "celery.exceptions" };
 
+int64_t result_ttl(void)
+{
+	return settings.result_expires == 0 ? 86400
+					    : MAX(settings.result_expires / SEC, INT64_C(1));
+}
+
 static void put(struct json_writer *w, struct str key, struct str value)
 {
 	json_put_key(w, key);

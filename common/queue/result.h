@@ -17,7 +17,8 @@
 #include "base/json.h"
 #include "queue/message.h"
 
-#define RESULT_TTL_SECONDS 86400 /* Celery's result_expires */
+/* APIUM_RESULT_EXPIRES in seconds; without settings (a test, say) Celery's day. */
+int64_t result_ttl(void);
 
 enum result_state { RESULT_SUCCESS, RESULT_FAILURE, RESULT_RETRY, RESULT_REVOKED, RESULT_STATES };
 

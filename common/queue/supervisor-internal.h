@@ -44,7 +44,7 @@ struct supervisor {
 	size_t queue_count, own_queues, queue_room;
 	unsigned queues_added;  /* ever */
 	struct queue_book book; /* those that are pushed to */
-	struct lane **lanes;    /* [place * QUEUE_STEPS + step]; NULL: nobody has the place */
+	struct lane **lanes;    /* [place * queue_steps() + step]; NULL: nobody has the place */
 	bool *is_fed_alone;     /* the lane's last message was one for an alone host */
 	unsigned lane_count, turn;
 	struct queue_keys unknown_to; /* for tasks that are not known; queue absent: dead letters */
@@ -92,6 +92,8 @@ void supervisor_lane_dropped(void *arg);
 void supervisor_pump(struct supervisor *);
 /* Stores and tells a state of a job that is not its end; lost if Redis is away. */
 void supervisor_tell(struct supervisor *, struct str id, struct str document);
+/* It has not killed anybody: should all of us die now, it is not to blame. */
+void supervisor_acquit(struct supervisor *, struct flight *, struct str id);
 
 /* arrive.c */
 void arrive(struct supervisor *, struct lane *, struct flight *, int scanned,

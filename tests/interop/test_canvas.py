@@ -300,6 +300,30 @@ def test_a_claim_of_a_dead_worker_ends(apium, add, total):
     apium.wait_empty("celery")
 
 
+def test_a_part_that_has_ended_is_not_blamed_when_all_are_killed(apium, add, total):
+    """It ran alone, for it was there when workers were killed before; now it waits for somebody's claim."""
+    parts = [add(1, 1).set(task_id=celery.utils.uuid()), add(2, 2).set(queue="held", task_id=celery.utils.uuid())]
+    result = chord(parts)(total())
+    letters, last = len(apium.letters("celery")), parts[1].id
+    document(apium, parts[0].id)
+    apium.redis.call("SET", f"celery-taskset-meta-{result.parent.id}.c", "somebody", "PX", 120000)
+    apium.redis.call("HSET", "apium:{celery}:crash", last, 2)
+    message = json.loads(apium.redis.call("RPOP", "held"))
+    message["headers"]["redelivered"] = True
+    apium.redis.call("LPUSH", "celery", json.dumps(message))
+    for round_ in range(3):
+        document(apium, last)
+        wait_for(lambda: not apium.redis.call("HEXISTS", "apium:{celery}:crash", last + ":in"), "it to be acquitted")
+        apium.worker.kill()
+        apium.redis.call("DEL", "celery-task-meta-" + last)
+        if round_ == 2:
+            apium.redis.call("DEL", f"celery-taskset-meta-{result.parent.id}.c")
+        apium.start_worker()
+    assert get(result) == [[2, 4]]
+    assert len(apium.letters("celery")) == letters
+    apium.wait_empty("celery")
+
+
 def test_a_part_is_counted_once(apium, add, total):
     """A copy of a part that ran leaves the chord alone, before its end and after it."""
     parts = [add(1, 1).set(task_id=celery.utils.uuid(), queue="parts"),
@@ -412,6 +436,25 @@ def test_a_chord_is_split(app, add, double, total):
         for parts in ([add(1, 1), double(2), add(3, 3)], [double(1), add(2, 2), double(3)]):
             value = get(chord(parts)(body))
             assert value in ([[2, 4, 6]], 12)
+
+
+def test_a_chord_without_an_order_is_split(apium, app, add, double, total, tmp_path):
+    """`result_chord_ordered=False`: who counts the first part decides what the parts are kept in."""
+    script = tmp_path / "unordered.py"
+    script.write_text(textwrap.dedent(PYTHON_WORKER).replace(
+        "backend=sys.argv[1])", "backend=sys.argv[1], result_backend_transport_options={'result_chord_ordered': False})").replace(
+        '"python"', '"unordered"'))
+    unordered = subprocess.Popen([sys.executable, script, apium.redis.tcp_url()])
+    try:
+        late = app.signature("python.double", args=(4,), queue="unordered")
+        for body in (total(), app.signature("python.total", queue="unordered")):
+            # Ours come when one of Python's has been counted.
+            value = get(chord([app.signature("python.double", args=(2,), queue="unordered"), add(1, 1).set(countdown=2), late,
+                               add(3, 3).set(countdown=2)])(body))
+            assert value == 20 or sorted(value[0]) == [2, 4, 6, 8]
+    finally:
+        unordered.terminate()
+        unordered.wait(PATIENCE)
 
 
 def test_a_python_part_fails_a_chord(apium, app, add, total, python):
