@@ -33,7 +33,7 @@ struct settings {
 	const char *queues, *shared_queues, *unknown_to;
 	const char *key_prefix, *result_prefix, *node;
 	const char *priority_steps, *priority_separator;
-	bool result_extended, track_started, task_events;
+	bool result_extended, result_chord_ordered, track_started, task_events;
 	int64_t hosts, concurrency, processes, sandboxes;
 	int64_t max_tasks_per_child, max_memory_per_child;
 	const char *autoscale;

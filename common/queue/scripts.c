@@ -63,7 +63,8 @@
 	"local function count(k,o,a,b,ttl) local c=redis.call "                                    \
 	"local j,t,s,d,cl=k[o],k[o+1],k[o+2],k[o+3],k[o+4] "                                       \
 	"local holder=c('GET',cl) if holder=='done' then return nil end "                          \
-	"local list=c('TYPE',j).ok=='list' "                                                       \
+	"local kind=c('TYPE',j).ok "                                                               \
+	"local list=kind=='list' or (kind=='none' and a[b+7]~='') "                                \
 	"if c('SADD',d,a[b+3])==1 then "                                                           \
 	"if list then c('RPUSH',j,a[b+1]) else c('ZADD',j,a[b+2],a[b+1]) end end "                 \
 	"local n=list and c('LLEN',j) or c('ZCARD',j) "                                            \
@@ -89,11 +90,11 @@ static const char *const texts[LANE_SCRIPTS] = {
 
 	[SCRIPT_STEP] = FENCE PUT EFFECTS COUNT
 	"local n=tonumber(a[14]) "
-	"if not holds(k,15,a,22,n) then return {-1,0,0} end "
+	"if not holds(k,15,a,23,n) then return {-1,0,0} end "
 	"if a[15]~='' then local open=count(k,9,a,15,a[9]) "
 	"if open then if a[8]~='' then put(k[5],a[8],a[9],true) end return open end end "
 	END
-	"effect(k,15,a,22,n,a[9]) "
+	"effect(k,15,a,23,n,a[9]) "
 	"return 1",
 
 	[SCRIPT_SCHEDULE] = FENCE PUT NOW
@@ -273,11 +274,11 @@ struct redis_script script_results_step = {
 	.text = DRAINS
 	"local k,a=KEYS,ARGV " PUT EFFECTS COUNT
 	"local n=tonumber(a[3]) "
-	"if not holds(k,8,a,11,n) then return {-1,0,0} end "
+	"if not holds(k,8,a,12,n) then return {-1,0,0} end "
 	"if a[1]~='' then put(k[1],a[1],a[2],true) end "
 	"local open=nil if a[4]~='' then open=count(k,2,a,4,a[2]) end "
 	"if open then return open end "
-	"effect(k,8,a,11,n,a[2]) "
+	"effect(k,8,a,12,n,a[2]) "
 	"return 1",
 };
 
