@@ -17,6 +17,10 @@
 #include "base/json.h"
 #include "queue/message.h"
 
+/* A stored document's JSON: what stands in the key, or what Celery's result_compression made of it
+ * (a Python worker's; none is compressed here).  0, or -EINVAL with the reason. */
+int result_text(struct arena *, struct str stored, struct str *ret) _must_check_;
+
 /* APIUM_RESULT_EXPIRES in seconds; without settings (a test, say) Celery's day. */
 int64_t result_ttl(void);
 

@@ -2,6 +2,7 @@
 step and every chord's body runs once whatever dies."""
 
 import base64
+import gc
 import json
 import os
 import signal
@@ -13,7 +14,8 @@ import celery
 import pytest
 from celery import chain, chord, group
 
-from jobs_stack import Stack, wait_for
+from jobs_stack import Redis, Stack, wait_for
+from proxy import Proxy
 
 PATIENCE = 30
 
@@ -274,6 +276,22 @@ def test_a_failing_chain_in_a_chord_fails_it(apium, add, total, fail):
     assert "raised JobError" in error(apium, result)
 
 
+def test_a_step_that_fails_before_several_parts_fails_the_chord(apium, add, total, fail):
+    """Each member of a group is a part of the chord, and none of them runs. With Celery alone such a chord waits for ever."""
+    def two():
+        return group(add(1), add(2))
+
+    def after_two():
+        return group(total(), total())
+
+    for parts in ([chain(fail(), two()), add(5, 5)], [add(5, 5), chain(add(1, 1), fail(), two())],
+                  [chord([fail(), add(1, 2)], after_two()), add(5, 5)], [chain(fail(), chord([add(1), add(2)], after_two())), add(5, 5)]):
+        result = chord(parts)(total())
+        assert "raised " in error(apium, result)
+        gid = result.parent.id
+        wait_for(lambda: apium.redis.call("GET", f"celery-taskset-meta-{gid}.c") == b"done", "the end of the chord")
+
+
 def test_a_failed_inner_chord_fails_the_outer_one(apium, add, total, fail):
     result = chord([chord([add(1, 1), fail()], total()), add(5, 5)])(total())
     assert "raised ChordError" in error(apium, result)
@@ -510,6 +528,49 @@ def test_every_body_and_step_runs_once_whatever_dies(apium, app, victim):
     apium.wait_empty("celery")
     assert counts(apium, victim) == expected(n, victim)
     assert len(apium.letters("celery")) == letters
+
+
+@pytest.mark.parametrize("which", ["first", "last"])
+def test_killed_between_counting_and_acknowledging(apium, tmp_path, which):
+    """Results in another Redis: the part is counted there, then acknowledged here. It is delivered again, and counts no more."""
+    results = Redis(str(tmp_path)).start()
+    app = celery.Celery(broker=apium.redis.tcp_url(), backend=results.tcp_url())
+
+    def start():
+        return apium.start_program("apium-worker", APIUM_QUEUES="apart", REDIS_URL=proxy.url, APIUM_RESULT_URL=results.url)
+
+    proxy = Proxy(apium.redis.port)
+    worker = start()
+    try:
+        parts = [app.signature("diag.sleep", kwargs={"seconds": 1}, queue=queue, task_id=celery.utils.uuid()) for queue in ("apart", "held")]
+        gid = chord(parts)(app.signature("celery.accumulate", queue="bodies")).parent.id
+        if which == "last":
+            wait_for(lambda: results.call("ZCARD", f"celery-taskset-meta-{gid}.j") == 1, "the first part")
+            apium.wait_empty("apart")
+            apium.redis.call("LMOVE", "held", "apart", "RIGHT", "LEFT")
+        wait_for(lambda: sum(len(m) for m in apium.in_flight("apart").values()) == 1, "the part to be taken")
+        proxy.loses_requests = True  # what is sent from here on, the acknowledgement as well, never comes
+        n = 1 if which == "first" else 2
+        wait_for(lambda: results.call("ZCARD", f"celery-taskset-meta-{gid}.j") == n, "the part to be counted")
+        worker.kill()
+        proxy.cut()
+        assert apium.redis.call("LLEN", "bodies") == 0
+        assert sum(len(m) for m in apium.in_flight("apart").values()) == 1  # not acknowledged
+        worker = start()
+        if which == "first":
+            apium.wait_empty("apart")
+            assert results.call("ZCARD", f"celery-taskset-meta-{gid}.j") == 1 and apium.redis.call("LLEN", "bodies") == 0
+            apium.redis.call("LMOVE", "held", "apart", "RIGHT", "LEFT")
+        wait_for(lambda: results.call("GET", f"celery-taskset-meta-{gid}.c") == b"done", "the end of the chord")
+        apium.wait_empty("apart")
+        assert apium.redis.call("LLEN", "bodies") == 1
+    finally:
+        apium.redis.call("DEL", "bodies")
+        worker.stop()
+        proxy.close()
+        gc.collect()  # what the client keeps of a result says goodbye to its server
+        app.close()
+        results.stop()
 
 
 def test_results_in_another_redis(apium, add):

@@ -412,6 +412,19 @@ def test_results_as_the_settings_have_them(apium, name, settings):
     assert other.stop() == 0
 
 
+def test_a_result_that_a_python_worker_compressed_is_read(idle):
+    for command in RESULTS["result-compression"]["commands"]:
+        if command["command"] == "SETEX":
+            key, ttl, value = command["args"]
+            idle.redis.call("SETEX", key, ttl, base64.b64decode(value["base64"]))
+    job = key.removeprefix("celery-task-meta-")
+    assert json.loads(idle.apium("result", job, "--json"))["result"] == {"s": "x" * 500}
+    idle.redis.call("SETEX", key, ttl, b"\0celery-compressed\0application/x-lzma\0?")
+    with pytest.raises(AssertionError, match="compression application/x-lzma is not known here"):
+        idle.apium("result", job, "--json")
+    idle.redis.call("DEL", key)
+
+
 def test_other_priority_steps_and_another_separator():
     """Transport options `priority_steps` and `sep`: lists of other names, for producer and worker, and other bindings."""
     record = ROUTING["priority-steps-and-sep"]
