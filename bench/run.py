@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Apium beside the servers it stands on, in one run: `./dev bench [queue-consume] [http-retrieve]`.
+"""Apium beside the servers it stands on, in one run: `./dev bench [NAME…]`.
 
 Starts a private PostgreSQL and a private Redis (AOF everysec) in a temporary folder, loopback and unix sockets only, and writes
 to standard output only.  README.md beside this file says how to read the tables.
@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
-BENCHES = {"queue-consume": "queue_consume", "http-retrieve": "http_retrieve"}
+BENCHES = {"queue-consume": "queue_consume", "http-retrieve": "http_retrieve", "http-latency": "http_latency"}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bench", nargs="*", help="queue-consume, http-retrieve; both if none is named")
+    parser.add_argument("bench", nargs="*", help=f"{', '.join(BENCHES)}; all if none is named")
     parser.add_argument("--build", default="build-bench", help="folder with the executables")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3, help="of one measurement over HTTP")

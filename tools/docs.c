@@ -207,7 +207,8 @@ static void man_gateway(struct buf *out)
 	man_head(out, "apium-gateway", "answers HTTP requests");
 	buf_add_c(out, ".SH SYNOPSIS\n.B apium\\-gateway\n.RB [ \\-\\-version ]\n.SH SIGNALS\n"
 		       ".TP\n.B SIGTERM, SIGINT\nDrains and ends; a second one ends at once.\n"
-		       ".TP\n.B SIGHUP\nReads the settings file again.\n"
+		       ".TP\n.B SIGHUP\nReads the settings file again, its certificate, and the "
+		       "files of TLS to Redis.\n"
 		       ".TP\n.B SIGUSR1\nLogs what each fiber waits for.\n");
 	man_environment(out);
 }
@@ -228,7 +229,8 @@ static void man_worker(struct buf *out)
 	buf_add_c(
 		out,
 		".SH SIGNALS\n.TP\n.B SIGTERM, SIGINT\nDrains and ends; a second one does not wait.\n"
-		".TP\n.B SIGHUP\nReads the settings file again, in every process.\n"
+		".TP\n.B SIGHUP\nReads the settings file and the files of TLS to Redis again, in every "
+		"process.\n"
 		".TP\n.B SIGUSR1\nLogs what each fiber waits for.\n");
 	man_environment(out);
 }
@@ -243,7 +245,7 @@ static void man_beat(struct buf *out)
 		"program's code and in PostgreSQL\n.RB ( \"apium schedule\" ).\nWith\n.BR health :\n"
 		"exit status 0 when the beat that keeps APIUM_HEALTH_FILE reaches PostgreSQL.\n"
 		".SH SIGNALS\n.TP\n.B SIGTERM, SIGINT\nGives the lead up and ends.\n"
-		".TP\n.B SIGHUP\nReads the settings file again.\n"
+		".TP\n.B SIGHUP\nReads the settings file and the files of TLS to Redis again.\n"
 		".TP\n.B SIGUSR1\nLogs what each fiber waits for.\n");
 	man_environment(out);
 }

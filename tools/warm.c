@@ -2,9 +2,9 @@
  * warm.c - apium warm-cache: asks a gateway for what its cache keeps for many, so that the first clients find it.
  *
  * What that is follows from the resources' tables (resource/cached.h): rows that are kept for everybody
- * (row_ttl), by the newest keys; and the first page of lists that anybody may read (list_ttl).  What is kept
- * for one caller is not made ahead.  Rows are asked for by somebody who may read them: the user named, with an
- * access token that is made here.
+ * (row_ttl), the newest of each category; and the first page of lists that anybody may read (list_ttl).  To
+ * these come the answers that handlers keep for everybody.  What is kept for one caller is not made ahead.
+ * All but lists is asked for by somebody who may read it: the user named, with an access token that is made here.
  */
 #include <curl/curl.h>
 #include <stdio.h>
@@ -19,13 +19,16 @@
 #define PATIENCE_MS 10000L
 #define MOST_USUAL  1000
 
+/* By cached_value, of routes.def. */
+static const char *const answers[] = { "products/popular/" };
+
 struct warming {
 	const char *email, *url;
-	int64_t most; /* rows of a resource */
+	int64_t most; /* rows of a category */
 	CURL *curl;
 	struct curl_slist *header; /* Authorization */
 	struct str base;           /* of URLs */
-	size_t rows, lists;
+	size_t rows, lists, answers;
 };
 
 static size_t drop(char *data, size_t size, size_t count, void *arg)
@@ -58,22 +61,63 @@ static int ask(struct warming *w, struct session *s, struct str path, bool is_si
 	return 0;
 }
 
+/* The column that names a row's category; NULL: it has none. */
+static const char *category_column(const struct resource *res)
+{
+	for (size_t i = 0; i < res->field_count; i++) {
+		const struct field *f = &res->fields[i];
+
+		if (f->type == FIELD_REFERENCE && f->refers == &category_resource)
+			return f->column != NULL ? f->column : f->name;
+	}
+	return NULL;
+}
+
+/* (key, category), category by category, the newest of each first. */
+static struct str rows_sql(struct session *s, const struct resource *res)
+{
+	const char *column = category_column(res);
+
+	return arena_printf(
+		&s->arena,
+		"SELECT p.id, c.name FROM (SELECT t.id, %1$s AS category, row_number() OVER (PARTITION BY "
+		"%1$s ORDER BY %2$s) AS place FROM %3$s t WHERE %4$s) p "
+		"LEFT JOIN %5$s c ON c.id = p.category WHERE p.place <= $1 "
+		"ORDER BY c.name, p.category, p.place",
+		column != NULL ? arena_printf(&s->arena, "t.%s", column).at : "NULL::uuid",
+		res->order, res->table, res->exists != NULL ? res->exists : "true",
+		category_resource.table);
+}
+
+static void say_category(const struct resource *res, struct str name, size_t rows)
+{
+	if (str_is_null(name))
+		printf("%s without a category: %zu\n", res->name, rows);
+	else
+		printf("%s in %.*s: %zu\n", res->name, STR_ARG(name), rows);
+	fflush(stdout);
+}
+
 static int warm_rows(struct warming *w, struct session *s, const struct resource *res)
 {
-	const struct db_statement find = {
-		.sql = arena_printf(
-			&s->arena, "SELECT t.id FROM %s t WHERE %s ORDER BY %s LIMIT $1",
-			res->table, res->exists != NULL ? res->exists : "true", res->order),
-	};
+	const struct db_statement find = { .sql = rows_sql(s, res) };
+	size_t before = w->rows;
 	struct db_rows rows;
 	int r;
 
 	r = db_query(s->db, &s->arena, &find,
 		     DB_VALUES(arena_printf(&s->arena, "%ld", (long) w->most)), &rows);
-	for (int i = 0; r == 0 && i < rows.count; i++)
+	for (int i = 0; r == 0 && i < rows.count; i++) {
+		struct str name = db_get(&rows, i, 1);
+
 		r = ask(w, s,
 			arena_printf(&s->arena, "%s%.*s/", res->path, STR_ARG(db_get(&rows, i, 0))),
 			true, &w->rows);
+		if (r == 0 && (i + 1 == rows.count || !str_eq(name, db_get(&rows, i + 1, 1)))) {
+			say_category(res, name, w->rows - before);
+			before = w->rows;
+		}
+	}
 	return r;
 }
 
@@ -120,6 +164,8 @@ static int warm(struct session *s, void *arg)
 	w->base = w->url != NULL ? str_c(w->url)
 				 : arena_printf(&s->arena, "http://%.*s", STR_ARG(address));
 	r = sign(w, s);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(answers); i++)
+		r = ask(w, s, str_c(answers[i]), true, &w->answers);
 	for (size_t i = 0; r == 0 && i < shop_resource_count; i++) {
 		const struct resource *res = shop_resources[i];
 
@@ -135,11 +181,12 @@ int command_warm_cache(int argc, char **argv)
 {
 	struct warming w = { .most = MOST_USUAL };
 	const struct option options[] = {
-		{ "--as", OPTION_TEXT, &w.email, "ADDRESS", "The user who asks for rows." },
+		{ "--as", OPTION_TEXT, &w.email, "ADDRESS",
+		  "The user who asks for all but lists." },
 		{ "--url", OPTION_TEXT, &w.url, "URL",
 		  "The gateway, as clients name it: links in lists do. Usually http:// and the first of APIUM_LISTEN." },
 		{ "--most", OPTION_COUNT, &w.most, "COUNT",
-		  "Rows of a resource, the newest first. Usually 1000." },
+		  "Rows of a category, the newest first. Usually 1000." },
 	};
 	int words, r;
 
@@ -157,6 +204,7 @@ int command_warm_cache(int argc, char **argv)
 	curl_slist_free_all(w.header);
 	curl_easy_cleanup(w.curl);
 	if (r == 0)
-		printf("asked for %zu rows and %zu lists\n", w.rows, w.lists);
+		printf("asked for %zu rows, %zu lists, %zu other answers\n", w.rows, w.lists,
+		       w.answers);
 	return r;
 }

@@ -315,12 +315,32 @@ static void said_fini(struct said *s)
 	map_fini(&s->by_name);
 }
 
-static char *keep(struct str s)
+static char *copy_of(struct str s)
 {
 	char *copy = strndup(s.at == NULL ? "" : s.at, s.len);
 
 	must(copy != NULL);
 	return copy;
+}
+
+/* Texts that settings have or had: another thread may still read one whose row has another by now. */
+struct kept {
+	struct kept *next;
+	char text[];
+};
+
+static struct kept *kept;
+
+static const char *keep(const char *text)
+{
+	size_t size = strlen(text) + 1;
+	struct kept *k = malloc(sizeof(*k) + size);
+
+	must(k != NULL);
+	memcpy(k->text, text, size);
+	k->next = kept;
+	kept = k;
+	return k->text;
 }
 
 static int take_line(struct said *s, const char *path, int number, struct str line)
@@ -350,7 +370,7 @@ static int take_line(struct said *s, const char *path, int number, struct str li
 				      path, number, text, meant);
 	}
 	free(map_put(&s->by_name, str_c(row->name),
-		     keep(line))); /* the last one of a name counts */
+		     copy_of(line))); /* the last one of a name counts */
 	return 0;
 }
 
@@ -479,17 +499,13 @@ int settings_load(void)
 		return r;
 	for (size_t t = 0, i = 0; (row = next_row(&t, &i)) != NULL;) {
 		const char *text = text_of(row, &said);
-		char *copy = NULL;
 
-		/* The environment may be changed under us (setenv in a test); settings live for
-		 * ever. */
+		/* The environment may be changed under us (setenv in a test). */
 		if (row->type == SETTING_TEXT || row->type == SETTING_CHOICE)
-			text = copy = keep(str_c(text));
+			text = keep(text);
 		r = hide_secret(row, set(row, text));
-		if (r < 0) {
-			free(copy);
+		if (r < 0)
 			return r;
-		}
 	}
 	return check_rules();
 }
@@ -534,7 +550,7 @@ static int reload_rows(const struct said *said, bool applies)
 		}
 		log_info("%s has a new value", row->name);
 		r = set(row, row->type == SETTING_TEXT || row->type == SETTING_CHOICE
-				     ? keep(str_c(value.text))
+				     ? keep(value.text)
 				     : text_of(row, said));
 		must(r == 0); /* it was, a moment ago */
 	}

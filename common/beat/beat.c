@@ -212,6 +212,7 @@ static void on_signal(uv_signal_t *signal, int number)
 
 	if (number == SIGHUP) {
 		settings_on_hangup();
+		redis_reload_tls();
 		return;
 	}
 	log_info("%s: ending", strsignal(number));
@@ -271,6 +272,7 @@ static int start(struct beat *b)
 	b->ticker = (struct ticker){ .db = b->db, .producer = b->producer, .lease = &b->lease };
 	b->collector.run = collect;
 	metric_collector_add(&b->collector);
+	tick_tell_outcomes();
 	b->fiber = fiber_start(b->loop, "beat", loop_now(b->loop) + FIBER_NO_LIMIT, run, b);
 	must(b->fiber != NULL); /* the first of the process */
 	fiber_detach(b->fiber, on_fiber_end, b);

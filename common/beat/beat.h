@@ -18,7 +18,7 @@
  * Redis is only told: a job whose push fails is pushed by a relay (queue/relay.h).
  *
  * SIGTERM and SIGINT: the transaction under way is committed or rolled back, the lease given up, exit
- * 0.  SIGHUP reads the settings file again.
+ * 0.  SIGHUP reads the settings file, and the files of TLS to Redis, again.
  */
 #ifndef BEAT_BEAT_H
 #define BEAT_BEAT_H

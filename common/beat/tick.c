@@ -90,13 +90,21 @@ static int enqueue_tick(struct producer *producer, struct db_tx *tx, struct aren
 	return enqueue(producer, tx, arena, &task, p->kwargs, &options, ret);
 }
 
+static void count_outcome(int outcome, int times)
+{
+	series_add(metric_series(METRIC_beat_ticks, METRIC_VALUES(outcome_names[outcome])), times);
+}
+
+void tick_tell_outcomes(void)
+{
+	for (int i = 0; i < OUTCOMES; i++)
+		count_outcome(i, 0);
+}
+
 static void tell_counts(const struct deciding *d)
 {
 	for (int i = 0; i < OUTCOMES; i++)
-		if (d->counts[i] > 0)
-			series_add(
-				metric_series(METRIC_beat_ticks, METRIC_VALUES(outcome_names[i])),
-				d->counts[i]);
+		count_outcome(i, d->counts[i]);
 	if (d->counts[OUTCOME_RUN] > 0)
 		metric_set(METRIC_beat_lag, d->lag);
 }

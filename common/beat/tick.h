@@ -32,6 +32,9 @@ struct ticker {
 	struct lease *lease;
 };
 
+/* At start: every outcome is told of, from zero, so that a rate sees the first of a kind. */
+void tick_tell_outcomes(void);
+
 /* Decides what has come of one schedule.  1: something was decided, and there may be more at once; 0: nothing (it is
  * gone, paused, or somebody has its row); -E_LOST: somebody else leads; -EINVAL: the row cannot be understood; or what
  * the database said.  Yields. */

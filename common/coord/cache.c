@@ -32,6 +32,8 @@ struct cache {
 	uint64_t changes; /* notices and losses: what was read before one is not put into L1 */
 	struct cache_table table;
 	struct map flights;
+	struct map ends; /* of groups that were asked for: key -> struct group_ends */
+	uint64_t losses; /* times that every group may have ended unheard */
 	struct map owed; /* generations that Redis must forget and was not told: key -> itself */
 	struct cache_stats stats;
 	unsigned closing;
@@ -39,12 +41,44 @@ struct cache {
 	void *on_closed_arg;
 };
 
+/* --- what this loop knows of ends --- */
+
+struct group_ends {
+	uint64_t count;
+	size_t key_len;
+	char key[];
+};
+
+static void note_end(struct cache *c, struct str key)
+{
+	struct group_ends *e = map_find(&c->ends, key);
+
+	if (e != NULL)
+		e->count++;
+}
+
+/* Names of groups come from tables, not from clients: they are few. */
+static uint64_t ends_of(struct cache *c, struct str key)
+{
+	struct group_ends *e = map_find(&c->ends, key);
+
+	if (e == NULL) {
+		e = calloc(1, sizeof(*e) + key.len);
+		must(e != NULL);
+		memcpy(e->key, key.at, key.len);
+		e->key_len = key.len;
+		map_put(&c->ends, str_make(e->key, e->key_len), e);
+	}
+	return e->count;
+}
+
 /* --- L1 kept true; on the loop's stack --- */
 
 static void distrust(struct cache *c)
 {
 	c->is_tracking = false;
 	c->changes++;
+	c->losses++;
 	cache_table_clear(&c->table);
 }
 
@@ -58,22 +92,23 @@ static void on_tracking(void *arg, int error, const struct redis_reply *reply)
 		log_warn("the cache stays without L1: CLIENT TRACKING: %.*s", STR_ARG(reply->text));
 }
 
-/* Once both connections are up, in whichever order.  NOLOOP: what this connection writes itself is
- * not in L1, or is taken out of it when it is written. */
+/* Once both connections are up, in whichever order; without L1 too, because a notice also ends the
+ * joining of look-ups.  NOLOOP: what this connection writes itself is not in L1, or is taken out of it
+ * when it is written. */
 static void start_tracking(struct cache *c)
 {
 	char id[24];
 	int r;
 
 	distrust(c);
-	if (c->table.most == 0 || c->notices_id == 0 || !redis_is_ready(c->data))
+	if (c->notices_id == 0 || !redis_is_ready(c->data))
 		return;
 	snprintf(id, sizeof(id), "%" PRId64, c->notices_id);
 	c->tracked_id = c->notices_id;
-	r = redis_send(
-		c->data,
-		REDIS_WORDS(STR("CLIENT"), STR("TRACKING"), STR("ON"), STR("REDIRECT"), str_c(id)),
-		on_tracking, c);
+	r = redis_send(c->data,
+		       REDIS_WORDS(STR("CLIENT"), STR("TRACKING"), STR("ON"), STR("REDIRECT"),
+				   str_c(id), STR("NOLOOP")),
+		       on_tracking, c);
 	if (r < 0)
 		log_warn("the cache stays without L1: %s", fail_reason(r));
 }
@@ -101,11 +136,14 @@ static void invalidate(struct cache *c, const struct redis_reply *keys)
 	c->changes++;
 	c->stats.invalidations++;
 	if (keys->type != REDIS_ARRAY) { /* FLUSHALL, FLUSHDB */
+		c->losses++;
 		cache_table_clear(&c->table);
 		return;
 	}
-	for (size_t i = 0; i < keys->count; i++)
+	for (size_t i = 0; i < keys->count; i++) {
+		note_end(c, keys->elements[i].text);
 		cache_table_drop(&c->table, keys->elements[i].text);
+	}
 }
 
 /* ["subscribe", channel, 1], then ["message", channel, [key, …] or nil]. */
@@ -143,17 +181,20 @@ static void on_notices_state(void *arg, uint64_t generation)
 
 /* --- life --- */
 
+static void fini_with_values(struct map *m)
+{
+	const struct map_slot *slot;
+
+	for (size_t at = 0; (slot = map_next(m, &at)) != NULL;)
+		free(slot->value);
+	map_fini(m);
+}
+
 static void cache_free(struct cache *c)
 {
 	must(map_count(&c->flights) == 0);
-	for (size_t at = 0;;) {
-		const struct map_slot *slot = map_next(&c->owed, &at);
-
-		if (slot == NULL)
-			break;
-		free(slot->value);
-	}
-	map_fini(&c->owed);
+	fini_with_values(&c->owed);
+	fini_with_values(&c->ends);
 	map_fini(&c->flights);
 	cache_table_fini(&c->table);
 	arena_fini(&c->arena);
@@ -199,6 +240,7 @@ int cache_open(struct loop *loop, const struct cache_options *o, struct cache **
 	c->prefix = arena_str(&c->arena, o->prefix == NULL ? STR("") : str_c(o->prefix));
 	cache_table_init(&c->table, o->most_bytes);
 	map_init(&c->flights);
+	map_init(&c->ends);
 	map_init(&c->owed);
 	data.arg = notices.arg = c;
 	r = redis_open(loop, &data, &c->data);
@@ -247,7 +289,6 @@ static struct str new_generation(struct arena *arena)
 	return arena_printf(arena, "%016" PRIx64, number);
 }
 
-/* Names of groups come from tables, not from clients: they are few. */
 static void owe(struct cache *c, struct str key)
 {
 	char *copy;
@@ -292,19 +333,6 @@ static int send_drop(struct redis *redis, struct arena *arena, const struct str 
 	return courtesy_call(redis, arena, words, 1 + 2 * count, &reply);
 }
 
-int cache_drop_from(struct redis *redis, const char *prefix, const char *const *groups,
-		    size_t count)
-{
-	_cleanup_(arena_fini) struct arena arena;
-	struct str keys[CACHE_GROUPS];
-
-	must(count > 0 && count <= CACHE_GROUPS);
-	arena_init(&arena);
-	for (size_t i = 0; i < count; i++)
-		keys[i] = group_key(&arena, str_c(prefix), groups[i]);
-	return send_drop(redis, &arena, keys, count);
-}
-
 static void drop_some(struct cache *c, const char *const *groups, size_t count)
 {
 	_cleanup_(arena_fini) struct arena arena;
@@ -314,6 +342,7 @@ static void drop_some(struct cache *c, const char *const *groups, size_t count)
 	c->changes++;
 	for (size_t i = 0; i < count; i++) {
 		keys[i] = group_key(&arena, c->prefix, groups[i]);
+		note_end(c, keys[i]);
 		cache_table_drop(&c->table, keys[i]);
 	}
 	if (send_drop(c->data, &arena, keys, count) == 0)
@@ -340,6 +369,7 @@ void cache_end(struct cache *c, const char *const *groups, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		struct str key = group_key(&arena, c->prefix, groups[i]);
 
+		note_end(c, key);
 		cache_table_drop(&c->table, key);
 		owe(c, key);
 	}
@@ -355,7 +385,17 @@ struct lookup {
 	struct str keys[1 + CACHE_GROUPS]; /* the value's, then the generations' */
 	size_t groups;
 	struct str generations; /* of all groups, one behind the other; absent: not known */
+	uint64_t ends; /* of its groups, when it began: more of them now, and it is of the past */
 };
+
+static uint64_t ends_now(const struct lookup *l)
+{
+	uint64_t sum = l->cache->losses;
+
+	for (size_t i = 0; i < l->groups; i++)
+		sum += ends_of(l->cache, l->keys[1 + i]);
+	return sum;
+}
 
 static struct str generation_at(struct str generations, size_t i)
 {
@@ -371,6 +411,7 @@ static void lookup_init(struct lookup *l, struct cache *c, struct arena *arena,
 		l->keys[1 + l->groups] = group_key(arena, c->prefix, e->groups[l->groups]);
 		l->groups++;
 	}
+	l->ends = ends_now(l);
 }
 
 static bool find_in_table(struct lookup *l, struct str *ret)
@@ -498,7 +539,6 @@ static int find_or_make(struct lookup *l, cache_maker *make, void *arg, struct s
 		return r;
 	c->stats.made++;
 	*ret_tier = CACHE_MADE;
-	store(l, *ret);
 	return 0;
 }
 
@@ -507,6 +547,7 @@ static int find_or_make(struct lookup *l, cache_maker *make, void *arg, struct s
 struct flight {
 	struct list waiters;
 	size_t holders; /* fibers that look at it */
+	uint64_t ends;  /* as of the look-up that began it */
 	char *key;
 	size_t key_len;
 	int result;
@@ -516,7 +557,8 @@ struct flight {
 
 #define YOUR_TURN 1
 
-static struct flight *flight_new(struct cache *c, struct str key)
+/* Where there is one of the past, its waiters stay with it. */
+static struct flight *flight_new(struct cache *c, struct str key, uint64_t ends)
 {
 	struct flight *f = calloc(1, sizeof(*f));
 
@@ -524,12 +566,20 @@ static struct flight *flight_new(struct cache *c, struct str key)
 	list_init(&f->waiters);
 	buf_init(&f->value);
 	f->holders = 1;
+	f->ends = ends;
 	f->key = malloc(key.len);
 	must(f->key != NULL);
 	memcpy(f->key, key.at, key.len);
 	f->key_len = key.len;
+	map_remove(&c->flights, key); /* the slot's key lies in the old one */
 	map_put(&c->flights, str_make(f->key, f->key_len), f);
 	return f;
+}
+
+/* Else somebody came after a write, and makes, or has made, what is newer. */
+static bool flight_is_newest(const struct cache *c, const struct flight *f)
+{
+	return map_find(&c->flights, str_make(f->key, f->key_len)) == f;
 }
 
 static void flight_drop(struct flight *f)
@@ -575,7 +625,8 @@ static void flight_end(struct cache *c, struct flight *f, int r, struct str valu
 		flight_drop(f);
 		return;
 	}
-	map_remove(&c->flights, str_make(f->key, f->key_len));
+	if (flight_is_newest(c, f))
+		map_remove(&c->flights, str_make(f->key, f->key_len));
 	f->result = r;
 	if (r < 0)
 		snprintf(f->error.reason, sizeof(f->error.reason), "%s", fail_reason(r));
@@ -601,7 +652,7 @@ int cache_get(struct cache *c, struct arena *arena, const struct cache_entry *e,
 		goto found;
 	}
 	f = map_find(&c->flights, l.keys[0]);
-	if (f != NULL) {
+	if (f != NULL && f->ends == l.ends) {
 		r = flight_wait(f, arena, &value);
 		if (r < 0)
 			return r;
@@ -611,9 +662,11 @@ int cache_get(struct cache *c, struct arena *arena, const struct cache_entry *e,
 			goto found;
 		}
 	} else {
-		f = flight_new(c, l.keys[0]);
+		f = flight_new(c, l.keys[0], l.ends);
 	}
 	r = find_or_make(&l, make, arg, &value, &tier);
+	if (r == 0 && tier == CACHE_MADE && flight_is_newest(c, f))
+		store(&l, value);
 	flight_end(c, f, r, value);
 	if (r < 0)
 		return r;

@@ -16,7 +16,8 @@
  *
  * A value that is not there is made once per loop and key (single flight): whoever asks meanwhile
  * waits for the first one's result, an error too; one that is cancelled or out of time hands the turn
- * to the next in line.
+ * to the next in line.  A making that began before one of its groups ended, as far as this loop has
+ * heard, is not waited for by whoever comes after: who has written, and asks on the same loop, finds what he wrote.
  *
  * Redis away: every look-up makes, nothing fails.  A group that could not be dropped then is
  * dropped before the next look-up that reaches Redis.
@@ -69,11 +70,6 @@ void cache_drop(struct cache *, const char *const *groups, size_t count) may_yie
 /* The same from the loop's own stack, for who has heard of a write: L1 at once, Redis before this loop
  * reads from it again. */
 void cache_end(struct cache *, const char *const *groups, size_t count);
-
-/* The same for who has no struct cache, a worker's task: 0, or negative when Redis did not say that
- * it is done.  At most CACHE_GROUPS.  Yields. */
-int cache_drop_from(struct redis *, const char *prefix, const char *const *groups, size_t count)
-	may_yield _must_check_;
 
 /*
  * "api:<endpoint>:<user>:<hash>"; `user` absent: "anon".  `variant` is all else that the answer

@@ -436,6 +436,7 @@ static void wait_for_signal(const sigset_t *set)
 		if (number != SIGHUP)
 			break;
 		settings_on_hangup();
+		redis_reload_tls();
 		for (size_t i = 0; settings.tls_cert[0] != '\0' && i < door_count; i++)
 			loop_post(doors[i].thread.loop, &doors[i].reload);
 	}

@@ -16,25 +16,22 @@
 #define JSON_DEPTH_MOST  128
 #define JSON_VALUES_MOST 200000
 
-/* In DRF's order: of two that match, the first one parses. */
-static const struct {
-	struct str type;
-	enum body_kind kind;
-} parsers[] = {
-	{ STR_INIT("application/json"), BODY_JSON },
-	{ STR_INIT("application/x-www-form-urlencoded"), BODY_FORM },
-	{ STR_INIT("multipart/form-data"), BODY_MULTIPART },
+const enum body_kind body_any[] = { BODY_JSON, BODY_FORM, BODY_MULTIPART, BODY_NONE };
+const enum body_kind body_forms[] = { BODY_MULTIPART, BODY_FORM, BODY_NONE };
+
+static const char *const types[] = {
+	[BODY_JSON] = "application/json",
+	[BODY_FORM] = "application/x-www-form-urlencoded",
+	[BODY_MULTIPART] = "multipart/form-data",
 };
 
-static enum body_kind kind_of(struct str content_type, unsigned accepts)
+static enum body_kind kind_of(struct str content_type, const enum body_kind *accepts)
 {
 	struct media_type type = media_type_parse(content_type);
 
-	for (size_t i = 0; i < ARRAY_SIZE(parsers); i++)
-		if ((accepts & (1u << parsers[i].kind)) != 0 &&
-		    media_type_matches(parsers[i].type, &type))
-			return parsers[i].kind;
-	return BODY_NONE;
+	while (*accepts != BODY_NONE && !media_type_matches(str_c(types[*accepts]), &type))
+		accepts++;
+	return *accepts;
 }
 
 static struct str content_type(const struct request *rq)
@@ -77,7 +74,7 @@ void body_gate(struct request *rq)
 {
 	/* So short a text cannot hold too many. */
 	if (rq->body_bytes.len < JSON_VALUES_MOST ||
-	    kind_of(content_type(rq), BODY_ANY) != BODY_JSON)
+	    kind_of(content_type(rq), body_any) != BODY_JSON)
 		return;
 	if (count_values(rq->body_bytes) > JSON_VALUES_MOST) {
 		(void) fail(-E_BAD_REQUEST, "JSON parse error - More than %d values",
@@ -157,14 +154,14 @@ static const struct json empty_object = { .type = JSON_OBJECT, .text = STR_INIT(
 /* DRF's: no bytes need no type, and are an empty form only where a form was announced. */
 static void empty_body(const struct request *rq, struct body *body)
 {
-	body->kind = kind_of(content_type(rq), BODY_ANY);
+	body->kind = kind_of(content_type(rq), body_any);
 	if (body->kind == BODY_FORM || body->kind == BODY_MULTIPART)
 		return;
 	body->kind = BODY_JSON;
 	body->json = &empty_object;
 }
 
-int request_body(struct request *rq, unsigned accepts, const struct body **ret)
+int request_body(struct request *rq, const enum body_kind *accepts, const struct body **ret)
 {
 	struct body *body;
 	int r = 0;
@@ -193,21 +190,13 @@ int request_body(struct request *rq, unsigned accepts, const struct body **ret)
 	return 0;
 }
 
-size_t body_types(unsigned accepts, const char *ret_types[3])
+size_t body_types(const enum body_kind *accepts, const char *ret_types[3])
 {
-	static const char *const types[] = {
-		[BODY_JSON] = "application/json",
-		[BODY_FORM] = "application/x-www-form-urlencoded",
-		[BODY_MULTIPART] = "multipart/form-data",
-	};
-	static const enum body_kind usual[] = { BODY_JSON, BODY_FORM, BODY_MULTIPART },
-				    files[] = { BODY_MULTIPART, BODY_FORM, BODY_JSON };
-	const enum body_kind *kinds = accepts & 1u << BODY_JSON ? usual : files;
 	size_t count = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(usual); i++) {
-		if (accepts & 1u << kinds[i])
-			ret_types[count++] = types[kinds[i]];
+	while (accepts[count] != BODY_NONE) {
+		ret_types[count] = types[accepts[count]];
+		count++;
 	}
 	return count;
 }

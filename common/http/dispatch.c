@@ -54,7 +54,7 @@ static void add_title(struct buf *out, const struct route *first)
 	}
 }
 
-static void put_parsers(struct json_writer *w, unsigned accepts)
+static void put_parsers(struct json_writer *w, const enum body_kind *accepts)
 {
 	const char *types[3];
 	size_t count = body_types(accepts, types);
@@ -86,7 +86,7 @@ static int reply_metadata(struct request *rq)
 	json_put_c(&w, "application/json");
 	json_end_array(&w);
 	json_put_key(&w, STR("parses"));
-	put_parsers(&w, first->accepts != 0 ? first->accepts : BODY_ANY);
+	put_parsers(&w, first->accepts != NULL ? first->accepts : body_any);
 	if (rq->server->options.describe != NULL)
 		r = rq->server->options.describe(rq, &w);
 	if (r < 0)
@@ -100,7 +100,8 @@ static int reply_metadata(struct request *rq)
 /* Who is nobody is asked to say who he is before he hears that he may not. */
 static int check_permission(struct request *rq, const struct route *rule)
 {
-	int r = rule->permit(rq);
+	bool is_other = rq->route == NULL && rule->permit_other != NULL;
+	int r = is_other ? rule->permit_other(rq) : rule->permit(rq);
 
 	if (r == -E_FORBIDDEN && rq->caller == NULL && (rule->flags & ROUTE_NO_AUTHENTICATION) == 0)
 		return fail(-E_UNAUTHENTICATED, "%s", error_sentence(-E_UNAUTHENTICATED));

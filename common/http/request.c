@@ -178,8 +178,10 @@ struct str request_query(struct request *rq, struct str name)
 	size_t cursor = 0;
 
 	while (next_raw(rq, &cursor, &n, &value)) {
-		/* A name that is longer raw may be the same decoded; a shorter one cannot. */
-		if (n.len < name.len || (n.len == name.len && !str_eq(n, name)))
+		/* A name that is longer raw may be the same decoded; a shorter one cannot, and one as
+		 * long only by a plus, which is a space. */
+		if (n.len < name.len ||
+		    (n.len == name.len && !str_eq(n, name) && str_find_char(n, '+') < 0))
 			continue;
 		if (str_eq(decode(rq, n), name))
 			found = value;

@@ -167,13 +167,15 @@ bool request_query_next(struct request *, size_t *cursor, struct form_field *ret
  * …", "Multipart form parse error - …"), each rendered by the dispatcher as DRF does; too many
  * fields or files set Django's 400 page as the answer.  An empty body is an empty JSON object, or
  * an empty form if it is called one.  JSON may be any value: whoever wants an object looks.
- * `accepts` is a set of 1 << enum body_kind.
+ * `accepts` is a list of kinds, ended by BODY_NONE, as DRF's parser_classes are one: of two that fit the
+ * body's type the first one reads it, and OPTIONS names them in this order.
  */
-#define BODY_ANY ((1u << BODY_JSON) | (1u << BODY_FORM) | (1u << BODY_MULTIPART))
-/* The types of these kinds in DRF's order of parsers: the usual one, or files first where JSON is not taken.
- * Returns how many. */
-size_t body_types(unsigned accepts, const char *ret_types[3]);
-int request_body(struct request *, unsigned accepts, const struct body **ret) _must_check_;
+extern const enum body_kind body_any[];   /* JSON, form, multipart: what is usual */
+extern const enum body_kind body_forms[]; /* multipart, form */
+/* The types of these kinds.  Returns how many, at most three. */
+size_t body_types(const enum body_kind *accepts, const char *ret_types[3]);
+int request_body(struct request *, const enum body_kind *accepts, const struct body **ret)
+	_must_check_;
 
 /* "http://host" + path: absolute link. */
 struct str request_absolute(struct request *, struct str path);

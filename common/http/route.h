@@ -14,7 +14,7 @@
  *
  * A route without a permission refuses to start (route_table_seal).  When a path is asked with a
  * method that it has no row for, the permission of its first row decides before the 405, as DRF
- * does.
+ * does; or its `permit_other`, where the view of DRF has a rule of its own for them.
  *
  * To add a route: write a row into a list that the application passes to route_table_add.
  */
@@ -54,7 +54,10 @@ struct route {
 	size_t max_body;            /* 0: ROUTE_MAX_BODY */
 	const char *throttle_scope; /* "login"; NULL: none of its own (http/throttles.h) */
 	const void *about;          /* what the handler is about: the resource's table; borrowed */
-	unsigned accepts;           /* kinds of body, as for request_body; 0: BODY_ANY */
+	const enum body_kind *accepts; /* kinds of body, as for request_body; NULL: body_any */
+	/* Who may ask for OPTIONS, or by a method that the view has no row for, where this is its first row;
+	 * NULL: as `permit`. */
+	route_handler *permit_other;
 	/* What OPTIONS says of the view, by its first row; both may be NULL. */
 	const char *title;       /* NULL: made from the name */
 	const char *description; /* NULL: "" */

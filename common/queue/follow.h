@@ -29,8 +29,9 @@ enum follow_kind {
 	FOLLOW_RESULT = 'r', /* a job's document, published, unless a better one is there */
 	FOLLOW_SET = 's',    /* SET key payload EX when */
 	FOLLOW_DROP = 'd',   /* DEL key */
-	FOLLOW_PART = 'm',   /* a part of the chord with this `.j`, beside the job's: score, mark, member */
-	FOLLOW_CHECK = 'c',  /* the key holds payload, else nothing at all is done */
+	FOLLOW_PART =
+		'm', /* a part of the chord with this `.j`, beside the job's: score, mark, member */
+	FOLLOW_CHECK = 'c', /* the key holds payload, else nothing at all is done */
 };
 
 struct follow_effect {

@@ -702,6 +702,7 @@ static void on_hangup(uv_signal_t *signal, int number)
 	(void) signal;
 	(void) number;
 	settings_on_hangup();
+	redis_reload_tls();
 }
 
 /* The supervisor sends it when it was told itself; not before READY. */

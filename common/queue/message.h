@@ -70,7 +70,7 @@ struct str message_text(struct arena *, const struct message *, enum message_fie
 /* [hard, soft] in microseconds, 0 where null or not sent. */
 void message_limits(const struct message *, usec_t *ret_hard, usec_t *ret_soft);
 
-/* The same job in protocol 2; to be scanned again.  0, or -EINVAL when the body is no job
+/* The same job in protocol 2, which message_scan takes.  0, or -EINVAL when the body is no job
  * either. */
 int message_from_v1(struct arena *, const struct message *, struct str *ret_raw) _must_check_;
 

@@ -275,6 +275,7 @@ int message_from_v1(struct arena *arena, const struct message *m, struct str *re
 	_cleanup_(buf_fini) struct buf out = BUF_INIT;
 	struct json *job, *envelope;
 	const struct json *properties;
+	struct message made;
 	struct json_writer w;
 	struct str text;
 	int r;
@@ -311,6 +312,9 @@ int message_from_v1(struct arena *arena, const struct message *m, struct str *re
 	PUT(&w, "body_encoding", c, "base64");
 	json_end_object(&w);
 	json_end_object(&w);
+	r = message_scan(buf_str(&out), &made); /* an id that is a number */
+	if (r < 0)
+		return r;
 	*ret_raw = arena_str(arena, buf_str(&out));
 	return 0;
 }

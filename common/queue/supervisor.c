@@ -638,6 +638,7 @@ static void on_hangup(uv_signal_t *signal, int number)
 
 	(void) number;
 	settings_on_hangup();
+	redis_reload_tls();
 	if (!s->is_crew_gone)
 		crew_signal(s->crew, SIGHUP);
 }

@@ -81,7 +81,7 @@ static void closing_ended(struct redis *r)
 		free(list_entry(l, struct redis_pending, link));
 	must(list_is_empty(&r->pending));
 	free(r->in);
-	r->tls = redis_tls_free(r->tls);
+	r->tls = redis_tls_drop(r->tls);
 	arena_fini(&r->arena);
 	r->magic = 0;
 	free(r);
@@ -417,7 +417,7 @@ static void connected(struct redis *r)
 		return;
 	}
 	sm_move(&r->sm, STATE_SECURING);
-	r->wire->session = redis_session_new(r->tls, r->wire->fd, r->host);
+	r->wire->session = redis_session_new(r->tls, &r->address.tls, r->wire->fd, r->host);
 	secure(r);
 }
 

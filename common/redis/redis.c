@@ -51,7 +51,7 @@ int redis_open(struct loop *loop, const struct redis_options *options, struct re
 	arena_init(&r->arena);
 	e = redis_address_parse(&r->arena, options->url, &r->address);
 	if (e == 0 && r->address.is_tls)
-		e = redis_tls_new(&r->address, &r->tls);
+		e = redis_tls_hold(&r->address.tls, &r->tls);
 	if (e < 0) {
 		arena_fini(&r->arena);
 		free(r);

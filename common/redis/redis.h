@@ -52,6 +52,13 @@ int redis_open(struct loop *, const struct redis_options *, struct redis **ret) 
  * from any of its callbacks. */
 void redis_close(struct redis *, void (*on_closed)(void *arg), void *arg);
 
+/*
+ * What a program does at SIGHUP, from any thread: reads the files that rediss:// urls name again, for
+ * the connections that are made from then on; those that stand, stay.  Files that are wrong leave all as
+ * it was.  The log says how it went, once for each set of files.
+ */
+void redis_reload_tls(void);
+
 bool redis_is_ready(const struct redis *);
 uint64_t redis_generation(const struct redis *); /* 0: not ready */
 

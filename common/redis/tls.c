@@ -5,16 +5,24 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
+#include "base/list.h"
+#include "base/log.h"
 
 struct redis_tls {
+	struct list link;
+	unsigned users;
+	struct redis_tls_files files; /* copies; without what is about the server's name */
 	SSL_CTX *context;
-	const char *server_name; /* NULL: the host; lives as long as the address */
-	bool is_checked, is_name_checked;
 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct list kept = LIST_INIT(kept);
 
 struct redis_session {
 	SSL *ssl;
@@ -39,34 +47,33 @@ static int bad_file(const char *option, const char *path)
 		    complaint(why, sizeof(why)));
 }
 
-static int load_files(SSL_CTX *context, const struct redis_address *a)
+static int load_files(SSL_CTX *context, const struct redis_tls_files *f)
 {
-	const char *key = a->tls.key != NULL ? a->tls.key : a->tls.certificate;
+	const char *key = f->key != NULL ? f->key : f->certificate;
 
 	ERR_clear_error();
-	if (a->tls.authorities != NULL) {
-		if (SSL_CTX_load_verify_locations(context, a->tls.authorities, NULL) != 1)
-			return bad_file("ssl_ca_certs", a->tls.authorities);
+	if (f->authorities != NULL) {
+		if (SSL_CTX_load_verify_locations(context, f->authorities, NULL) != 1)
+			return bad_file("ssl_ca_certs", f->authorities);
 	} else if (SSL_CTX_set_default_verify_paths(context) != 1) {
 		return bad_file("ssl_ca_certs", "");
 	}
-	if (a->tls.certificate == NULL)
-		return a->tls.key == NULL
+	if (f->certificate == NULL)
+		return f->key == NULL
 			       ? 0
 			       : fail(-E_BAD_SETTING,
 				      "redis url: ssl_keyfile is given without ssl_certfile");
-	if (SSL_CTX_use_certificate_chain_file(context, a->tls.certificate) != 1)
-		return bad_file("ssl_certfile", a->tls.certificate);
+	if (SSL_CTX_use_certificate_chain_file(context, f->certificate) != 1)
+		return bad_file("ssl_certfile", f->certificate);
 	if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1 ||
 	    SSL_CTX_check_private_key(context) != 1)
 		return bad_file("ssl_keyfile", key);
 	return 0;
 }
 
-int redis_tls_new(const struct redis_address *a, struct redis_tls **ret)
+static int read_files(const struct redis_tls_files *f, SSL_CTX **ret)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-	struct redis_tls *t;
 	int r;
 
 	must(context != NULL);
@@ -74,28 +81,118 @@ int redis_tls_new(const struct redis_address *a, struct redis_tls **ret)
 	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_mode(context,
 			 SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	SSL_CTX_set_verify(context, a->tls.is_unchecked ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
-	r = load_files(context, a);
+	SSL_CTX_set_verify(context, f->is_unchecked ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+	r = load_files(context, f);
 	if (r < 0) {
 		SSL_CTX_free(context);
 		return r;
 	}
-	t = calloc(1, sizeof(*t));
-	must(t != NULL);
-	t->context = context;
-	t->server_name = a->tls.server_name;
-	t->is_checked = !a->tls.is_unchecked;
-	t->is_name_checked = t->is_checked && !a->tls.is_name_unchecked;
-	*ret = t;
+	*ret = context;
 	return 0;
 }
 
-struct redis_tls *redis_tls_free(struct redis_tls *t)
+static bool is_same_text(const char *a, const char *b)
 {
-	if (t != NULL)
-		SSL_CTX_free(t->context); /* sessions that still live hold it */
-	free(t);
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool is_same(const struct redis_tls_files *a, const struct redis_tls_files *b)
+{
+	return is_same_text(a->authorities, b->authorities) &&
+	       is_same_text(a->certificate, b->certificate) && is_same_text(a->key, b->key) &&
+	       a->is_unchecked == b->is_unchecked;
+}
+
+/* Locked.  NULL: nobody uses these files yet. */
+static struct redis_tls *find(const struct redis_tls_files *f)
+{
+	list_for_each (node, &kept) {
+		struct redis_tls *t = list_entry(node, struct redis_tls, link);
+
+		if (is_same(&t->files, f))
+			return t;
+	}
 	return NULL;
+}
+
+static const char *copy(const char *text)
+{
+	char *own = text == NULL ? NULL : strdup(text);
+
+	must(text == NULL || own != NULL);
+	return own;
+}
+
+static struct redis_tls *keep(const struct redis_tls_files *f, SSL_CTX *context)
+{
+	struct redis_tls *t = calloc(1, sizeof(*t));
+
+	must(t != NULL);
+	t->files = (struct redis_tls_files){ .authorities = copy(f->authorities),
+					     .certificate = copy(f->certificate),
+					     .key = copy(f->key),
+					     .is_unchecked = f->is_unchecked };
+	t->context = context;
+	list_init(&t->link);
+	list_append(&kept, &t->link);
+	return t;
+}
+
+int redis_tls_hold(const struct redis_tls_files *f, struct redis_tls **ret)
+{
+	struct redis_tls *t;
+	SSL_CTX *context;
+	int r = 0;
+
+	pthread_mutex_lock(&lock);
+	t = find(f);
+	if (t == NULL) {
+		r = read_files(f, &context);
+		if (r == 0)
+			t = keep(f, context);
+	}
+	if (r == 0) {
+		t->users++;
+		*ret = t;
+	}
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+struct redis_tls *redis_tls_drop(struct redis_tls *t)
+{
+	if (t == NULL)
+		return NULL;
+	pthread_mutex_lock(&lock);
+	if (--t->users == 0) {
+		list_remove(&t->link);
+		SSL_CTX_free(t->context); /* sessions that still live hold it */
+		free((void *) t->files.authorities);
+		free((void *) t->files.certificate);
+		free((void *) t->files.key);
+		free(t);
+	}
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+void redis_reload_tls(void)
+{
+	pthread_mutex_lock(&lock);
+	list_for_each (node, &kept) {
+		struct redis_tls *t = list_entry(node, struct redis_tls, link);
+		SSL_CTX *fresh;
+		int r = read_files(&t->files, &fresh);
+
+		if (r < 0) {
+			log_warn("TLS to Redis: its files stay as they were: %s", fail_reason(r));
+			continue;
+		}
+		SSL_CTX_free(t->context);
+		t->context = fresh;
+		log_info("TLS to Redis: its files were read again");
+	}
+	pthread_mutex_unlock(&lock);
 }
 
 static bool is_address(const char *host)
@@ -105,21 +202,25 @@ static bool is_address(const char *host)
 	return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
 }
 
-struct redis_session *redis_session_new(struct redis_tls *t, int fd, const char *host)
+struct redis_session *redis_session_new(struct redis_tls *t, const struct redis_tls_files *f,
+					int fd, const char *host)
 {
 	struct redis_session *s = calloc(1, sizeof(*s));
-	const char *name = t->server_name != NULL ? t->server_name : host;
+	const char *name = f->server_name != NULL ? f->server_name : host;
+	bool is_name_checked = !f->is_unchecked && !f->is_name_unchecked;
 
 	must(s != NULL);
+	pthread_mutex_lock(&lock);
 	s->ssl = SSL_new(t->context);
+	pthread_mutex_unlock(&lock);
 	must(s->ssl != NULL && SSL_set_fd(s->ssl, fd) == 1);
 	SSL_set_connect_state(s->ssl);
 	if (is_address(name)) {
-		if (t->is_name_checked)
+		if (is_name_checked)
 			must(X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(s->ssl), name) == 1);
 	} else {
 		must(SSL_set_tlsext_host_name(s->ssl, name) == 1);
-		if (t->is_name_checked)
+		if (is_name_checked)
 			must(SSL_set1_host(s->ssl, name) == 1);
 	}
 	return s;

@@ -87,7 +87,7 @@ static int reply_row_errors(struct bulk *b)
 	for (size_t i = 0; i < b->count; i++)
 		errors_put(&b->changes[i]->errors, &w);
 	json_end_array(&w);
-	r = reply_json_take(b->rq, 400, &body);
+	r = reply_refusal(b->rq, 400, buf_str(&body));
 	return r < 0 ? r : -E_INVALID;
 }
 
@@ -183,7 +183,7 @@ static int bulk_save(struct request *rq, unsigned may)
 	const struct body *body;
 	int r;
 
-	r = request_body(rq, BODY_ANY, &body);
+	r = request_body(rq, body_any, &body);
 	if (r < 0)
 		return r;
 	return bulk(rq, may, body->kind == BODY_JSON ? body->json : NULL, "QueryDict");
@@ -207,7 +207,7 @@ int bulk_delete(struct request *rq)
 	const struct body *body;
 	int r;
 
-	r = request_body(rq, BODY_ANY, &body);
+	r = request_body(rq, body_any, &body);
 	if (r < 0)
 		return r;
 	if (body->kind == BODY_JSON && body->json->type == JSON_OBJECT)

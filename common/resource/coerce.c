@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/uuid.h"
 
-#define NUMBER_TEXT_MOST    1000 /* DRF's MAX_STRING_LENGTH */
+#define NUMBER_TEXT_MOST    1000 /* characters: DRF's MAX_STRING_LENGTH */
 #define DECIMAL_DIGITS_MOST 1200
 
 struct coercion {
@@ -260,9 +260,9 @@ static bool coerce_integer(struct coercion *c, struct str *ret)
 
 	if (!plain_text(c, &text))
 		return blame(c, "A valid integer is required.");
-	if (text.len > NUMBER_TEXT_MOST)
+	if (utf8_length(text) > NUMBER_TEXT_MOST)
 		return blame(c, "String value too large.");
-	text = without_zero_fraction(str_trim(text));
+	text = without_zero_fraction(python_strip(text));
 	if (!whole_number(text, &digits, &is_negative))
 		return blame(c, "A valid integer is required.");
 	*ret = arena_printf(c->arena, "%s%.*s", is_negative && !str_eq_c(digits, "0") ? "-" : "",
@@ -385,8 +385,8 @@ static bool coerce_decimal(struct coercion *c, struct str *ret)
 
 	if (!plain_text(c, &text))
 		return blame(c, "A valid number is required.");
-	text = str_trim(text);
-	if (text.len > NUMBER_TEXT_MOST)
+	text = python_strip(text);
+	if (utf8_length(text) > NUMBER_TEXT_MOST)
 		return blame(c, "String value too large.");
 	if (!read_decimal(text, &d))
 		return blame(c, "A valid number is required.");
@@ -515,7 +515,7 @@ static bool coerce_choice(struct coercion *c, struct str *ret)
 			return true;
 		}
 	}
-	errors_add(c->errors, c->field->name, "\"%.*s\" is not a valid choice.", STR_ARG(text));
+	errors_quote(c->errors, c->field->name, "\"", text, "\" is not a valid choice.");
 	return false;
 }
 
@@ -575,7 +575,7 @@ static bool coerce_reference(struct coercion *c, struct str *ret)
 	if (read_uuid(c, ret))
 		return true;
 	struct str shown = json != NULL ? python_text(c->arena, json) : c->in->text;
-	errors_add(c->errors, c->field->name, "“%.*s” is not a valid UUID.", STR_ARG(shown));
+	errors_quote(c->errors, c->field->name, "“", shown, "” is not a valid UUID.");
 	return false;
 }
 
@@ -613,8 +613,8 @@ static bool coerce_keys(struct coercion *c, struct str *ret)
 							  : json_key(c->arena, one) };
 		is_right = add_key(c, &in, &array);
 	}
-	for (size_t i = 0; i < c->in->text_count && is_right; i++)
-		is_right = add_key(c, &(struct input){ .text = c->in->texts[i] }, &array);
+	for (size_t i = 0; i < c->in->item_count && is_right; i++)
+		is_right = add_key(c, &(struct input){ .text = c->in->items[i].text }, &array);
 	buf_add_byte(&array, '}');
 	/* Also what stood before a wrong one: whether those rows exist is said first (links.c). */
 	*ret = arena_str(c->arena, buf_str(&array));
@@ -657,6 +657,16 @@ static bool coerce_item(struct coercion *c, const struct input *in, size_t numbe
 	return coerce(errors_within(c->errors, c->field->name), &element, in, ret);
 }
 
+/* No field of one value takes a row, as none takes an object. */
+static struct input input_of_item(const struct form_item *item)
+{
+	static const struct json object = { .type = JSON_OBJECT, .text = STR_INIT("{}") };
+
+	return (struct input){ .json = item->row != NULL ? &object : NULL,
+			       .upload = item->upload,
+			       .text = item->text };
+}
+
 static bool coerce_array(struct coercion *c, struct str *ret)
 {
 	_cleanup_(buf_fini) struct buf array = BUF_INIT;
@@ -678,8 +688,10 @@ static bool coerce_array(struct coercion *c, struct str *ret)
 		else
 			is_right = false;
 	}
-	for (size_t i = 0; i < c->in->text_count; i++) {
-		if (coerce_item(c, &(struct input){ .text = c->in->texts[i] }, number++, &item))
+	for (size_t i = 0; i < c->in->item_count; i++) {
+		struct input in = input_of_item(&c->in->items[i]);
+
+		if (coerce_item(c, &in, number++, &item))
 			add_item(&array, item);
 		else
 			is_right = false;

@@ -7,6 +7,7 @@
 
 #include "resource/errors.h"
 #include "resource/field.h"
+#include "resource/form_parts.h"
 #include "resource/python.h"
 
 /* A value as it stands in the body: exactly one of the three, or none when absent. */
@@ -15,13 +16,13 @@ struct input {
 	struct str text; /* of a form; not absent */
 	const struct upload *upload;
 	/* KEYS and ARRAY in a form: every value of the name; NULL for other types and in JSON. */
-	const struct str *texts;
-	size_t text_count;
+	const struct form_item *items;
+	size_t item_count;
 };
 
 static inline bool input_is_absent(const struct input *in)
 {
-	return in->json == NULL && in->upload == NULL && in->texts == NULL && str_is_null(in->text);
+	return in->json == NULL && in->upload == NULL && in->items == NULL && str_is_null(in->text);
 }
 
 /*

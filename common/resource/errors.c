@@ -60,25 +60,42 @@ static struct error_entry *add_entry(struct errors *errors, const char *field)
 	return e;
 }
 
-void errors_add(struct errors *errors, const char *field, const char *format, ...)
+static void add_words(struct errors *errors, const char *field, struct str words)
 {
 	struct error_message *m = arena_new(&errors->rq->arena, struct error_message);
 	struct error_entry *e;
-	va_list args;
 
 	if (field == NULL)
 		field = "non_field_errors";
 	e = find_entry(errors, field);
 	if (e == NULL)
 		e = add_entry(errors, field);
-	va_start(args, format);
-	m->words = arena_vprintf(&errors->rq->arena, format, args);
-	va_end(args);
+	m->words = words;
 	if (e->last == NULL)
 		e->first = m;
 	else
 		e->last->next = m;
 	e->last = m;
+}
+
+void errors_add(struct errors *errors, const char *field, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	add_words(errors, field, arena_vprintf(&errors->rq->arena, format, args));
+	va_end(args);
+}
+
+void errors_quote(struct errors *errors, const char *field, const char *before, struct str sent,
+		  const char *after)
+{
+	_cleanup_(buf_fini) struct buf words = BUF_INIT;
+
+	buf_add_c(&words, before);
+	buf_add_str(&words, sent);
+	buf_add_c(&words, after);
+	add_words(errors, field, arena_str(&errors->rq->arena, buf_str(&words)));
 }
 
 static struct error_entry *need_entry(struct errors *errors, const char *field)

@@ -19,6 +19,9 @@ struct errors {
 void errors_init(struct errors *, struct request *);
 /* `field` NULL: "non_field_errors".  Words are copied, the name is borrowed. */
 void errors_add(struct errors *, const char *field, const char *format, ...) _printf_(3, 4);
+/* What a client sent, between two words: it may have characters that end a text of printf's. */
+void errors_quote(struct errors *, const char *field, const char *before, struct str sent,
+		  const char *after);
 bool errors_any(const struct errors *);
 bool errors_has(const struct errors *, const char *field);
 /*

@@ -180,8 +180,7 @@ static bool read_uuid_or(const struct reading *in, struct str text, bool is_key,
 	if (uuid_parse(text, &id) < 0) {
 		if (!is_key)
 			return blame(in, "Enter a valid UUID.");
-		errors_add(in->errors, in->filter->name, "“%.*s” is not a valid UUID.",
-			   STR_ARG(text));
+		errors_quote(in->errors, in->filter->name, "“", text, "” is not a valid UUID.");
 		return false;
 	}
 	uuid_format(&id, canonical);
@@ -210,9 +209,8 @@ static bool read_choice(const struct reading *in, struct str text, struct str *r
 			return true;
 		}
 	}
-	errors_add(in->errors, in->filter->name,
-		   "Select a valid choice. %.*s is not one of the available choices.",
-		   STR_ARG(text));
+	errors_quote(in->errors, in->filter->name, "Select a valid choice. ", text,
+		     " is not one of the available choices.");
 	return false;
 }
 

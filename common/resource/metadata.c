@@ -180,13 +180,18 @@ static void put_rows_fields(struct json_writer *w, const struct resource *res)
 	}
 }
 
-/* A form: what is read. */
-static void put_form_fields(struct json_writer *w, const struct resource *res,
-			    const struct field *fields, size_t count)
+static void put_form_fields(struct json_writer *w, const struct form *form)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (!field_is_read_only(&fields[i]))
-			put_field(w, res, &fields[i], false);
+	for (size_t i = 0; i < form->count; i++)
+		put_field(w, NULL, &form->fields[i], field_is_read_only(&form->fields[i]));
+}
+
+/* Of rows that are no view's own: what is read. */
+static void put_read_fields(struct json_writer *w, const struct resource *res)
+{
+	for (size_t i = 0; i < res->field_count; i++) {
+		if (!field_is_read_only(&res->fields[i]))
+			put_field(w, res, &res->fields[i], false);
 	}
 }
 
@@ -195,17 +200,17 @@ static bool put_method(struct json_writer *w, const struct route *route)
 {
 	const struct operation *o = route->operation;
 	const struct resource *res = o != NULL ? o->resource : route->about;
+	const struct form *form = o == NULL ? NULL : o->lists != NULL ? o->lists : o->reads;
 
 	if (res != NULL)
 		put_rows_fields(w, res);
-	else if (o != NULL && o->reads != NULL)
-		put_form_fields(w, NULL, o->reads->fields, o->reads->count);
+	else if (form != NULL)
+		put_form_fields(w, form);
 	else if (o != NULL && o->reads_rows != NULL)
-		put_form_fields(w, o->reads_rows, o->reads_rows->fields,
-				o->reads_rows->field_count);
+		put_read_fields(w, o->reads_rows);
 	else
 		return false;
-	return true;
+	return form == NULL || form->count > 0;
 }
 
 /* 1 if the caller may do it, as the view itself would answer, else 0; a negative error only when that

@@ -1,6 +1,7 @@
 #include "resource/nested.h"
 
 #include "base/error.h"
+#include "resource/form_parts.h"
 #include "resource/python.h"
 #include "resource/resource-internal.h"
 
@@ -84,14 +85,53 @@ int nested_check_table(const struct resource *res)
 
 /* --- what was sent --- */
 
-static struct change *new_change(struct change *c, const struct field *f, const struct json *json)
+static const struct body *body_of_json(struct arena *arena, const struct json *json)
 {
-	struct body *body = arena_new(&c->rq->arena, struct body);
-	struct preset *presets = arena_array(&c->rq->arena, struct preset, 2);
-	struct change *inner;
+	struct body *body = arena_new(arena, struct body);
 
 	body->kind = BODY_JSON;
 	body->json = json;
+	return body;
+}
+
+/* The same of a form's item; one that is no row is a text to whoever wants an object. */
+static const struct body *body_of_item(struct arena *arena, const struct form_item *item)
+{
+	static const struct json text = { .type = JSON_STRING, .is_plain = true };
+
+	return item->row != NULL ? item->row : body_of_json(arena, &text);
+}
+
+/* Of MATCHED: what is sent as "id"; NULL: nothing. */
+static const struct json *sent_key(struct arena *arena, const struct body *body)
+{
+	const struct json *sent = NULL;
+	struct json *text;
+
+	if (body->kind == BODY_JSON) {
+		if (body->json->type == JSON_OBJECT)
+			sent = json_get(body->json, STR("id"));
+		return sent == NULL || sent->type == JSON_NULL ? NULL : sent;
+	}
+	for (size_t i = body->field_count; i-- > 0;) {
+		if (!str_eq_c(body->fields[i].name, "id"))
+			continue;
+		if (body->fields[i].value.len == 0)
+			return NULL;
+		text = arena_new(arena, struct json);
+		*text = (struct json){ .type = JSON_STRING,
+				       .is_plain = true,
+				       .text = body->fields[i].value };
+		return text;
+	}
+	return NULL;
+}
+
+static struct change *new_change(struct change *c, const struct field *f, const struct body *body)
+{
+	struct preset *presets = arena_array(&c->rq->arena, struct preset, 2);
+	struct change *inner;
+
 	inner = change_new(c->rq, f->refers, VALIDATE_CREATE, body);
 	inner->tx = c->tx;
 	inner->only = f->shape;
@@ -149,26 +189,26 @@ static int match_row(struct change *c, struct nested *n, size_t place, const str
 	}
 	if (r != -E_NOT_FOUND)
 		return r;
-	errors_add(&inner->errors, "id", "Invalid pk \"%.*s\" - object does not exist.",
-		   STR_ARG(python_text(&c->rq->arena, sent)));
+	errors_quote(&inner->errors, "id", "Invalid pk \"", python_text(&c->rq->arena, sent),
+		     "\" - object does not exist.");
 	return 0;
 }
 
-static int check_row(struct change *c, struct nested *n, size_t place, const struct json *json)
+static int check_row(struct change *c, struct nested *n, size_t place, const struct body *body)
 {
-	struct change *inner = new_change(c, n->field, json);
+	struct change *inner = new_change(c, n->field, body);
 	const struct json *sent = NULL;
 	int r = 0;
 
 	n->rows[place].change = inner;
-	if (json->type == JSON_NULL) {
+	if (body->kind == BODY_JSON && body->json->type == JSON_NULL) {
 		errors_add(&inner->errors, NULL, "This field may not be null.");
 		inner->errors.is_bare = true;
 		return 0;
 	}
-	if (n->field->nested == NESTED_MATCHED && json->type == JSON_OBJECT)
-		sent = json_get(json, STR("id"));
-	if (sent != NULL && sent->type != JSON_NULL)
+	if (n->field->nested == NESTED_MATCHED)
+		sent = sent_key(&c->rq->arena, body);
+	if (sent != NULL)
 		r = match_row(c, n, place, sent);
 	if (r == 0 && !errors_any(&inner->errors))
 		r = change_check(inner);
@@ -203,18 +243,18 @@ static int remove_others(struct change *c, const struct nested *n)
 		       &context, &rows);
 }
 
-static int check_many(struct change *c, struct nested *n, const struct json *json)
+static int check_many(struct change *c, struct nested *n, const struct body *const *sent,
+		      size_t count)
 {
-	struct errors **each = arena_array(&c->rq->arena, struct errors *, json->count + 1);
-	const struct json *one = json->first;
+	struct errors **each = arena_array(&c->rq->arena, struct errors *, count + 1);
 	int r = 0;
 
-	n->count = json->count;
+	n->count = count;
 	n->rows = arena_array(&c->rq->arena, struct nested_row, n->count + 1);
 	if (c->old != NULL && n->field->nested == NESTED_REPLACED)
 		r = remove_others(c, n);
-	for (size_t i = 0; i < n->count && r == 0; i++, one = one->next) {
-		r = check_row(c, n, i, one);
+	for (size_t i = 0; i < n->count && r == 0; i++) {
+		r = check_row(c, n, i, sent[i]);
 		each[i] = &n->rows[i].change->errors;
 	}
 	if (r < 0)
@@ -223,11 +263,11 @@ static int check_many(struct change *c, struct nested *n, const struct json *jso
 	return c->old != NULL && n->field->nested == NESTED_MATCHED ? remove_others(c, n) : 0;
 }
 
-static int check_one(struct change *c, struct nested *n, const struct json *json)
+static int check_one(struct change *c, struct nested *n, const struct body *body)
 {
 	struct str key = c->old == NULL ? STR_NULL
 					: row_get(c->old, holder_of(c->resource, n->field)->name);
-	struct change *inner = new_change(c, n->field, json);
+	struct change *inner = new_change(c, n->field, body);
 	int r = 0;
 
 	n->count = 1;
@@ -242,30 +282,81 @@ static int check_one(struct change *c, struct nested *n, const struct json *json
 	return r;
 }
 
-static int check_field(struct change *c, const struct field *f, const struct json *json)
+static struct nested *add_nested(struct change *c, const struct field *f)
 {
-	struct nested *n;
+	struct nested *n = arena_new(&c->rq->arena, struct nested);
 
-	if (f->nested != NESTED_ONE && json->type != JSON_ARRAY) {
-		if (json->type != JSON_NULL)
+	n->field = f;
+	n->next = c->_nested;
+	c->_nested = n;
+	return n;
+}
+
+static int check_field_one(struct change *c, const struct field *f)
+{
+	struct nested *n = add_nested(c, f);
+	struct arena *arena = &c->rq->arena;
+	const struct body *body;
+
+	if (c->body->kind == BODY_JSON) {
+		body = body_of_json(arena, json_get(c->body->json, str_c(f->name)));
+		n->is_null = body->json->type == JSON_NULL;
+	} else {
+		body = form_row(arena, c->body, f->name);
+	}
+	return n->is_null ? 0 : check_one(c, n, body);
+}
+
+/* False after a message: it is no list. */
+static bool read_many(struct change *c, const struct field *f, const struct body *const **ret,
+		      size_t *ret_count)
+{
+	struct arena *arena = &c->rq->arena;
+	const struct json *json = NULL;
+	const struct form_item *items;
+	const struct body **bodies;
+	size_t count;
+
+	if (c->body->kind == BODY_JSON) {
+		json = json_get(c->body->json, str_c(f->name));
+		if (json->type != JSON_ARRAY && json->type != JSON_NULL)
 			errors_add(errors_within(&c->errors, f->name), NULL,
 				   "Expected a list of items but got type \"%s\".",
 				   python_type_name(json));
-		return 0;
+		if (json->type != JSON_ARRAY)
+			return false;
+		count = json->count;
+		json = json->first;
+	} else {
+		count = form_list(arena, c->body, f->name, &items);
 	}
-	if (f->nested != NESTED_ONE && json->count > f->most_rows) {
+	bodies = arena_array(arena, const struct body *, count + 1);
+	for (size_t i = 0; i < count; i++) {
+		if (json == NULL) {
+			bodies[i] = body_of_item(arena, &items[i]);
+			continue;
+		}
+		bodies[i] = body_of_json(arena, json);
+		json = json->next;
+	}
+	*ret = bodies;
+	*ret_count = count;
+	return true;
+}
+
+static int check_field_many(struct change *c, const struct field *f)
+{
+	const struct body *const *sent;
+	size_t count;
+
+	if (!read_many(c, f, &sent, &count))
+		return 0;
+	if (count > f->most_rows) {
 		errors_add(errors_within(&c->errors, f->name), NULL,
 			   "Ensure this field has no more than %u elements.", f->most_rows);
 		return 0;
 	}
-	n = arena_new(&c->rq->arena, struct nested);
-	n->field = f;
-	n->next = c->_nested;
-	c->_nested = n;
-	if (f->nested != NESTED_ONE)
-		return check_many(c, n, json);
-	n->is_null = json->type == JSON_NULL;
-	return n->is_null ? 0 : check_one(c, n, json);
+	return check_many(c, add_nested(c, f), sent, count);
 }
 
 int nested_check(struct change *c)
@@ -277,7 +368,8 @@ int nested_check(struct change *c)
 		const struct field *f = &c->resource->fields[i];
 
 		if (f->nested != NESTED_NOT && c->values.is_given[i])
-			r = check_field(c, f, json_get(c->body->json, str_c(f->name)));
+			r = f->nested == NESTED_ONE ? check_field_one(c, f)
+						    : check_field_many(c, f);
 	}
 	return r;
 }

@@ -17,8 +17,10 @@
  *
  * Errors stand where the wrong thing stands, in DRF's words and forms (drf-wire §5.1): an object for one row, an
  * array with {} for each good one for many.  All is one transaction, and one statement or two a row,
- * beside one that removes.  Rows that are removed so are told to no listener and no hook.  A form (not
- * JSON) cannot carry them: there they are absent.
+ * beside one that removes.  Rows that are removed so are told to no listener and no hook.
+ *
+ * A form carries them as DRF reads them (form_parts.h): "address.city", "lines[0]sku".  It cannot say null, nor
+ * that there are none: a field of which nothing stands there is absent.
  */
 #ifndef RESOURCE_NESTED_H
 #define RESOURCE_NESTED_H

@@ -384,7 +384,7 @@ static void put_body(struct document *d, const struct route *route)
 	struct str component = choose_body(d, route);
 	bool is_array = o != NULL && o->reads_array;
 	const char *types[3];
-	size_t count = body_types(route->accepts != 0 ? route->accepts : BODY_ANY, types);
+	size_t count = body_types(route->accepts != NULL ? route->accepts : body_any, types);
 
 	if (str_is_null(component))
 		return;

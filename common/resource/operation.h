@@ -33,6 +33,9 @@ struct operation {
 	 * reads.  NULL: what `reads` has. */
 	const struct resource *resource;
 	const struct form *reads; /* NULL: no body, unless `reads_rows` */
+	/* What OPTIONS lists where it is not `reads`: DRF asks the view's serializer, the document is written of
+	 * another.  A form without fields: nothing. */
+	const struct form *lists;
 	/* The body is as at creation, or as the change, of these rows. */
 	const struct resource *reads_rows;
 	/* With reads_rows: a field that the path gives, not the body, and what that shape is called. */

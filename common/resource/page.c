@@ -116,7 +116,7 @@ static struct str page_link(struct request *rq, const struct resource *res,
 					     : page_make_link(rq, offsets, ARRAY_SIZE(offsets));
 }
 
-/* 1 … the last page; an empty list still has a first page. */
+/* 1 … the last page; an empty list still has a first page.  An empty number counts as none (DRF since 3.16). */
 static int choose_page(struct request *rq, int64_t pages, int64_t *ret)
 {
 	struct str text = request_query(rq, STR("page"));
@@ -124,7 +124,7 @@ static int choose_page(struct request *rq, int64_t pages, int64_t *ret)
 
 	if (str_eq(text, STR("last")))
 		page = pages;
-	else if (!str_is_null(text) && !page_read_number(text, &page))
+	else if (text.len > 0 && !page_read_number(text, &page))
 		return fail(-E_NOT_FOUND, "Invalid page.");
 	if (page < 1 || page > pages)
 		return fail(-E_NOT_FOUND, "Invalid page.");

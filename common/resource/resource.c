@@ -383,6 +383,23 @@ static const char *bulk_description(const struct resource *res, size_t which)
 		.at;
 }
 
+static route_handler *permit_of(unsigned may)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
+		if (actions[i].may == may)
+			return actions[i].permit;
+	}
+	return NULL;
+}
+
+static int check_other(const struct resource *res)
+{
+	if (res->other == 0 || permit_of(res->other) != NULL)
+		return 0;
+	return fail(-EINVAL, "%s: `other` is one of MAY_LIST, MAY_CREATE …, not several",
+		    res->name);
+}
+
 static void add_routes(struct route_table *table, const struct resource *res)
 {
 	struct route *rows = arena_array(&routes_arena, struct route,
@@ -397,6 +414,8 @@ static void add_routes(struct route_table *table, const struct resource *res)
 			continue;
 		rows[count] = make_route(res, a->method, a->on_one ? "{id}/" : "", a->suffix);
 		rows[count].handle = a->handle;
+		if (!a->on_one)
+			rows[count].permit_other = permit_of(res->other);
 		rows[count++].permit = a->permit;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(bulk_actions); i++) {
@@ -421,9 +440,10 @@ int resource_routes(struct route_table *table, const struct resource *const *res
 	}
 	int r = event_check(resources, count);
 
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = check_other(resources[i]);
 	if (r == 0)
 		r = plan_build(resources, count);
-
 	for (size_t i = 0; r == 0 && i < count; i++)
 		add_routes(table, resources[i]);
 	for (size_t i = 0; r == 0 && i < count; i++)

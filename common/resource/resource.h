@@ -207,10 +207,14 @@ struct resource {
 	const char *cursor, *page_parameter;
 	/* ?fields=id,title: answers show these only, in the order of the table. */
 	bool takes_fields;
-	unsigned accepts; /* body kinds; 0: JSON, form and multipart */
+	const enum body_kind
+		*accepts; /* as of a route (http/route.h); NULL: JSON, form, multipart */
 	size_t max_body;
 	usec_t deadline;
 	unsigned actions; /* which of MAY_* have routes; 0: all */
+	/* One of MAY_*: whoever may do this may ask for OPTIONS of the path without a key, and hears 405 there, not
+	 * 403, of a method that it does not have.  0: whoever may what its first route does. */
+	unsigned other;
 	unsigned bulk; /* which of MAY_CREATE, MAY_UPDATE, MAY_DELETE are there for many rows too */
 	/* How long answers of lists and of single rows may be kept (resource/cached.h); 0: never.  All
 	 * that they show must lie in this table or come through its fields. */

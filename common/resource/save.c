@@ -134,11 +134,11 @@ static int check_in_database(struct change *c)
 
 static int read_body(struct change *c)
 {
-	unsigned accepts = c->resource->accepts;
+	const enum body_kind *accepts = c->resource->accepts;
 
 	if (c->body != NULL)
 		return 0;
-	return request_body(c->rq, accepts == 0 ? BODY_ANY : accepts, &c->body);
+	return request_body(c->rq, accepts == NULL ? body_any : accepts, &c->body);
 }
 
 /* The fields' own rules, the database's, then the resource's. */

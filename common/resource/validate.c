@@ -62,16 +62,37 @@ void values_set(struct values *v, const char *field, struct str text)
 static struct input find_list(struct arena *arena, const struct body *body, const char *name,
 			      enum validate_mode mode)
 {
-	struct str *texts = arena_array(arena, struct str, body->field_count + 1);
-	struct input in = { .texts = texts };
+	struct form_item *items = arena_array(arena, struct form_item, body->field_count + 1);
+	struct input in = { .items = items };
 
 	for (size_t i = 0; i < body->field_count; i++) {
 		if (str_eq_c(body->fields[i].name, name))
-			texts[in.text_count++] = body->fields[i].value;
+			items[in.item_count++].text = body->fields[i].value;
 	}
-	if (in.text_count == 0 && mode == VALIDATE_CHANGE)
-		in.texts = NULL;
+	if (in.item_count == 0 && mode == VALIDATE_CHANGE)
+		in.items = NULL;
 	return in;
+}
+
+/* ListField.get_value: every value of a name, or those of "name[0]", "name[1]" … if the form is a whole one; nothing
+ * of either is absent. */
+static struct input find_array(struct arena *arena, const struct body *body, const char *name,
+			       enum validate_mode mode)
+{
+	struct input in = find_list(arena, body, name, VALIDATE_CHANGE);
+
+	if (in.items == NULL && mode != VALIDATE_CHANGE)
+		in.item_count = form_list(arena, body, name, &in.items);
+	return in;
+}
+
+/* Whether the form has anything of rows that are written with it (nested.h). */
+static bool has_nested(struct arena *arena, const struct body *body, const struct field *f)
+{
+	const struct form_item *items;
+
+	return f->nested == NESTED_ONE ? form_row(arena, body, f->name) != NULL
+				       : form_list(arena, body, f->name, &items) > 0;
 }
 
 /* The last one of a name wins, as in Django's QueryDict; a file wins over a text. */
@@ -87,9 +108,8 @@ static struct input find_input(struct arena *arena, const struct body *body, con
 	}
 	if (f->type == FIELD_KEYS)
 		return find_list(arena, body, name, mode);
-	/* Nothing of the name: absent, also in a whole form (ListField.get_value). */
 	if (f->type == FIELD_ARRAY)
-		return find_list(arena, body, name, VALIDATE_CHANGE);
+		return find_array(arena, body, name, mode);
 	for (size_t i = body->upload_count; i-- > 0;) {
 		if (str_eq_c(body->uploads[i].name, name)) {
 			in.upload = &body->uploads[i];
@@ -120,13 +140,13 @@ static enum presence form_presence(const struct field *f, struct input *in, enum
 		in->text = STR("false");
 		return PRESENT;
 	}
-	if (in->upload != NULL || in->texts != NULL || in->text.len > 0)
+	if (in->upload != NULL || in->items != NULL || in->text.len > 0)
 		return PRESENT;
 	if (f->is_nullable)
 		return f->may_be_blank ? PRESENT : IS_NULL;
 	if (!is_required)
 		return f->may_be_blank ? PRESENT : ABSENT;
-	return PRESENT;
+	return f->type == FIELD_REFERENCE ? IS_NULL : PRESENT; /* RelatedField.run_validation */
 }
 
 static enum presence json_presence(const struct field *f, const struct input *in)
@@ -147,7 +167,7 @@ static bool is_blank_decimal(const struct field *f, const struct input *in)
 	bool is_text = in->json == NULL ? in->upload == NULL : in->json->type == JSON_STRING;
 	struct str text = in->json == NULL ? in->text : in->json->text;
 
-	return f->type == FIELD_DECIMAL && f->is_nullable && is_text && str_trim(text).len == 0;
+	return f->type == FIELD_DECIMAL && f->is_nullable && is_text && python_strip(text).len == 0;
 }
 
 static bool is_writable(const struct field *f, enum validate_mode mode)
@@ -160,10 +180,14 @@ static void validate_field(struct errors *errors, const struct body *body, struc
 {
 	const struct field *f = &v->fields[place];
 	struct input in = find_input(&errors->rq->arena, body, f, mode);
-	enum presence presence = body->kind == BODY_JSON   ? json_presence(f, &in)
-				 : f->nested != NESTED_NOT ? ABSENT
-							   : form_presence(f, &in, mode);
+	enum presence presence;
 
+	if (body->kind == BODY_JSON)
+		presence = json_presence(f, &in);
+	else if (f->nested != NESTED_NOT)
+		presence = has_nested(&errors->rq->arena, body, f) ? PRESENT : ABSENT;
+	else
+		presence = form_presence(f, &in, mode);
 	if (presence == PRESENT && is_blank_decimal(f, &in))
 		presence = IS_NULL;
 	if (presence == ABSENT) {
@@ -249,7 +273,7 @@ void validate_parsed(const struct validation *v, const struct body *body, struct
 }
 
 int validate_body(struct request *rq, const struct field *fields, size_t count,
-		  enum validate_mode mode, unsigned accepts, struct errors *errors,
+		  enum validate_mode mode, const enum body_kind *accepts, struct errors *errors,
 		  struct values *ret_values)
 {
 	const struct validation all = {

@@ -45,7 +45,8 @@ struct values {
  * parse).  A JSON body that is no object: the message DRF has for it under non_field_errors.
  */
 int validate_body(struct request *, const struct field *, size_t count, enum validate_mode,
-		  unsigned accepts, struct errors *, struct values *ret_values) _must_check_;
+		  const enum body_kind *accepts, struct errors *, struct values *ret_values)
+	_must_check_;
 /* The same of a body that is there already: the request's, a row of it, or one that a handler made. */
 void validate_parsed(const struct validation *, const struct body *, struct errors *,
 		     struct values *ret_values);

@@ -39,7 +39,7 @@ int account_read_form(struct request *rq, const struct field *fields, size_t cou
 	int r;
 
 	errors_init(&errors, rq);
-	r = validate_body(rq, fields, count, VALIDATE_CREATE, BODY_ANY, &errors, ret);
+	r = validate_body(rq, fields, count, VALIDATE_CREATE, body_any, &errors, ret);
 	if (r < 0)
 		return r;
 	if (!errors_any(&errors))

@@ -16,7 +16,7 @@ static struct arena document_arena;
 static struct openapi document;
 static bool has_swagger, has_redoc;
 
-/* {"users": "http://host/api/v1/users/", …} in the order of routes.def. */
+/* {"users": "http://host/api/v1/users/", …}: what has routes of its own, in the order of routes.def. */
 int api_root(struct request *rq)
 {
 	_cleanup_(buf_fini) struct buf out = BUF_INIT;
@@ -27,6 +27,8 @@ int api_root(struct request *rq)
 	for (size_t i = 0; i < shop_resource_count; i++) {
 		struct str path = str_c(shop_resources[i]->path);
 
+		if (shop_resources[i]->actions & MAY_NOTHING)
+			continue;
 		json_put_key(&w, str_slice(path, 0, path.len - 1));
 		json_put_str(&w,
 			     request_absolute(rq, arena_printf(&rq->arena, "%.*s%.*s",

@@ -151,7 +151,7 @@ const struct resource document_resource = {
 	.rows = "t.user_id = :caller OR :staff",
 	.order = "t.created_at DESC, t.id DESC",
 	.select = { FILTERS(filters), SEARCHES(searches), ORDERS(orders) },
-	.accepts = 1u << BODY_MULTIPART | 1u << BODY_FORM,
+	.accepts = body_forms,
 	.max_body = UPLOAD_MOST,
 	.deadline = 2 * MINUTE,
 	.actions = MAY_LIST | MAY_READ | MAY_CREATE | MAY_DELETE,

@@ -9,6 +9,8 @@
 static const struct field status_fields[] = { FIELD("status", TEXT, REQUIRED) };
 static const struct form status_form = FORM("Status", status_fields);
 
+static const struct form no_form = { .name = "Nothing" };
+
 static const struct field run_fields[] = {
 	FIELD("status",  TEXT, REQUIRED),
 	FIELD("task_id", UUID, REQUIRED),
@@ -71,7 +73,7 @@ static const struct {
 	{ auth_register, { .reads_rows = &user_resource, .status = 201, .answers = &signed_in_form } },
 	{ auth_login,    { .reads = &login_form, .answers = &signed_in_form } },
 	{ auth_verify,   { .reads = &verify_email_form, .answers = &status_form } },
-	{ auth_logout,   { .reads = &token_blacklist_form, .answers = &logged_out_form } },
+	{ auth_logout,   { .reads = &token_blacklist_form, .lists = &no_form, .answers = &logged_out_form } },
 	{ auth_resend_verification,    { .reads = &email_form, .answers = &status_form } },
 	{ auth_password_reset,         { .reads = &email_form, .answers = &status_form } },
 	{ auth_password_reset_confirm, { .title = "Password Reset Confirm",
@@ -80,7 +82,8 @@ static const struct {
 	{ token_obtain,    { .title = "Token Obtain Pair", .description =
 				"Takes a set of user credentials and returns an access and refresh JSON web\n"
 				"token pair to prove the authentication of those credentials.",
-			     .reads = &token_obtain_form, .answers = &token_obtain_form } },
+			     .reads = &token_obtain_form, .lists = &token_credentials_form,
+			     .answers = &token_obtain_form } },
 	{ token_refresh,   { .title = "Token Refresh", .description =
 				"Takes a refresh type JSON web token and returns an access type JSON web\n"
 				"token if the refresh token is valid.",

@@ -11,8 +11,8 @@
 extern const struct form login_form, verify_email_form;                          /* accounts.c */
 extern const struct form password_form, email_form, password_reset_confirm_form; /* passwords.c */
 extern const struct form avatar_form;                                            /* profiles.c */
-extern const struct form token_obtain_form, token_refresh_form, token_verify_form,
-	token_blacklist_form; /* tokens.c */
+extern const struct form token_obtain_form, token_credentials_form, token_refresh_form,
+	token_verify_form, token_blacklist_form; /* tokens.c */
 
 /* What is told of this handler on this method; NULL: nothing. */
 const struct operation *operation_of(const struct route *);

@@ -82,8 +82,8 @@ static int read_order(struct request *rq, struct db_tx *tx, struct values *ret_v
 	int r;
 
 	errors_init(&errors, rq);
-	r = validate_body(rq, order_fields, ARRAY_SIZE(order_fields), VALIDATE_CREATE, BODY_ANY,
-			  &errors, ret_values);
+	r = validate_body(rq, order_fields, ARRAY_SIZE(order_fields), VALIDATE_CREATE,
+			  rq->route->accepts, &errors, ret_values);
 	if (r == 0)
 		r = resource_check_references(rq, (struct db_at){ .db = rq->thread->db, .tx = tx },
 					      ret_values, &errors);

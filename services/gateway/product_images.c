@@ -372,7 +372,7 @@ const struct resource product_image_resource = {
 	.rows_through = "true", /* the product was found, so it is not deleted */
 	.order = "t.sort_order, t.id",
 	.select = { FILTERS(filters), ORDERS(orders) },
-	.accepts = 1u << BODY_MULTIPART | 1u << BODY_FORM,
+	.accepts = body_forms,
 	.max_body = UPLOAD_MOST,
 	.deadline = 2 * MINUTE,
 	.hooks = { .check = check,

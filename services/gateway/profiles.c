@@ -172,8 +172,8 @@ static int read_avatar(struct request *rq, const struct upload **ret)
 	int r;
 
 	errors_init(&errors, rq);
-	r = validate_body(rq, avatar_fields, ARRAY_SIZE(avatar_fields), VALIDATE_CREATE,
-			  1u << BODY_MULTIPART | 1u << BODY_FORM, &errors, &v);
+	r = validate_body(rq, avatar_fields, ARRAY_SIZE(avatar_fields), VALIDATE_CREATE, body_forms,
+			  &errors, &v);
 	if (r == 0 && errors_any(&errors)) {
 		r = reply_errors(rq, &errors);
 		return r < 0 ? r : -E_INVALID;

@@ -14,8 +14,7 @@ const struct resource *const shop_resources[] = {
 };
 const size_t shop_resource_count = ARRAY_SIZE(shop_resources);
 
-/* As DRF's MultiPartParser and FormParser, without JSONParser. */
-#define ONLY_FORMS (1u << BODY_MULTIPART | 1u << BODY_FORM)
+static const enum body_kind json_or_forms[] = { BODY_JSON, BODY_MULTIPART, BODY_FORM, BODY_NONE };
 
 static const struct route routes[] = {
 #define RESOURCE(name)

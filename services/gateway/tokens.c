@@ -65,6 +65,10 @@ static const struct field blacklist_fields[] = {
 };
 /* clang-format on */
 const struct form token_obtain_form = FORM("TokenObtainPair", obtain_fields);
+/* The serializer itself has no tokens; only its document does. */
+const struct form token_credentials_form = { .name = "TokenCredentials",
+					     .fields = obtain_fields,
+					     .count = 2 };
 const struct form token_refresh_form = FORM("Refresh", refresh_fields);
 const struct form token_verify_form = FORM("TokenVerify", verify_fields);
 const struct form token_blacklist_form = FORM("TokenBlacklist", blacklist_fields);
@@ -155,7 +159,7 @@ static int find_refresh(struct request *rq, struct str *ret)
 	const struct body *body;
 	const struct json *value;
 
-	if (request_body(rq, BODY_ANY, &body) < 0)
+	if (request_body(rq, body_any, &body) < 0)
 		return -E_INVALID;
 	if (body->kind == BODY_JSON) {
 		value = json_get(body->json, STR("refresh"));

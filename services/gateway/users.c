@@ -217,6 +217,7 @@ const struct resource user_resource = {
 	.field_count = ARRAY_SIZE(fields),
 	.permissions = permissions,
 	.permission_count = ARRAY_SIZE(permissions),
+	.other = MAY_READ,
 	.order = "t.date_joined DESC, t.id DESC",
 	.select = { FILTERS(filters), SEARCHES(searches), ORDERS(orders) },
 	.hooks = { .check = check, .saving = saving, .saved = saved },

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from apium import PATIENCE
+from apium import BUILD, PATIENCE
 from doors import Doors, make_certificate
 from frames import (CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, HEADERS,
                     INITIAL_WINDOW_SIZE, PING, PROTOCOL_ERROR, REFUSED_STREAM, RST_STREAM, SETTINGS, WINDOW_UPDATE, Frames, block, frame, head)
@@ -156,7 +156,8 @@ def test_bodies_of_many_streams_share_one_budget(door):
             for _ in range(6):
                 client.send(DATA, 0, stream, b" " * 16_000)
         assert client.until(RST_STREAM).code == ENHANCE_YOUR_CALM
-        assert memory(door) - before < 24 << 10
+        # AddressSanitizer keeps what was freed for a while.
+        assert memory(door) - before < (24 << 10) * (2 if "asan" in BUILD.name else 1)
     with Frames(door) as client:  # what was held is given back
         client.post(1, 100_000)
         for at in range(10):

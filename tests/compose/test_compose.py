@@ -107,6 +107,27 @@ def test_images_hold_no_compiler(compose):
         assert "none of them" in said
 
 
+def ask_postgres(compose, statement):
+    return compose.exec("postgres", "psql", "-qXAt", "-U", "apium", "-c", statement).split()[-1:]
+
+
+def is_leading(compose):
+    try:
+        return '"state": "leading"' in compose.exec("beat", "apium-beat", "health")
+    except AssertionError:  # its exit status while it starts
+        return False
+
+
+def test_beat_leads_and_a_schedule_runs(compose):
+    wait_for("beat to lead", lambda: is_leading(compose), 60)
+    ask_postgres(compose, "INSERT INTO beat_schedule (name, task, every) VALUES ('compose', 'auth.purge_tokens', 1)")
+    ticks = "beat_tick WHERE outcome = 'run' AND schedule_id = (SELECT id FROM beat_schedule WHERE name = 'compose')"
+    wait_for("three runs", lambda: int(ask_postgres(compose, f"SELECT count(*) FROM {ticks}")[0]) >= 3, 60)
+    ask_postgres(compose, "UPDATE beat_schedule SET is_paused = true WHERE name = 'compose'")
+    left = f"SELECT count(*) FROM job_outbox WHERE id IN (SELECT id FROM {ticks})"
+    wait_for("their jobs to have ended", lambda: ask_postgres(compose, left) == ["0"], 60)
+
+
 def test_a_crashed_program_comes_back(compose):
     for service in ("gateway", "worker", "beat"):
         compose.crash(service)
@@ -119,4 +140,5 @@ def test_a_crashed_program_comes_back(compose):
             return False
 
     wait_for("the gateway to be ready again", is_ready, 60)
+    wait_for("beat to lead again", lambda: is_leading(compose), 60)
     assert "8 variants" in run(compose.main_job(), 120)

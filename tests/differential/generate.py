@@ -211,20 +211,30 @@ class Generator:
             return
         if how == "field":
             self.break_field(body)
-        scalars = all(isinstance(value, (str, int)) for value in body.values())
-        if scalars and self.random.random() < 0.1:
-            step["form"] = {name: str(value).lower() if isinstance(value, bool) else value for name, value in body.items()}
+        if self.random.random() < 0.12:
+            step["form"] = self.parts(body, False)
         else:
             step["json"] = body
 
     def parts(self, body, is_broken):
         parts = []
         for name, value in body.items():
-            if is_broken and self.random.random() < 0.4:
-                continue
-            for one in value if isinstance(value, list) else [value]:
-                parts.append([name, one if isinstance(one, dict) else str(one).lower() if isinstance(one, bool) else str(one)])
+            if not is_broken or self.random.random() >= 0.4:
+                parts.extend(self.called(name, value))
         return parts or [["unknown", "x"]]
+
+    def called(self, name, value):
+        """[name, text or file] of everything that lies in it, as a form of DRF has it; a list in one of its two ways."""
+        if isinstance(value, list):
+            numbers = self.random.choice([["[0]", "[1]"], ["[7]", "[03]"], ["", ""]])
+            return [part for number, one in zip(numbers, value)
+                    for part in (self.inner(name + (number or "[0]"), "", one) if isinstance(one, dict) else self.called(name + number, one))]
+        if isinstance(value, dict) and "file" not in value:
+            return self.inner(name, ".", value)
+        return [[name, value if isinstance(value, dict) else "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)]]
+
+    def inner(self, name, sign, row):
+        return [part for key, value in row.items() for part in self.called(name + sign + key, value)]
 
     def resolve(self, schema):
         while "$ref" in schema or "allOf" in schema:

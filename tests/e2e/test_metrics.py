@@ -1,10 +1,13 @@
 """/metrics of gateway and worker: the text is what Prometheus reads, and the numbers move as they must."""
 
+import json
+import re
 import subprocess
 import urllib.error
 import urllib.request
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 import apium
@@ -66,6 +69,14 @@ def worker(stack):
     return exporter
 
 
+@pytest.fixture(scope="module")
+def beat(stack):
+    exporter = Exporter(stack)
+    exporter.program = stack.start("apium-beat", APIUM_METRICS_LISTEN=exporter.listen)
+    exporter_is_up(exporter)
+    return exporter
+
+
 def test_requests_are_counted_by_route_method_and_class(stack, gateway):
     shop = Shop(stack)
     token = shop.user("meter")
@@ -88,10 +99,24 @@ def test_requests_are_counted_by_route_method_and_class(stack, gateway):
     assert gateway.get("process_resident_memory_bytes") > 1 << 20
 
 
-def test_prometheus_itself_reads_both(gateway, worker):
-    for exporter in (gateway, worker):
+def test_prometheus_itself_reads_them(gateway, worker, beat):
+    for exporter in (gateway, worker, beat):
         done = subprocess.run(["promtool", "check", "metrics"], input=exporter.text(), capture_output=True, text=True)
         assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_dashboard_and_alerts_ask_for_what_is_told(gateway, worker, beat):
+    beat.wait(1, "apium_beat_leader")
+    told = set()
+    for exporter in (gateway, worker, beat):
+        told |= set(re.findall(r"^# TYPE (\S+)", exporter.text(), re.MULTILINE))
+    dashboard = json.loads((apium.TOP / "deploy/grafana/dashboard.json").read_text())
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    rules = yaml.safe_load((apium.TOP / "deploy/prometheus/alerts.yml").read_text())
+    queries += [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+    asked = {name for query in queries for name in re.findall(r"\b(?:apium|process)_[a-z_]+", query)}
+    assert len(asked) > 25 and {re.sub("_(bucket|sum|count)$", "", name) for name in asked} <= told
+    assert {name for name in told if name.startswith("apium_beat_")} <= {name for name in asked if name.startswith("apium_beat_")}
 
 
 def test_no_text_of_a_client_becomes_a_label(stack, gateway):

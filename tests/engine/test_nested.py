@@ -1,6 +1,7 @@
 """Rows that are written with a row: errors as DRF's nested serializers have them, one transaction, replaced or matched."""
 
 import json
+from urllib.parse import urlencode
 
 import pytest
 
@@ -149,10 +150,69 @@ def test_one_row_is_changed_in_its_place_and_ends_with_null(stack, made):
     assert answer["address"]["id"] != address["id"]
 
 
-def test_a_form_carries_none(stack):
-    body, kind = multipart({"note": "x", "lines": "[]"})
+FORM = "application/x-www-form-urlencoded"
+
+
+def sent_as_form(stack, method, path, *pairs):
+    return stack.http(method, path, urlencode(pairs).encode(), headers={"Content-Type": FORM})
+
+
+WRONG_FORMS = [
+    "",
+    "note=x",
+    "note=x&lines=%5B%5D&lines[]sku=a&lines[x]sku=a&lines[0sku=a&lines.sku=a&linesx[0]sku=a",
+    "note=x&lines[0]=text",
+    "note=x&lines[0]=text&lines[0]sku=&lines[1]=",
+    "note=x&lines[0]sku=good&lines[0]=text",
+    "note=x&lines[0].sku=a&lines[1]count=1",
+    "note=x&lines[10]sku=first-is-2&lines[9]sku=12345678901&lines[9]count=0&lines[2]count=x",
+    "note=x&lines[99999999999999999999]sku=12345678901&lines[99999999999999999998]count=1",
+    "note=x&lines[00]sku=12345678901&lines[0]count=0&lines[0]sku=good&lines[1]count=",
+    "note=x&lines[0]sku=good&lines[0]sku=",
+    "note=x&lines[0]sku=a&lines[1]sku=a&lines[2]sku=a&lines[3]sku=a&lines[4]sku=a",
+    "note=x&lines[0]sku=good&address=text&address.street=",
+    "note=x&lines[0]sku=good&address.=x&address.street=a&address.street=&address.city=" + "c" * 21,
+    "note=x&lines[0]sku=good&parcels[0]weight=heavy&parcels[1]label=x&parcels[1]weight=",
+    "lines[0]sku=good&parcels[3]=&parcels[3]label=",
+]
+
+
+@pytest.mark.parametrize("form", WRONG_FORMS, ids=lambda form: form[:60])
+def test_what_is_wrong_in_forms_is_drfs(stack, django, form):
+    from django.http import QueryDict
+
+    serializer = django_side.order_serializer()(data=QueryDict(form))
+    assert not serializer.is_valid()
+    before = counts(stack)
+    answer = stack.http("POST", ORDERS, form.encode(), headers={"Content-Type": FORM})
+    assert (answer.status, answer.json) == (400, json.loads(json.dumps(serializer.errors)))
+    assert counts(stack) == before
+
+
+def test_a_form_makes_rows(stack):
+    first, second = sku(), sku()
+    answer = sent_as_form(stack, "POST", ORDERS, ("note", "x"), ("lines[7]sku", second), ("lines[1]sku", first), ("lines[1]count", "3"),
+                          ("address.street", "s"), ("address.city", "c"), ("parcels[0]label", "p"), ("parcels[0]weight", ""))
+    assert answer.status == 201, answer
+    assert {(line["sku"], line["count"]) for line in answer.json["lines"]} == {(first, 3), (second, 1)}
+    assert answer.json["address"]["city"] == "c"
+    assert [(parcel["label"], parcel["weight"]) for parcel in answer.json["parcels"]] == [("p", None)]
+
+
+def test_multipart_makes_rows(stack):
+    body, kind = multipart({"note": "x", "lines[0]sku": sku(), "address.street": "s", "address.city": "c"})
     answer = stack.http("POST", ORDERS, body, headers={"Content-Type": kind})
-    assert (answer.status, answer.json) == (400, {"lines": ["This field is required."]})
+    assert answer.status == 201 and len(answer.json["lines"]) == 1 and answer.json["address"]["street"] == "s", answer
+
+
+def test_a_form_changes_rows(stack, made):
+    path, second = f"{ORDERS}{made['id']}/", made["parcels"][1]["id"]
+    answer = sent_as_form(stack, "PATCH", path, ("parcels[0]id", second), ("parcels[0]weight", "7"), ("address.city", "Village"))
+    assert answer.status == 200, answer
+    assert [(parcel["id"], parcel["weight"]) for parcel in answer.json["parcels"]] == [(second, 7)]
+    assert answer.json["address"] == {**made["address"], "city": "Village"} and answer.json["lines"] == made["lines"]
+    answer = sent_as_form(stack, "PATCH", path, ("parcels[0]id", "x"), ("parcels[0]label", "mine"))
+    assert answer.json == {"parcels": [{"id": ['Invalid pk "x" - object does not exist.']}]}
 
 
 def test_many_orders_with_their_lines(stack, made):

@@ -39,7 +39,7 @@ void fuzz_json(struct str input)
 	arena_init(&rq.arena);
 	arena_init(&a);
 	body_gate(&rq);
-	if (request_body(&rq, BODY_ANY, &body) == 0 && body->kind == BODY_JSON)
+	if (request_body(&rq, body_any, &body) == 0 && body->kind == BODY_JSON)
 		fuzz_round(&rq.arena, body->json);
 	must(json_parse(&a, input, JSON_PYTHON, 32, &tree, &error) <= 0);
 	arena_fini(&rq.arena);

@@ -13,7 +13,7 @@ static void fuzz_form(struct request *rq)
 	rq->headers = &type;
 	rq->header_count = 1;
 	rq->body_bytes = rq->raw_query;
-	if (request_body(rq, BODY_ANY, &body) == 0)
+	if (request_body(rq, body_any, &body) == 0)
 		must(body->field_count <= FORM_FIELDS_MOST);
 }
 

@@ -28,7 +28,7 @@ def listening(stack):
 def kept():
     with Stack(APIUM_CACHE="on", APIUM_CACHE_PREFIX="myapp:1:") as stack:
         stack.start_gateway()
-        stack.start_worker()
+        stack.start_worker(APIUM_CACHE="off")  # what its jobs write is heard of, as of any other program
         listening(stack)
         yield stack
 
@@ -422,17 +422,31 @@ def test_a_product_ends_what_its_category_shows(kept, store, users):
 # --- K-12
 
 
-def test_a_cache_is_warmed(kept, store, users):
-    ann, _, _ = users
-    products = [store.product(ann) for _ in range(3)]
-    for key in kept.redis.keys("myapp:1:*product:*"):
+def test_a_cache_is_warmed_category_by_category(kept, store, users):
+    ann, _, staff = users
+    shelves = [store.row("category", staff, {"name": unique("Warm")}) for _ in range(2)]
+    products = [[store.product(ann, category=shelf["id"]) for _ in range(3)] for shelf in shelves]
+    bare = [store.product(ann) for _ in range(3)]
+    for key in kept.redis.keys("myapp:1:*p*:*"):
         kept.redis.delete(key)
-    listening = f"127.0.0.1:{kept.port}"
-    said = kept.apium("warm-cache", "--as", ann.email, "--most", "3", "--url", f"http://{listening}")
-    assert said == "asked for 3 rows and 1 lists\n"
-    for product in products:
-        kept.wait_for("the row", lambda: kept.redis.exists(f"myapp:1:product:{product['id']}"))
+    url = f"http://127.0.0.1:{kept.port}"
+    said = kept.apium("warm-cache", "--as", ann.email, "--most", "2", "--url", url).splitlines()
+    # The newest of each, also of a shelf whose products are all older than another's.
+    warm = [product["id"] for group in (*products, bare) for product in group[1:]]
+    for id in warm:
+        kept.wait_for("the row", lambda: kept.redis.exists(f"myapp:1:product:{id}"))
+    assert not any(kept.redis.exists(f"myapp:1:product:{group[0]['id']}") for group in products)
+    for shelf in shelves:
+        assert f"product in {shelf['name']}: 2" in said
+    assert said[-2] == "product without a category: 2"
+    rows = sum(int(line.rsplit(" ", 1)[1]) for line in said[:-1])
+    assert said[-1] == f"asked for {rows} rows, 1 lists, 1 other answers"
+    kept.wait_for("the popular ones", lambda: kept.redis.exists("myapp:1:popular_products"))
     kept.wait_for("the list of posts", lambda: kept.redis.keys("myapp:1:api:post-list:anon:*"))
+
+
+def test_who_warms_must_be_known_and_reach_a_gateway(kept, users):
+    ann, _, _ = users
     assert "no active user with the address nobody@example.com" in kept.apium("warm-cache", "--as", "nobody@example.com", status=1)
     assert "127.0.0.1:1/api" in kept.apium("warm-cache", "--as", ann.email, "--url", "http://127.0.0.1:1", status=1)
 

@@ -4,12 +4,14 @@ import json
 
 import pytest
 
+from apium import TOP
 from shop import PAGE_404, UNKNOWN
 
 PRODUCTS = "/api/v1/products/"
 NO_CREDENTIALS = {"detail": "Authentication credentials were not provided."}
 FORBIDDEN = {"detail": "You do not have permission to perform this action."}
 NOT_JSON = {"Content-Type": "text/plain"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 BAD_JSON = [
     b"{", b'{"name" "x"}', b'{"name": }', b'{"name": "x",\n "price": 1 2}', b"[1, 2", b"nul", b'{"a": "\x01"}', b'"open',
@@ -51,6 +53,72 @@ def test_a_wrong_method_is_told_which_ones_there_are(stack, ann, method, path, a
     answer = stack.http(method, path, token=ann.access)
     assert (answer.status, answer.json) == (405, {"detail": f'Method "{method}" not allowed.'})
     assert answer.headers["Allow"] == allow
+
+
+def test_who_may_not_list_may_ask_for_options(stack, ann):
+    """Django's rule is of the list alone; so a method that is not there is 405 to him, and to nobody 401."""
+    assert stack.http("GET", "/api/v1/users/", token=ann.access).status == 403
+    answer = stack.http("OPTIONS", "/api/v1/users/", token=ann.access)
+    assert (answer.status, answer.json["name"], list(answer.json["actions"])) == (200, "User List", ["POST"])
+    assert stack.http("PUT", "/api/v1/users/", token=ann.access).status == 405
+    assert [stack.http(method, "/api/v1/users/").status for method in ("OPTIONS", "PUT")] == [401, 401]
+
+
+def test_options_of_forms(stack, ann):
+    """What the view's serializer has, with what it only answers; nothing where a view has none."""
+    def actions(path):
+        answer = stack.http("OPTIONS", f"/api/v1/{path}", token=ann.access)
+        assert answer.status == 200
+        return {name: field["read_only"] for name, field in answer.json["actions"]["POST"].items()} if "actions" in answer.json else None
+
+    assert actions("auth/logout/") is None
+    assert actions("token/refresh/") == actions("auth/token/refresh/") == {"refresh": False, "access": True}
+    assert actions("token/") == {"email": False, "password": False}
+
+
+def test_options_name_the_parsers_in_their_order(stack, ann):
+    def parses(path):
+        return [kind.split("/")[1] for kind in stack.http("OPTIONS", path, token=ann.access).json["parses"]]
+
+    assert parses("/api/v1/product-images/reorder/") == ["json", "form-data", "x-www-form-urlencoded"]
+    assert parses("/api/v1/product-images/") == ["form-data", "x-www-form-urlencoded"]
+    assert parses(PRODUCTS) == ["json", "x-www-form-urlencoded", "form-data"]
+
+
+@pytest.mark.parametrize("field", ["height_m", "weight_kg"])
+def test_a_long_number_is_measured_in_characters(stack, ann, field):
+    answer = stack.http("POST", "/api/v1/health-records/", {"weight_kg": "70.00", "height_m": "1.80", field: "ü" * 1000}, ann.access)
+    assert answer.json == {field: ["A valid number is required."]}
+    answer = stack.http("POST", "/api/v1/health-records/", {"weight_kg": "70.00", "height_m": "1.80", field: "ü" * 1001}, ann.access)
+    assert answer.json == {field: ["String value too large."]}
+
+
+def test_what_is_quoted_is_quoted_whole(stack, ann):
+    """Also behind a NUL."""
+    answer = stack.http("POST", "/api/v1/comments/", {"post": "a\0b", "content": "x"}, ann.access)
+    assert answer.json == {"post": ["“a\0b” is not a valid UUID."]}
+    answer = stack.http("POST", PRODUCTS, {"name": "x", "price": "1.00", "status": "a\0b"}, ann.access)
+    assert answer.json == {"status": ['"a\0b" is not a valid choice.']}
+
+
+def test_a_form_reads_an_empty_key_as_null(stack, staff, ann):
+    answer = stack.http("POST", "/api/v1/books/", b"title=x&author_id=", staff.access, FORM)
+    assert answer.json == {"author_id": ["This field may not be null."]}
+    answer = stack.http("POST", "/api/v1/comments/", b"post=&content=x", ann.access, FORM)
+    assert answer.json == {"post": ["This field may not be null."]}
+
+
+def test_a_form_numbers_the_items_of_a_list(stack, shop, ann):
+    """image_ids[1], image_ids[0]: by their numbers, as image_ids again and again."""
+    path, product = "/api/v1/product-images/reorder/", shop.product(ann)["id"]
+    first, second = (shop.image(ann, product)["id"] for _ in range(2))
+    answer = stack.http("POST", path, f"product_id={product}&image_ids[10]={first}&image_ids[9]={second}".encode(), ann.access, FORM)
+    assert answer.status == 200, answer
+    assert stack.sql("SELECT id::text FROM product_images WHERE product_id = %s ORDER BY sort_order", product) == [(second,), (first,)]
+    answer = stack.http("POST", path, f"product_id={product}&image_ids={first}&image_ids={second}&image_ids[0]=x".encode(), ann.access, FORM)
+    assert answer.status == 200, answer
+    answer = stack.http("POST", path, f"product_id={product}&image_ids[0]a={first}&image_ids[1]=x".encode(), ann.access, FORM)
+    assert answer.json == {"image_ids": {number: ["Must be a valid UUID."] for number in "01"}}
 
 
 def test_negotiation_comes_before_authentication(stack):
@@ -154,6 +222,18 @@ def test_both_mounts_answer_the_same(stack, shop, ann):
     one, other = (stack.http("GET", f"{mount}products/{product['id']}/", token=ann.access)
                   for mount in ("/api/v1/", "/api/"))
     assert one.status == 200 and one.body == other.body
+
+
+def test_the_root_names_the_resources(stack, ann):
+    """Those of the recorded root that stand so far, in its order; schedules are this API's own."""
+    with open(TOP / "tests/golden/http.json", encoding="utf-8") as file:
+        recorded = next(step["expect"]["json"] for scenario in json.load(file)["scenarios"] for step in scenario["steps"]
+                        if step.get("name") == "the API root")
+    later = ("customers", "orders", "tenants", "projects", "tasks", "audit-logs", "webhook-logs")
+    root = stack.http("GET", "/api/v1/", token=ann.access).json
+    base = f"http://127.0.0.1:{stack.port}"
+    assert list(root.items()) == [*((name, path.replace("{{base}}", base)) for name, path in recorded.items()
+                                    if name not in later), ("schedules", f"{base}/api/v1/schedules/")]
 
 
 def test_a_missing_slash_is_redirected(stack, ann):

@@ -530,6 +530,12 @@ def test_every_body_and_step_runs_once_whatever_dies(apium, app, victim):
     assert len(apium.letters("celery")) == letters
 
 
+def two_sleepers(app):
+    """A chord of one part here and one that is held back; its group."""
+    parts = [app.signature("diag.sleep", kwargs={"seconds": 1}, queue=queue, task_id=celery.utils.uuid()) for queue in ("apart", "held")]
+    return chord(parts)(app.signature("celery.accumulate", queue="bodies")).parent.id
+
+
 @pytest.mark.parametrize("which", ["first", "last"])
 def test_killed_between_counting_and_acknowledging(apium, tmp_path, which):
     """Results in another Redis: the part is counted there, then acknowledged here. It is delivered again, and counts no more."""
@@ -542,8 +548,7 @@ def test_killed_between_counting_and_acknowledging(apium, tmp_path, which):
     proxy = Proxy(apium.redis.port)
     worker = start()
     try:
-        parts = [app.signature("diag.sleep", kwargs={"seconds": 1}, queue=queue, task_id=celery.utils.uuid()) for queue in ("apart", "held")]
-        gid = chord(parts)(app.signature("celery.accumulate", queue="bodies")).parent.id
+        gid = two_sleepers(app)
         if which == "last":
             wait_for(lambda: results.call("ZCARD", f"celery-taskset-meta-{gid}.j") == 1, "the first part")
             apium.wait_empty("apart")

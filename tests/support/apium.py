@@ -26,6 +26,8 @@ from pathlib import Path
 import psycopg
 import redis
 
+from ending import end_all
+
 TOP = Path(os.environ.get("APIUM_TEST_TOP", Path(__file__).resolve().parents[2]))
 BUILD = Path(os.environ.get("APIUM_TEST_BUILD", TOP / "build"))
 # Sanitized programs are several times slower; deadlines of tests grow with them.
@@ -261,9 +263,12 @@ class Stack:
         self.close()
 
     def close(self):
-        for program in getattr(self, "programs", []):
-            program.kill()
-            program.process.wait()
+        try:
+            end_all(getattr(self, "programs", []))
+        finally:
+            self._close_servers()
+
+    def _close_servers(self):
         for server in ("redis_server", "postgres"):
             if hasattr(self, server):
                 getattr(self, server).stop(*((signal.SIGKILL,) if server == "redis_server" else ("immediate",)))

@@ -22,6 +22,8 @@ import tempfile
 import time
 import uuid
 
+from ending import end_all
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("APIUM_TEST_BUILD", os.path.join(ROOT, "build"))
 POSTGRES = "/usr/lib/postgresql/15/bin"
@@ -415,11 +417,14 @@ class Stack:
         return self.workers[-1]
 
     def stop(self):
-        for program in self.programs:
-            program.destroy()
-        self.redis.stop()
-        if self.postgres is not None:
-            self.postgres.stop()
+        try:
+            end_all(self.programs)
+        finally:
+            for program in self.programs:
+                program.destroy()
+            self.redis.stop()
+            if self.postgres is not None:
+                self.postgres.stop()
 
     def __enter__(self):
         try:

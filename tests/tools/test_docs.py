@@ -59,6 +59,31 @@ def test_prometheus_takes_the_rules():
     subprocess.run(["promtool", "check", "rules", TOP / "deploy/prometheus/alerts.yml"], check=True, capture_output=True)
 
 
+ALERTS_OF_BEAT = [
+    # series, the alerts that fire after 20 minutes
+    ({}, ["ApiumNoBeat"]),
+    ({"leader": "0x20"}, ["ApiumNoBeat"]),
+    ({"leader": "1x20", "run": "0+1x20", "lag": "0.2x20"}, []),
+    ({"leader": "1x20", "run": "0+1x20", "lag": "40x20"}, ["ApiumBeatLate"]),
+    ({"leader": "1x20", "run": "7x20", "lag": "40x20"}, []),  # long ago
+    ({"leader": "1x20", "missed": "0x15 2x5"}, ["ApiumBeatMissed"]),
+]
+
+
+def test_the_alerts_of_beat_fire(tmp_path):
+    names = {"leader": "apium_beat_leader", "lag": "apium_beat_lag_seconds"}
+    labels = 'job="apium-beat",instance="one:9121"'
+    tests = [{"interval": "1m",
+              "input_series": [{"series": f"{names[key]}{{{labels}}}" if key in names else
+                                f'apium_beat_ticks_total{{{labels},outcome="{key}"}}', "values": values} for key, values in series.items()],
+              "promql_expr_test": [{"expr": 'count by (alertname) (ALERTS{alertname=~".*Beat.*",alertstate="firing"})', "eval_time": "20m",
+                                    "exp_samples": [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in fired]}]}
+             for series, fired in ALERTS_OF_BEAT]
+    (tmp_path / "beat.json").write_text(json.dumps({"rule_files": [str(TOP / "deploy/prometheus/alerts.yml")], "tests": tests}))
+    done = subprocess.run(["promtool", "test", "rules", tmp_path / "beat.json"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_systemd_takes_the_units():
     for unit in sorted((TOP / "deploy/systemd").glob("*.service")):
         done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True)

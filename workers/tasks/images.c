@@ -10,9 +10,7 @@
 
 #include "base/codec.h"
 #include "base/error.h"
-#include "base/settings.h"
 #include "base/uuid.h"
-#include "coord/cache.h"
 #include "image/probe.h"
 #include "proto/images_generate_variants.h"
 #include "workers/shop_host.h"
@@ -108,17 +106,6 @@ static struct str error_result(struct job *job, const char *message)
 	return arena_str(&job->arena, buf_str(&out));
 }
 
-/* Kept answers about products show their pictures.  An error runs the job again, which finds its row
- * written and comes here once more. */
-static int forget_products(struct job *job)
-{
-	const char *const groups[] = { "products" };
-
-	if (!settings.cache)
-		return 0;
-	return cache_drop_from(job->redis, settings.cache_prefix, groups, ARRAY_SIZE(groups));
-}
-
 static int write_row(struct job *job, const struct db_statement *statement, struct str id,
 		     struct str original, struct str value)
 {
@@ -127,16 +114,10 @@ static int write_row(struct job *job, const struct db_statement *statement, stru
 	int r;
 
 	r = job_effect_begin(job, &tx);
-	if (r < 0)
-		return r;
-	if (r == 0) { /* else an earlier delivery has written it */
-		r = db_tx_query(&tx, &job->arena, statement, DB_VALUES(id, original, value), &rows);
-		if (r == 0)
-			r = job_effect_commit(job, &tx);
-		if (r < 0)
-			return r;
-	}
-	return forget_products(job);
+	if (r != 0) /* 1: an earlier delivery has written it */
+		return MIN(r, 0);
+	r = db_tx_query(&tx, &job->arena, statement, DB_VALUES(id, original, value), &rows);
+	return r < 0 ? r : job_effect_commit(job, &tx);
 }
 
 /* The picture cannot be decoded: the row says so, and the job is dropped with the same words. */

@@ -32,8 +32,7 @@ static struct cache *open_cache(size_t most_bytes)
 	options.redis_url = servers_redis();
 	options.most_bytes = most_bytes;
 	cr_assert_eq(cache_open(fiber_loop(fiber_current()), &options, &c), 0);
-	if (most_bytes > 0)
-		fibers_until(is_tracking, c, "the cache tracks");
+	fibers_until(is_tracking, c, "the cache tracks");
 	return c;
 }
 
@@ -58,6 +57,7 @@ struct truth {
 	usec_t takes;
 	int error;
 	struct cache *dropping; /* changes while it is being read, and says so */
+	struct waiter *hold;    /* the reader stays until it is woken */
 };
 
 static int make(void *arg, struct arena *arena, struct str *ret)
@@ -70,6 +70,10 @@ static int make(void *arg, struct arena *arena, struct str *ret)
 	if (t->dropping != NULL) {
 		t->text = "new";
 		cache_drop(t->dropping, groups, 1);
+	}
+	if (t->hold != NULL) {
+		waiter_init(t->hold);
+		cr_assert_eq(fiber_park(t->hold, "held"), 0);
 	}
 	if (t->takes > 0) {
 		int r = fiber_sleep(t->takes);
@@ -195,6 +199,84 @@ Test(cache, a_value_made_before_a_write_is_not_found_after_it, .init = servers_p
 	fibers_run(old_reader, NULL);
 }
 
+struct asker {
+	struct cache *cache;
+	struct truth *truth;
+	enum cache_tier tier;
+};
+
+static int ask_for_old(void *arg)
+{
+	struct asker *a = arg;
+
+	a->tier = get(a->cache, "past", a->truth, "old");
+	return 0;
+}
+
+static bool is_asked(void *arg)
+{
+	const struct truth *t = arg;
+
+	return t->asked == 1;
+}
+
+static bool is_notified(void *arg)
+{
+	struct cache_stats stats;
+
+	cache_stats(arg, &stats);
+	return stats.invalidations > 0;
+}
+
+/* Two ask, and the making is held; somebody writes; a third one asks.  With and without L1. */
+static void after_a_write(size_t most_bytes, bool is_own)
+{
+	static const char *const groups[] = { "g" };
+	struct cache *c = open_cache(most_bytes), *writer = is_own ? c : open_cache(most_bytes);
+	struct waiter held;
+	struct truth t = { .text = "old", .hold = &held };
+	struct asker before[2] = { { c, &t, CACHE_L1 }, { c, &t, CACHE_L1 } };
+	struct fiber *fibers[2];
+
+	(void) direct(servers_redis(), "DEL t:past");
+	for (int i = 0; i < 2; i++)
+		fibers[i] = fiber_start(fiber_loop(fiber_current()), "asks", fiber_deadline(),
+					ask_for_old, &before[i]);
+	fibers_until(is_asked, &t, "it is being made");
+	t.text = "new";
+	t.hold = NULL;
+	cache_drop(writer, groups, 1);
+	if (!is_own)
+		fibers_until(is_notified, c, "the write is heard of");
+	cr_assert_eq(get(c, "past", &t, "new"), CACHE_MADE, "it does not wait for the old one");
+	cr_assert_eq(get(c, "past", &t, "new"), CACHE_L2);
+	fiber_wake(&held, 0);
+	for (int i = 0; i < 2; i++)
+		fiber_join(fibers[i], NULL);
+	cr_assert_eq(before[0].tier, CACHE_MADE);
+	cr_assert_eq(before[1].tier, CACHE_SHARED, "who asked before the write may wait");
+	(void) get(c, "past", &t, "new");
+	cr_assert_eq(t.asked, 2, "the old one is not kept");
+	if (!is_own)
+		close_cache(writer);
+	close_cache(c);
+}
+
+static int written(void *arg)
+{
+	(void) arg;
+	after_a_write(MIB, true);
+	after_a_write(MIB, false);
+	after_a_write(0, true);
+	after_a_write(0, false);
+	return 0;
+}
+
+Test(cache, a_making_from_before_a_write_is_not_joined_after_it, .init = servers_private_redis)
+{
+	fibers_run(written, NULL);
+}
+
 static struct cache *shared;
 static struct truth shared_truth = { .text = "shared", .takes = 50 * MSEC };
 
@@ -243,6 +325,7 @@ static int flight(void *arg)
 	shared = open_cache(0);
 	start_crowd();
 	join_crowd(0, 0);
+	cr_assert_eq(get_shared(NULL), 0);
 	cr_assert_eq(shared_truth.asked, 1, "%u", shared_truth.asked);
 
 	(void) direct(servers_redis(), "DEL t:shared");

@@ -21,7 +21,7 @@ static int update(struct request *rq)
 		return r;
 	if (!str_eq(rq->parameters[0], STR("7")))
 		return fail(-E_NOT_FOUND, "No Post matches the given query.");
-	r = request_body(rq, BODY_ANY, &body);
+	r = request_body(rq, body_any, &body);
 	if (r < 0)
 		return r;
 	return reply_json(rq, 200, STR("{\"id\":7}"));

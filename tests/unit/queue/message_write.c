@@ -147,7 +147,8 @@ Test(message_write, what_is_no_json_cannot_be_changed)
 
 Test(message_write, a_body_that_is_no_job_is_no_protocol_1)
 {
-	static const char *const bad[] = { "[]", "{}", "{\"task\": ", "\"x\"" };
+	static const char *const bad[] = { "[]", "{}", "{\"task\": ", "\"x\"",
+					   "{\"task\": \"t\", \"id\": 1}" };
 	struct message m;
 	struct str v2;
 	struct arena a;

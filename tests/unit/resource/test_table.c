@@ -68,6 +68,7 @@ static const struct {
 	{ "is written without name, which is required", { THING, FIELDS(too_little), PERMISSIONS(anyone) } },
 	{ "takes more than 1000 rows", { THING, FIELDS(too_many), PERMISSIONS(anyone) } },
 	{ "is WRITTEN but no EMBED", { THING, FIELDS(wrong_word), PERMISSIONS(anyone) } },
+	{ "`other` is one of", { THING, FIELDS(plain), PERMISSIONS(anyone), .other = MAY_LIST | MAY_READ } },
 	{ "search 1 has a configuration and no vector", { THING, FIELDS(plain), PERMISSIONS(anyone),
 		.select = { SEARCHES(odd_search) } } },
 };

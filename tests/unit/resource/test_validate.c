@@ -97,7 +97,7 @@ Test(validate, reads_bodies_as_drf_does)
 
 		arena_init(&rq.arena);
 		errors_init(&errors, &rq);
-		cr_assert_eq(validate_body(&rq, fields, ARRAY_SIZE(fields), cases[i].mode, BODY_ANY,
+		cr_assert_eq(validate_body(&rq, fields, ARRAY_SIZE(fields), cases[i].mode, body_any,
 					   &errors, &values),
 			     0);
 		write_values(&got, &values);
