@@ -250,6 +250,41 @@ void fate_schedule(struct supervisor *s, struct flight *f, const struct message 
 	schedule(s, f, STR("at"), (eta + MSEC - 1) / MSEC, m->raw, STR(""), STR(""));
 }
 
+/* Suspects. */
+
+/* We mark where a suspect runs: if all of us die with it, who sweeps knows whom to
+ * blame.  Once it is over the mark goes: it may be in hand for longer (a chord's last part waits for
+ * a claim, a retry comes back), and is blameless then. */
+static void mark_suspect(struct supervisor *s, struct flight *f, struct str id, bool is_in)
+{
+	struct lane *lane = supervisor_lane(s, f);
+	_cleanup_(arena_fini) struct arena arena;
+	struct str field;
+	int r;
+
+	arena_init(&arena);
+	field = arena_printf(&arena, "%.*s:in", STR_ARG(id));
+	r = is_in ? redis_send(s->general,
+			       REDIS_WORDS(STR("HSET"), lane_keys(lane)->crash, field,
+					   lane_token(lane)),
+			       NULL, NULL)
+		  : redis_send(s->general, REDIS_WORDS(STR("HDEL"), lane_keys(lane)->crash, field),
+			       NULL, NULL);
+	if (r < 0)
+		log_debug("a suspect could not be marked, ignoring");
+}
+
+void fate_suspect(struct supervisor *s, struct flight *f, struct str id)
+{
+	mark_suspect(s, f, id, true);
+}
+
+void fate_acquit(struct supervisor *s, struct flight *f, struct str id)
+{
+	if (f->is_suspect)
+		mark_suspect(s, f, id, false);
+}
+
 /* Failures and deaths: the message is read first. */
 
 struct fate {
@@ -440,7 +475,7 @@ static void on_read(void *arg, struct flight *f, int error, const struct redis_r
 		count_crash(w, f, &m);
 		return;
 	}
-	supervisor_acquit(s, f, message_text(&w->arena, &m, MESSAGE_ID));
+	fate_acquit(s, f, message_text(&w->arena, &m, MESSAGE_ID));
 	if (w->is_unstarted) {
 		fate_release(s, f);
 		fate_free(w);
@@ -484,7 +519,7 @@ static void ended(struct supervisor *s, struct flight *f, struct str payload)
 		fate_release(s, f);
 		return;
 	}
-	supervisor_acquit(s, f, texts[0]);
+	fate_acquit(s, f, texts[0]);
 	e.id = texts[0];
 	e.key = texts[1];
 	e.document = str_is_null(texts[2]) ? STR("") : texts[2];

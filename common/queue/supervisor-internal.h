@@ -92,8 +92,6 @@ void supervisor_lane_dropped(void *arg);
 void supervisor_pump(struct supervisor *);
 /* Stores and tells a state of a job that is not its end; lost if Redis is away. */
 void supervisor_tell(struct supervisor *, struct str id, struct str document);
-/* It has not killed anybody: should all of us die now, it is not to blame. */
-void supervisor_acquit(struct supervisor *, struct flight *, struct str id);
 
 /* arrive.c */
 void arrive(struct supervisor *, struct lane *, struct flight *, int scanned,
@@ -104,6 +102,10 @@ void arrive_again(struct supervisor *, struct flight *, const struct message *, 
 /* fate.c */
 void fate_outcome(struct supervisor *, struct flight *, enum link_state, struct str payload);
 void fate_death(struct supervisor *, struct flight *, enum crew_end, const char *how);
+/* It is sent to run alone; it has not killed anybody: should all of us die now, it is, or is not, to
+ * blame. */
+void fate_suspect(struct supervisor *, struct flight *, struct str id);
+void fate_acquit(struct supervisor *, struct flight *, struct str id);
 /* Back to where it came from, unchanged. */
 void fate_release(struct supervisor *, struct flight *);
 /* To the dead letters; `m` NULL: nothing of the message is known but its bytes. */

@@ -212,34 +212,6 @@ static void on_started(void *arg, struct flight *f, struct str payload)
 		events_started(s, texts[0]);
 }
 
-/* The supervisor marks where a suspect runs: if all of us die with it, who sweeps knows whom to
- * blame.  Once it is over the mark goes: it may be in hand for longer (a chord's last part waits for
- * a claim, a retry comes back), and is blameless then. */
-static void mark_suspect(struct supervisor *s, struct flight *f, struct str id, bool is_in)
-{
-	struct lane *lane = supervisor_lane(s, f);
-	_cleanup_(arena_fini) struct arena arena;
-	struct str field;
-	int r;
-
-	arena_init(&arena);
-	field = arena_printf(&arena, "%.*s:in", STR_ARG(id));
-	r = is_in ? redis_send(s->general,
-			       REDIS_WORDS(STR("HSET"), lane_keys(lane)->crash, field,
-					   lane_token(lane)),
-			       NULL, NULL)
-		  : redis_send(s->general, REDIS_WORDS(STR("HDEL"), lane_keys(lane)->crash, field),
-			       NULL, NULL);
-	if (r < 0)
-		log_debug("a suspect could not be marked, ignoring");
-}
-
-void supervisor_acquit(struct supervisor *s, struct flight *f, struct str id)
-{
-	if (f->is_suspect)
-		mark_suspect(s, f, id, false);
-}
-
 static void on_suspect(void *arg, struct flight *f, struct str frame)
 {
 	_cleanup_(arena_fini) struct arena arena;
@@ -248,7 +220,7 @@ static void on_suspect(void *arg, struct flight *f, struct str frame)
 
 	arena_init(&arena);
 	must(link_take_job(frame, &job, &m) == 0); /* our own frame */
-	mark_suspect(arg, f, message_text(&arena, &m, MESSAGE_ID), true);
+	fate_suspect(arg, f, message_text(&arena, &m, MESSAGE_ID));
 }
 
 struct pushing {
