@@ -18,6 +18,7 @@
 #include "proto/tasks.h"
 #include "queue/message.h"
 #include "queue/push.h"
+#include "queue/signature.h"
 #include "session.h"
 
 #define BINDINGS_MOST 1000
@@ -25,7 +26,7 @@
 struct call {
 	const char *args, *kwargs, *eta, *countdown, *expires, *serializer;
 	const char *queue, *exchange, *routing_key, *id, *priority;
-	const char *time_limit, *soft_time_limit;
+	const char *time_limit, *soft_time_limit, *options;
 	bool ignores_result;
 	struct message_new message;
 	char new_id[UUID_TEXT + 1];
@@ -156,6 +157,139 @@ static int read_route(struct call *c, const struct task *task)
 	return 0;
 }
 
+/* Options of Celery's that have words of their own here. */
+static const struct {
+	const char *name, *word;
+} own_words[] = {
+	{ "queue", "--queue" },
+	{ "exchange", "--exchange" },
+	{ "routing_key", "--routing-key" },
+	{ "priority", "--priority" },
+	{ "task_id", "--task-id" },
+	{ "eta", "--eta" },
+	{ "countdown", "--countdown" },
+	{ "expires", "--expires" },
+	{ "time_limit", "--time-limit" },
+	{ "soft_time_limit", "--soft-time-limit" },
+	{ "ignore_result", "--ignore-result" },
+	{ "serializer", "--serializer" },
+};
+
+/* Those that the message has a place for, beside stamps; any other is a property of it, as with Celery. */
+static const char *const placed[] = { "shadow",         "headers",    "retries",     "root_id",
+				      "parent_id",      "group_id",   "group_index", "reply_to",
+				      "link",           "link_error", "chain",       "chord",
+				      "stamped_headers" };
+
+static bool is_placed(const struct message_new *m, struct arena *arena, struct str name)
+{
+	struct json_error e;
+	struct json *stamps;
+
+	for (size_t i = 0; i < ARRAY_SIZE(placed); i++)
+		if (str_eq_c(name, placed[i]))
+			return true;
+	return !str_is_null(m->stamps) &&
+	       json_parse(arena, m->stamps, JSON_STRICT, 64, &stamps, &e) == 0 &&
+	       json_get(stamps, name) != NULL;
+}
+
+static int keep_message(void *arg, const struct message_new *m)
+{
+	*(struct message_new *) arg = *m;
+	return 0;
+}
+
+/* `link`, `link_error`: a signature, or several. */
+static int check_linked(struct arena *arena, const struct json *linked)
+{
+	const struct json *one = linked != NULL && linked->type == JSON_ARRAY ? linked->first
+									      : linked;
+	struct signature *s;
+	int r = 0;
+
+	for (; one != NULL && r == 0; one = one == linked ? NULL : one->next)
+		r = signature_read(arena, one, &s);
+	return r < 0 ? fail_in(r, "--options") : 0;
+}
+
+/* The message that a signature with these options comes to. */
+static int apply_options(struct arena *arena, const struct message_new *asked,
+			 const struct json *options, struct message_new *ret)
+{
+	struct signature *s = canvas_named(arena, asked->task, asked->args, asked->kwargs);
+	struct signature_use use = { .arena = arena, .emit = keep_message, .arg = ret };
+	struct json_error e;
+	struct json *tree;
+	int r;
+
+	for (const struct json *o = options->first; o != NULL; o = o->next) {
+		const char *name = arena_c(arena, json_key(arena, o));
+
+		for (size_t i = 0; i < ARRAY_SIZE(own_words); i++)
+			if (strcmp(name, own_words[i].name) == 0)
+				return fail(-EINVAL, "--options: %s is said by %s", name,
+					    own_words[i].word);
+		(void) canvas_set_json(s, name, json_raw(o));
+	}
+	r = check_linked(arena, json_get(options, STR("link")));
+	if (r == 0)
+		r = check_linked(arena, json_get(options, STR("link_error")));
+	if (r < 0)
+		return r;
+	(void) canvas_set(s, "task_id", asked->id);
+	if (json_parse(arena, signature_text(s), JSON_STRICT, SIGNATURE_DEPTH * 8, &tree, &e) < 0)
+		return fail(-EINVAL, "--options: %s", e.sentence);
+	r = signature_read(arena, tree, &s);
+	return r < 0 ? fail_in(r, "--options") : signature_apply(&use, s, STR_NULL, STR_NULL);
+}
+
+static int read_options(struct call *c, struct arena *arena)
+{
+	_cleanup_(buf_fini) struct buf properties = BUF_INIT;
+	struct message_new *m = &c->message, made;
+	struct json *options;
+	struct json_writer w;
+	const struct json *shown;
+	int r;
+
+	if (c->options == NULL)
+		return 0;
+	r = command_json(arena, "--options", c->options, false, &options);
+	if (r == 0)
+		r = apply_options(arena, m, options, &made);
+	if (r < 0)
+		return r;
+	m->shadow = made.shadow;
+	m->headers = made.headers;
+	m->retries = made.retries;
+	m->root_id = made.root_id;
+	m->parent_id = made.parent_id;
+	m->group = made.group;
+	m->group_index = made.group_index;
+	m->reply_to = made.reply_to;
+	m->embed = made.embed;
+	m->stamped_headers = made.stamped_headers;
+	m->stamps = made.stamps;
+	shown = json_get(options, STR("argsrepr"));
+	m->argsrepr = shown != NULL && shown->type == JSON_STRING ? json_text(arena, shown)
+								  : STR_NULL;
+	shown = json_get(options, STR("kwargsrepr"));
+	m->kwargsrepr = shown != NULL && shown->type == JSON_STRING ? json_text(arena, shown)
+								    : STR_NULL;
+	json_writer_init(&w, &properties, JSON_ESCAPE_ASCII, true);
+	json_begin_object(&w);
+	for (const struct json *o = options->first; o != NULL; o = o->next) {
+		if (is_placed(m, arena, json_key(arena, o)))
+			continue;
+		json_put_key(&w, json_key(arena, o));
+		json_put_raw(&w, json_raw(o));
+	}
+	json_end_object(&w);
+	m->properties = arena_str(arena, buf_str(&properties));
+	return 0;
+}
+
 static int push_to(struct session *s, const struct call *c, struct str queue, struct str message)
 {
 	struct queue_keys keys;
@@ -181,15 +315,12 @@ static int push_to_bound(struct session *s, const struct call *c, struct str mes
 	buf_add_str(&key, c->message.exchange);
 	r = redis_call(s->redis, &s->arena, REDIS_WORDS(STR("SMEMBERS"), buf_str(&key)), &members);
 	for (size_t i = 0; r == 0 && i < MIN(members->count, (size_t) BINDINGS_MOST); i++) {
-		struct str rest = members->elements[i].text, routing_key, pattern;
+		struct str routing_key, queue;
 
-		/* key, pattern and queue, with two bytes between them */
-		(void) str_cut(&rest, '\x06', &routing_key);
-		rest = str_slice(rest, 1, rest.len);
-		(void) str_cut(&rest, '\x06', &pattern);
-		if (str_is_null(rest) || !str_eq(routing_key, c->message.routing_key))
+		if (!queue_binding_read(members->elements[i].text, &routing_key, &queue) ||
+		    !str_eq(routing_key, c->message.routing_key))
 			continue;
-		r = push_to(s, c, str_slice(rest, 1, rest.len), message);
+		r = push_to(s, c, queue, message);
 		pushed += r == 0;
 	}
 	if (r == 0 && pushed == 0)
@@ -212,6 +343,9 @@ static int do_call(struct session *s, void *arg)
 		return r;
 	c->message.args = args->text;
 	c->message.kwargs = kwargs->text;
+	r = read_options(c, &s->arena);
+	if (r < 0)
+		return r;
 	message_write(&message, &c->message);
 	if (str_is_null(c->message.exchange))
 		r = push_to(s, c, c->message.queue, buf_str(&message));
@@ -254,6 +388,8 @@ int command_call(int argc, char **argv)
 		{ "--ignore-result", OPTION_FLAG, &c.ignores_result, NULL,
 		  "Nobody will ask for it." },
 		{ "--task-id", OPTION_TEXT, &c.id, "ID", "Instead of a new one." },
+		{ "--options", OPTION_TEXT, &c.options, "JSON",
+		  "Further options of Celery's apply_async, an object: link, headers, shadow …" },
 	};
 	const struct task *task;
 	int words, r;

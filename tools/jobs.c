@@ -196,7 +196,7 @@ static int print_queue(struct session *s, struct str name)
 	int r;
 
 	r = queue_keys_init(&keys, &s->arena, name);
-	for (int step = 0; r == 0 && step < QUEUE_STEPS; step++)
+	for (int step = 0; r == 0 && step < queue_steps(); step++)
 		r = ask_number(s, STR("LLEN"), keys.lists[step], &waiting);
 	if (r == 0)
 		r = ask_in_flight(s, &keys, &in_flight);

@@ -15,20 +15,16 @@ static void print_row(struct str queue, struct str exchange, struct str key)
 	printf("%-28.*s %-28.*s %.*s\n", STR_ARG(queue), STR_ARG(exchange), STR_ARG(key));
 }
 
-/* A member is key, pattern and queue, with the bytes 6 and 22 between them. */
 static int print_set(struct session *s, struct str key, struct str exchange)
 {
 	struct redis_reply *members;
 	int r = redis_call(s->redis, &s->arena, REDIS_WORDS(STR("SMEMBERS"), key), &members);
 
 	for (size_t i = 0; r == 0 && i < members->count; i++) {
-		struct str rest = members->elements[i].text, routing_key, pattern;
+		struct str routing_key, queue;
 
-		(void) str_cut(&rest, '\x06', &routing_key);
-		rest = str_slice(rest, 1, rest.len);
-		(void) str_cut(&rest, '\x06', &pattern);
-		if (!str_is_null(rest))
-			print_row(str_slice(rest, 1, rest.len), exchange, routing_key);
+		if (queue_binding_read(members->elements[i].text, &routing_key, &queue))
+			print_row(queue, exchange, routing_key);
 	}
 	return r;
 }

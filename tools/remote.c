@@ -214,7 +214,7 @@ struct mailbox {
 
 static void mailbox_init(struct mailbox *m, struct arena *arena)
 {
-	_cleanup_(buf_fini) struct buf bindings = BUF_INIT, list = BUF_INIT;
+	_cleanup_(buf_fini) struct buf bindings = BUF_INIT, list = BUF_INIT, member = BUF_INIT;
 	struct uuid oid = uuid_v4(), ticket = uuid_v4();
 	struct str queue;
 
@@ -225,7 +225,8 @@ static void mailbox_init(struct mailbox *m, struct arena *arena)
 	queue_key_broker(&list, queue.at);
 	m->bindings = arena_str(arena, buf_str(&bindings));
 	m->list = arena_str(arena, buf_str(&list));
-	m->member = arena_printf(arena, "%s\x06\x16\x06\x16%.*s", m->oid, STR_ARG(queue));
+	queue_binding_member(&member, str_c(m->oid), queue);
+	m->member = arena_str(arena, buf_str(&member));
 }
 
 /* The number of destinations. */

@@ -10,6 +10,7 @@
 #include "command.h"
 #include "queue/keys.h"
 #include "queue/repr.h"
+#include "queue/result.h"
 
 #define ASK_AGAIN (20 * MSEC)
 #define DEPTH     200
@@ -21,6 +22,7 @@ static int get(struct session *s, struct str id, struct json **ret)
 	_cleanup_(buf_fini) struct buf key = BUF_INIT;
 	struct redis_reply *reply;
 	struct json_error error;
+	struct str text;
 	int r;
 
 	*ret = NULL;
@@ -28,7 +30,10 @@ static int get(struct session *s, struct str id, struct json **ret)
 	r = redis_call(s->results, &s->arena, REDIS_WORDS(STR("GET"), buf_str(&key)), &reply);
 	if (r < 0 || reply->type != REDIS_TEXT)
 		return r;
-	if (json_parse(&s->arena, reply->text, JSON_PYTHON, DEPTH, ret, &error) < 0)
+	r = result_text(&s->arena, reply->text, &text);
+	if (r < 0)
+		return r;
+	if (json_parse(&s->arena, text, JSON_PYTHON, DEPTH, ret, &error) < 0)
 		return fail(-EINVAL, "the result is not JSON: %s", error.sentence);
 	return 0;
 }

@@ -32,11 +32,12 @@ struct settings {
 	const char *media_root, *static_root, *private_root, *mail_url, *mail_from;
 	const char *queues, *shared_queues, *unknown_to;
 	const char *key_prefix, *result_prefix, *node;
-	bool result_extended, track_started, task_events;
+	const char *priority_steps, *priority_separator;
+	bool result_extended, result_chord_ordered, track_started, task_events;
 	int64_t hosts, concurrency, processes, sandboxes;
 	int64_t max_tasks_per_child, max_memory_per_child;
 	const char *autoscale;
-	usec_t grace, time_limit, soft_time_limit;
+	usec_t result_expires, grace, time_limit, soft_time_limit;
 	int64_t max_body, body_budget, requests;
 	const char *allowed_hosts, *cors_origins, *proxy_scheme, *tls_cert, *tls_key;
 	bool http2, cors_credentials, proxy_host, hsts_subdomains, hsts_preload, ssl_redirect;

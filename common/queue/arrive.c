@@ -66,7 +66,7 @@ static void offer(struct supervisor *s, struct flight *f, const struct task *tas
 
 	s->is_fed_alone[f->lane] = f->is_suspect || task->where == TASK_ALONE;
 	control_note(s->control, task);
-	fill(s, &job, f, task, m, f->lane / QUEUE_STEPS, deaths);
+	fill(s, &job, f, task, m, f->lane / (unsigned) queue_steps(), deaths);
 	crew_offer(s->crew, f, task, &job, m);
 }
 
@@ -199,7 +199,7 @@ static void lookup_send(struct lookup *l)
 		return;
 	}
 	must(message_scan(l->raw, &m) == 0);
-	keys = &l->s->queues[f->lane / QUEUE_STEPS];
+	keys = &l->s->queues[f->lane / (unsigned) queue_steps()];
 	id = message_text(&l->arena, &m, MESSAGE_ID);
 	key = message_text(&l->arena, &m, MESSAGE_KEY);
 	queue_key_receipt(&receipt, keys, str_is_null(key) ? id : key);
@@ -346,7 +346,8 @@ void arrive(struct supervisor *s, struct lane *lane, struct flight *f, int scann
 	struct str raw;
 
 	arena_init(&arena);
-	if (supervisor_is_stopping(s) || control_is_cancelled(s->control, f->lane / QUEUE_STEPS)) {
+	if (supervisor_is_stopping(s) ||
+	    control_is_cancelled(s->control, f->lane / (unsigned) queue_steps())) {
 		fate_release(s, f);
 		return;
 	}

@@ -92,7 +92,7 @@ static const struct {
 	{ "application/zstd", inflate_zstd },
 };
 
-static int decompress(struct arena *arena, struct str name, struct str packed, struct str *ret)
+int body_decompress(struct arena *arena, struct str name, struct str packed, struct str *ret)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(compressions); i++)
 		if (str_eq_c(name, compressions[i].name))
@@ -120,7 +120,7 @@ int body_text(struct arena *arena, const struct message *m, struct str *ret)
 		text = str_make(to, len);
 	}
 	if (!str_is_null(compression))
-		return decompress(arena, compression, text, ret);
+		return body_decompress(arena, compression, text, ret);
 	*ret = text;
 	return 0;
 }

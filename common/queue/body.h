@@ -14,6 +14,10 @@
 
 #define BODY_MOST (64 * MIB) /* decompressed */
 
+/* By the name that Celery gives a compression; `packed` may be what it is not.  As body_text. */
+int body_decompress(struct arena *, struct str name, struct str packed, struct str *ret)
+	_must_check_;
+
 /* The body's text, in the arena or a slice of the message.  0, or -EINVAL with the reason. */
 int body_text(struct arena *, const struct message *, struct str *ret) _must_check_;
 

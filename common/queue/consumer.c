@@ -32,7 +32,7 @@ int consumers_read(struct supervisor *s)
 		r = fail(-E_BAD_SETTING, "APIUM_QUEUES is empty");
 	s->own_queues = s->queue_count;
 	s->queue_room = s->queue_count + LINK_QUEUES_ADDED;
-	if (r == 0 && s->queue_room > FLIGHT_NOWHERE / QUEUE_STEPS)
+	if (r == 0 && s->queue_room > FLIGHT_NOWHERE / QUEUE_STEPS_MOST)
 		r = fail(-E_BAD_SETTING, "APIUM_QUEUES names too many");
 	if (r == 0 && settings.unknown_to[0] != '\0')
 		r = queue_keys_init(&s->unknown_to, &s->arena, str_c(settings.unknown_to));
@@ -41,15 +41,16 @@ int consumers_read(struct supervisor *s)
 
 static int open_lanes(struct supervisor *s, size_t place)
 {
+	size_t steps = (size_t) queue_steps();
 	int r = 0;
 
-	for (size_t i = place * QUEUE_STEPS; i < (place + 1) * QUEUE_STEPS && r == 0; i++) {
+	for (size_t i = place * steps; i < (place + 1) * steps && r == 0; i++) {
 		struct lane_options o = {
 			.loop = s->loop,
 			.url = settings.redis_url,
 			.acks = s->acks,
 			.keys = &s->queues[place],
-			.step = (int) (i % QUEUE_STEPS),
+			.step = (int) (i % steps),
 			.number = (uint16_t) i,
 			.worker = s->worker,
 			.incarnation = s->queues_added * INCARNATIONS,
@@ -73,8 +74,8 @@ int consumers_open(struct supervisor *s)
 {
 	int r = 0;
 
-	s->lanes = calloc(s->queue_room * QUEUE_STEPS, sizeof(struct lane *));
-	s->is_fed_alone = calloc(s->queue_room * QUEUE_STEPS, sizeof(bool));
+	s->lanes = calloc(s->queue_room * (size_t) queue_steps(), sizeof(struct lane *));
+	s->is_fed_alone = calloc(s->queue_room * (size_t) queue_steps(), sizeof(bool));
 	must(s->lanes != NULL && s->is_fed_alone != NULL);
 	for (size_t i = 0; i < s->queue_count && r == 0; i++)
 		r = open_lanes(s, i);
@@ -218,7 +219,8 @@ void consumers_tick(struct supervisor *s)
 
 		if (!consumer_is_there(s, place) || !is_leaving(s, place))
 			continue;
-		for (size_t i = place * QUEUE_STEPS; i < (place + 1) * QUEUE_STEPS; i++)
+		for (size_t i = place * (size_t) queue_steps();
+		     i < (place + 1) * (size_t) queue_steps(); i++)
 			is_gone &= drop_lane(s, i);
 		if (is_gone) {
 			gauges_drop(s, place);

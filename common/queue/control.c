@@ -202,17 +202,16 @@ static struct str run_command(struct control *c, struct arena *arena, const stru
 static int send_reply(struct control *c, struct arena *arena, struct str exchange, struct str key,
 		      struct str message)
 {
-	_cleanup_(buf_fini) struct buf bindings = BUF_INIT, list = BUF_INIT;
+	_cleanup_(buf_fini) struct buf bindings = BUF_INIT, list = BUF_INIT, member = BUF_INIT;
 	struct str queue = arena_printf(arena, "%.*s.%.*s", STR_ARG(key), STR_ARG(exchange));
-	struct str member = arena_printf(arena, "%.*s\x06\x16\x06\x16%.*s", STR_ARG(key),
-					 STR_ARG(queue));
 	struct redis_reply *reply;
 	int r;
 
+	queue_binding_member(&member, key, queue);
 	queue_key_broker(&bindings, "_kombu.binding.");
 	buf_add_str(&bindings, exchange);
 	r = redis_call(c->s->general, arena,
-		       REDIS_WORDS(STR("SISMEMBER"), buf_str(&bindings), member), &reply);
+		       REDIS_WORDS(STR("SISMEMBER"), buf_str(&bindings), buf_str(&member)), &reply);
 	if (r < 0 || reply->integer == 0)
 		return r;
 	queue_key_broker(&list, "");

@@ -11,6 +11,7 @@
  */
 #include "queue/control-internal.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -164,7 +165,7 @@ static int store_revoked(struct control_call *call, struct str id)
 	result_add_exception(&document, &about, RESULT_REVOKED, &result_revoked, STR("revoked"));
 	return redis_eval(redis, call->arena, &script_tell, 1,
 			  REDIS_WORDS(buf_str(&key), buf_str(&document),
-				      arena_printf(call->arena, "%d", RESULT_TTL_SECONDS), STR("")),
+				      arena_printf(call->arena, "%" PRId64, result_ttl()), STR("")),
 			  &reply);
 }
 

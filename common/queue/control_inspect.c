@@ -721,7 +721,7 @@ static int conf(struct control_call *call)
 	put_flag(w, "task_acks_late", true);
 	put_flag(w, "task_track_started", settings.track_started);
 	put_flag(w, "result_extended", settings.result_extended);
-	put_count(w, "result_expires", RESULT_TTL_SECONDS);
+	put_count(w, "result_expires", result_ttl());
 	put_count(w, "worker_concurrency", settings.concurrency);
 	put_flag(w, "worker_send_task_events", settings.task_events);
 	for (size_t i = 0; (row = settings_row(i)) != NULL; i++)

@@ -17,7 +17,7 @@ struct str ending_ttl(void)
 	static char seconds[16];
 
 	if (seconds[0] == '\0')
-		(void) snprintf(seconds, sizeof(seconds), "%d", RESULT_TTL_SECONDS);
+		(void) snprintf(seconds, sizeof(seconds), "%" PRId64, result_ttl());
 	return str_c(seconds);
 }
 

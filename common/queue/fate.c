@@ -105,7 +105,7 @@ void fate_bury(struct supervisor *s, struct flight *f, const struct message *m, 
 		.worker = str_c(s->worker),
 		.attempts = attempts,
 	};
-	struct str letter_trace = STR("");
+	struct str letter_trace = STR(""), said = letter.reason;
 
 	arena_init(&arena);
 	if (m != NULL) {
@@ -119,12 +119,12 @@ void fate_bury(struct supervisor *s, struct flight *f, const struct message *m, 
 	log_event(LOG_WARN, "job is dead", LOG_STR("reason", letter.reason),
 		  LOG_STR("task", letter.task), LOG_STR("job", letter.id),
 		  LOG_STR("letter", str_c(letter.name)), LOG_STR("trace", letter_trace));
-	if (s->events.is_on && m != NULL)
-		events_failed(s, EVENTS_FAILED, letter.id, exception, letter.reason);
 	/* NotRegistered carries the name of the task and nothing else, as Celery's does. */
-	end_badly(s, f, m, RESULT_FAILURE, exception,
-		  exception == &result_not_registered ? letter.task : letter.reason, &letter,
-		  buf_str(&record));
+	if (exception == &result_not_registered)
+		said = letter.task;
+	if (s->events.is_on && m != NULL)
+		events_failed(s, EVENTS_FAILED, letter.id, exception, said);
+	end_badly(s, f, m, RESULT_FAILURE, exception, said, &letter, buf_str(&record));
 }
 
 void fate_revoke(struct supervisor *s, struct flight *f, const struct message *m,
@@ -236,7 +236,7 @@ static void schedule(struct supervisor *s, struct flight *f, struct str how, int
 	char when[24];
 
 	must(w != NULL);
-	*w = (struct scheduling){ .s = s, .queue = f->lane / QUEUE_STEPS };
+	*w = (struct scheduling){ .s = s, .queue = f->lane / (unsigned) queue_steps() };
 	schedule_member(&member, lane_step(lane), message);
 	queue_key_result(&result, id);
 	(void) snprintf(when, sizeof(when), "%" PRId64, ms);
@@ -250,11 +250,46 @@ void fate_schedule(struct supervisor *s, struct flight *f, const struct message 
 	schedule(s, f, STR("at"), (eta + MSEC - 1) / MSEC, m->raw, STR(""), STR(""));
 }
 
+/* Suspects. */
+
+/* We mark where a suspect runs: if all of us die with it, who sweeps knows whom to
+ * blame.  Once it is over the mark goes: it may be in hand for longer (a chord's last part waits for
+ * a claim, a retry comes back), and is blameless then. */
+static void mark_suspect(struct supervisor *s, struct flight *f, struct str id, bool is_in)
+{
+	struct lane *lane = supervisor_lane(s, f);
+	_cleanup_(arena_fini) struct arena arena;
+	struct str field;
+	int r;
+
+	arena_init(&arena);
+	field = arena_printf(&arena, "%.*s:in", STR_ARG(id));
+	r = is_in ? redis_send(s->general,
+			       REDIS_WORDS(STR("HSET"), lane_keys(lane)->crash, field,
+					   lane_token(lane)),
+			       NULL, NULL)
+		  : redis_send(s->general, REDIS_WORDS(STR("HDEL"), lane_keys(lane)->crash, field),
+			       NULL, NULL);
+	if (r < 0)
+		log_debug("a suspect could not be marked, ignoring");
+}
+
+void fate_suspect(struct supervisor *s, struct flight *f, struct str id)
+{
+	mark_suspect(s, f, id, true);
+}
+
+void fate_acquit(struct supervisor *s, struct flight *f, struct str id)
+{
+	if (f->is_suspect)
+		mark_suspect(s, f, id, false);
+}
+
 /* Failures and deaths: the message is read first. */
 
 struct fate {
 	struct supervisor *s;
-	bool is_crash;
+	bool is_crash, is_unstarted;
 	enum crew_end crash;
 	struct link_failure failure;
 	struct arena arena;
@@ -440,6 +475,12 @@ static void on_read(void *arg, struct flight *f, int error, const struct redis_r
 		count_crash(w, f, &m);
 		return;
 	}
+	fate_acquit(s, f, message_text(&w->arena, &m, MESSAGE_ID));
+	if (w->is_unstarted) {
+		fate_release(s, f);
+		fate_free(w);
+		return;
+	}
 	if (w->failure.attempt == 0) /* killed: the host could not say it */
 		w->failure.attempt = (uint32_t) MIN(m.retries, INT32_MAX - 1) + 1;
 	decide(w, f, &m);
@@ -478,6 +519,7 @@ static void ended(struct supervisor *s, struct flight *f, struct str payload)
 		fate_release(s, f);
 		return;
 	}
+	fate_acquit(s, f, texts[0]);
 	e.id = texts[0];
 	e.key = texts[1];
 	e.document = str_is_null(texts[2]) ? STR("") : texts[2];
@@ -530,14 +572,17 @@ void fate_death(struct supervisor *s, struct flight *f, enum crew_end end, const
 		flight_free(&s->flights, f);
 		return;
 	}
-	if (end == CREW_UNSTARTED) {
+	/* A suspect is marked when it is sent; a worker that stops takes its marks along. */
+	if (end == CREW_UNSTARTED && (!f->is_suspect || supervisor_is_stopping(s))) {
 		fate_release(s, f);
 		return;
 	}
-	if (end != CREW_TERMINATED)
+	if (end != CREW_TERMINATED && end != CREW_UNSTARTED)
 		tally_crashed(f);
 	w = fate_new(s, str_c(how));
-	if (end == CREW_TIMED_OUT) {
+	if (end == CREW_UNSTARTED) {
+		w->is_unstarted = true;
+	} else if (end == CREW_TIMED_OUT) {
 		w->reason = arena_printf(&w->arena, "The hard time limit of %g s was exceeded.",
 					 (double) f->hard_limit / SEC)
 				    .at;

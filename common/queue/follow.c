@@ -88,7 +88,7 @@ static int begin_chord(void *arg, struct str group, size_t size)
 	queue_key_chord(&claim, group, ".c");
 	queue_key_chord(&parts, group, ".s");
 	(void) snprintf(count, sizeof(count), "%zu", size);
-	(void) snprintf(ttl, sizeof(ttl), "%d", RESULT_TTL_SECONDS);
+	(void) snprintf(ttl, sizeof(ttl), "%" PRId64, result_ttl());
 	follow_add(f, FOLLOW_DROP, buf_str(&claim), STR(""), STR(""));
 	follow_add(f, FOLLOW_SET, buf_str(&parts), str_c(ttl), str_c(count));
 	return 0;
@@ -160,6 +160,19 @@ static const struct json *last_of(const struct json *list)
 	return last;
 }
 
+/* For the script to take apart: the length of the mark, the mark, the member. */
+static void add_part(struct follow *f, struct str group, struct str id, int64_t index,
+		     struct str member)
+{
+	_cleanup_(buf_fini) struct buf key = BUF_INIT, payload = BUF_INIT;
+	struct str score = index < 0 ? STR("+inf") : arena_printf(f->arena, "%" PRId64, index);
+
+	queue_key_chord(&key, group, ".j");
+	buf_printf(&payload, "%zu:%.*s:%.*s%.*s", id.len + 1 + score.len, STR_ARG(id),
+		   STR_ARG(score), STR_ARG(member));
+	follow_add(f, FOLLOW_PART, buf_str(&key), score, buf_str(&payload));
+}
+
 /* The part that a job is of its chord, which has ended with this state and result (JSON). */
 static void set_part(struct follow *f, struct str group, struct str id, int64_t index,
 		     const char *state, struct str result, const struct json *chord,
@@ -171,7 +184,7 @@ static void set_part(struct follow *f, struct str group, struct str id, int64_t 
 
 	if (str_is_null(group) || str_is_null(id))
 		return; /* as Celery: a part of nothing */
-	if (!str_is_null(f->part.group)) {
+	if (!str_is_null(f->part.group) && !str_eq(f->part.group, group)) {
 		log_warn("job %.*s ends parts of two chords: one of them waits for ever",
 			 STR_ARG(id));
 		return;
@@ -183,6 +196,10 @@ static void set_part(struct follow *f, struct str group, struct str id, int64_t 
 	json_put_c(&w, state);
 	json_put_raw(&w, result);
 	json_end_array(&w);
+	if (!str_is_null(f->part.group)) {
+		add_part(f, group, id, index, buf_str(&member));
+		return;
+	}
 	f->part = (struct follow_part){ .group = arena_str(f->arena, group),
 					.id = arena_str(f->arena, id),
 					.member = arena_str(f->arena, buf_str(&member)),

@@ -8,8 +8,9 @@
  *   success   callbacks, then the next step of the chain, then the job counts as a part of its
  *             chord
  *   failure   FAILURE for the steps that will not run, the last one first; errbacks; the part of a
- *             chord is counted as failed: the job's own, or that of the chain's last step.  A
- *             revoked job ends the rest as revoked, and calls no errbacks
+ *             chord is counted as failed: the job's own, or that of the chain's last step; if that
+ *             is a group, all of its members.  A revoked job ends the rest as revoked, and calls no
+ *             errbacks
  *
  * Source: recordings of Celery 5.7 (tests/golden/celery/canvas-run.json, chord-run.json).
  */
@@ -28,7 +29,9 @@ enum follow_kind {
 	FOLLOW_RESULT = 'r', /* a job's document, published, unless a better one is there */
 	FOLLOW_SET = 's',    /* SET key payload EX when */
 	FOLLOW_DROP = 'd',   /* DEL key */
-	FOLLOW_CHECK = 'c',  /* the key holds payload, else nothing at all is done */
+	FOLLOW_PART =
+		'm', /* a part of the chord with this `.j`, beside the job's: score, mark, member */
+	FOLLOW_CHECK = 'c', /* the key holds payload, else nothing at all is done */
 };
 
 struct follow_effect {

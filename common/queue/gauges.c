@@ -37,8 +37,8 @@ static void collect(struct metric_collector *c)
 
 		if (!consumer_is_there(s, i))
 			continue;
-		for (unsigned step = 0; step < QUEUE_STEPS; step++) {
-			unsigned number = (unsigned) i * QUEUE_STEPS + step;
+		for (unsigned step = 0; step < (unsigned) queue_steps(); step++) {
+			unsigned number = (unsigned) i * (unsigned) queue_steps() + step;
 
 			if (number >= s->lane_count || s->lanes[number] == NULL)
 				continue;
@@ -151,7 +151,7 @@ static int ask_queue(struct supervisor *s, size_t place)
 	int r = 0;
 
 	arena_init(&arena);
-	for (int step = 0; r == 0 && step < QUEUE_STEPS; step++) {
+	for (int step = 0; r == 0 && step < queue_steps(); step++) {
 		r = ask(s, &arena, STR("LLEN"), keys.lists[step], &length);
 		if (r < 0)
 			break;

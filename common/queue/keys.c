@@ -3,32 +3,87 @@
 #include "base/error.h"
 #include "base/settings.h"
 
-static const struct {
-	int priority;
-	const char *suffix;
-} steps[QUEUE_STEPS] = {
-	{ 0, "" },
-	{ 3, "\x06\x16"
-	     "3" },
-	{ 6, "\x06\x16"
-	     "6" },
-	{ 9, "\x06\x16"
-	     "9" },
+#define SEPARATOR "\x06\x16"
+
+struct steps {
+	const char *from; /* the setting's text that they were read from */
+	int count;
+	int64_t priorities[QUEUE_STEPS_MOST];
 };
+
+#define USUAL_STEPS                                                                                \
+	{                                                                                          \
+		.count = 4, .priorities = { 0, 3, 6, 9 }                                           \
+	}
+
+/* Numbers that rise from 0. */
+static int read_steps(const char *text, struct steps *ret)
+{
+	struct str rest = str_c(text), item;
+	struct steps s = { .from = text };
+
+	while (settings_next_item(&rest, &item)) {
+		int64_t *next = &s.priorities[s.count];
+
+		if (s.count == QUEUE_STEPS_MOST)
+			return fail(-E_BAD_SETTING, "APIUM_PRIORITY_STEPS has more than %d steps",
+				    QUEUE_STEPS_MOST);
+		if (str_to_i64(item, next) < 0 ||
+		    (s.count == 0 ? *next != 0 : *next <= next[-1] || *next > 255))
+			return fail(-E_BAD_SETTING,
+				    "APIUM_PRIORITY_STEPS=%s: not numbers that rise "
+				    "from 0 to at most 255",
+				    text);
+		s.count++;
+	}
+	if (s.count == 0)
+		return fail(-E_BAD_SETTING, "APIUM_PRIORITY_STEPS is empty");
+	*ret = s;
+	return 0;
+}
+
+/* Read anew when the settings are loaded, by each thread for itself. */
+static const struct steps *steps(void)
+{
+	static _Thread_local struct steps read = USUAL_STEPS;
+	const char *text = settings.priority_steps;
+
+	if (text != NULL && text != read.from && read_steps(text, &read) < 0) {
+		fail_clear(); /* queue_keys_init tells of it */
+		read = (struct steps) USUAL_STEPS;
+		read.from = text;
+	}
+	return &read;
+}
+
+static const char *separator(void)
+{
+	const char *text = settings.priority_separator;
+
+	return text == NULL || text[0] == '\0' ? SEPARATOR : text;
+}
+
+int queue_steps(void)
+{
+	return steps()->count;
+}
 
 int queue_step(int64_t priority)
 {
-	int step = QUEUE_STEPS - 1;
+	const struct steps *s = steps();
+	int step = s->count - 1;
 
-	while (step > 0 && priority < steps[step].priority)
+	while (step > 0 && priority < s->priorities[step])
 		step--;
 	return step;
 }
 
 int queue_step_priority(int step)
 {
-	must(step >= 0 && step < QUEUE_STEPS);
-	return steps[step].priority;
+	const struct steps *s = steps();
+
+	must(step >= 0 && step < s->count);
+	return (int) s->priorities[step];
 }
 
 /* Redis hashes what stands between the first '{' and the next '}', unless that is nothing. */
@@ -73,18 +128,23 @@ static struct str queue_list_name(struct arena *arena, struct str queue)
 int queue_keys_init(struct queue_keys *k, struct arena *arena, struct str queue)
 {
 	struct str list = queue_list_name(arena, queue), p;
+	struct steps steps;
 	int r = check_name(queue);
 
 	if (r == 0)
 		r = check_name(list);
+	if (r == 0 && settings.priority_steps != NULL)
+		r = read_steps(settings.priority_steps, &steps);
 	if (r < 0)
 		return r;
 	k->queue = arena_str(arena, queue);
 	p = has_hash_tag(list) ? arena_printf(arena, "apium:%.*s:", STR_ARG(list))
 			       : arena_printf(arena, "apium:{%.*s}:", STR_ARG(list));
 	k->prefix = p;
-	for (int i = 0; i < QUEUE_STEPS; i++)
-		k->lists[i] = arena_printf(arena, "%.*s%s", STR_ARG(list), steps[i].suffix);
+	k->lists[0] = list;
+	for (int i = 1; i < queue_steps(); i++)
+		k->lists[i] = arena_printf(arena, "%.*s%s%d", STR_ARG(list), separator(),
+					   queue_step_priority(i));
 	k->workers = arena_printf(arena, "%.*sworkers", STR_ARG(p));
 	k->schedule = arena_printf(arena, "%.*sschedule", STR_ARG(p));
 	k->crash = arena_printf(arena, "%.*scrash", STR_ARG(p));
@@ -176,5 +236,34 @@ void queue_binding(struct buf *key, struct buf *member, const char *set, struct 
 {
 	queue_key_broker(key, set);
 	buf_add_str(key, queue);
-	buf_printf(member, "%.*s\x06\x16\x06\x16%.*s", STR_ARG(queue), STR_ARG(queue));
+	queue_binding_member(member, queue, queue);
+}
+
+void queue_binding_member(struct buf *out, struct str routing_key, struct str queue)
+{
+	buf_printf(out, "%.*s%s%s%.*s", STR_ARG(routing_key), separator(), separator(),
+		   STR_ARG(queue));
+}
+
+/* Cuts off what stands before the first separator. */
+static bool cut_part(struct str *rest, struct str *ret)
+{
+	ptrdiff_t at = str_find(*rest, str_c(separator()));
+
+	if (at < 0)
+		return false;
+	*ret = str_slice(*rest, 0, (size_t) at);
+	*rest = str_slice(*rest, (size_t) at + strlen(separator()), rest->len);
+	return true;
+}
+
+bool queue_binding_read(struct str member, struct str *ret_routing_key, struct str *ret_queue)
+{
+	struct str routing_key, pattern;
+
+	if (!cut_part(&member, &routing_key) || !cut_part(&member, &pattern))
+		return false;
+	*ret_routing_key = routing_key;
+	*ret_queue = member;
+	return true;
 }

@@ -1,7 +1,8 @@
 /*
  * keys.h - the name of every Redis key of a queue, in one place.
  *
- *   <queue>, <queue>\x06\x163, …6, …9      LIST  what waits, by priority step; Celery's own lists
+ *   <queue>, <queue>\x06\x163, …6, …9      LIST  what waits, by priority step; Celery's own lists,
+ *                                                of other names with APIUM_PRIORITY_STEPS and _SEPARATOR
  *   apium:{<queue>}:fly:<token>            LIST  in flight: taken by one lane of one worker
  * (queue/lane.h);
  *                                                '' is a job that finished before an older one.
@@ -32,8 +33,13 @@
 #include "base/buf.h"
 #include "base/map.h"
 
-/* Priority 0 is the most urgent; 0-2, 3-5, 6-8 and 9 share a list each (Celery's default steps). */
-enum { QUEUE_STEPS = 4 };
+/*
+ * Priority 0 is the most urgent; 0-2, 3-5, 6-8 and 9 share a list each, unless APIUM_PRIORITY_STEPS
+ * says otherwise (Celery's transport options priority_steps and sep).  As many as there are is the
+ * same while a process lives.
+ */
+enum { QUEUE_STEPS_MOST = 10 };
+int queue_steps(void);
 int queue_step(int64_t priority);
 int queue_step_priority(int step); /* 0, 3, 6, 9 */
 
@@ -42,12 +48,12 @@ int queue_step_priority(int step); /* 0, 3, 6, 9 */
 /* Texts are NUL-terminated and live as long as the arena they were made in. */
 struct queue_keys {
 	struct str queue;
-	struct str prefix; /* "apium:{default}:" */
-	struct str lists[QUEUE_STEPS];
+	struct str prefix;                  /* "apium:{default}:" */
+	struct str lists[QUEUE_STEPS_MOST]; /* the first queue_steps() of them */
 	struct str workers, schedule, crash, dead, letters, live, epoch;
 };
 
-/* 0, or -E_BAD_SETTING: empty, too long, or with control characters. */
+/* 0, or -E_BAD_SETTING: empty, too long, or with control characters; or the steps are none. */
 int queue_keys_init(struct queue_keys *, struct arena *, struct str queue) _must_check_;
 
 /*
@@ -77,5 +83,8 @@ void queue_key_broker(struct buf *, const char *name);
 /* What kombu keeps of a plain queue in a set of bindings, `set` being the beginning of its key:
  * "_kombu.binding." and "_kombu.binding_permanent.". */
 void queue_binding(struct buf *key, struct buf *member, const char *set, struct str queue);
+/* A member of such a set: routing key, pattern and queue, with the separator between them. */
+void queue_binding_member(struct buf *, struct str routing_key, struct str queue);
+bool queue_binding_read(struct str member, struct str *ret_routing_key, struct str *ret_queue);
 
 #endif

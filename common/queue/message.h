@@ -118,6 +118,8 @@ struct message_new {
 	struct str shadow, reply_to;
 	struct str stamped_headers, stamps; /* JSON array, object; absent: none */
 	struct str headers;                 /* JSON object of further headers; absent: none */
+	struct str properties;              /* the same of properties */
+	struct str argsrepr, kwargsrepr; /* what is shown of the arguments; absent: what they are */
 };
 void message_write(struct buf *out, const struct message_new *);
 

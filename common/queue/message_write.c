@@ -68,20 +68,18 @@ static struct str or_else(struct str json, const char *otherwise)
 	return str_is_null(json) ? str_c(otherwise) : json;
 }
 
-/* Headers of the caller's own; those that a message has anyway are not his. */
-static void put_own_headers(struct json_writer *w, struct arena *arena, struct str headers)
+/* Members of the caller's own; those that a message has anyway are not his. */
+static void put_own(struct json_writer *w, struct arena *arena, struct str object,
+		    const char *const *taken)
 {
-	static const char *const taken[] = { "lang",          "task",       "id",
-					     "apium_at",      "apium_key",  "apium_outbox",
-					     "apium_history", "traceparent" };
 	struct json *tree;
 
-	if (str_is_null(headers) || parse(arena, headers, &tree) < 0)
+	if (str_is_null(object) || parse(arena, object, &tree) < 0)
 		return;
 	for (const struct json *h = tree->first; h != NULL; h = h->next) {
 		bool is_taken = false;
 
-		for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
+		for (size_t i = 0; taken[i] != NULL; i++)
 			is_taken = is_taken || str_eq_c(h->key, taken[i]);
 		if (is_taken)
 			continue;
@@ -92,6 +90,9 @@ static void put_own_headers(struct json_writer *w, struct arena *arena, struct s
 
 static void put_headers(struct json_writer *w, const struct message_new *n)
 {
+	static const char *const taken[] = { "lang",          "task",        "id",
+					     "apium_at",      "apium_key",   "apium_outbox",
+					     "apium_history", "traceparent", NULL };
 	_cleanup_(arena_fini) struct arena arena;
 
 	arena_init(&arena);
@@ -114,8 +115,11 @@ static void put_headers(struct json_writer *w, const struct message_new *n)
 	PUT(w, "timelimit", raw, or_else(n->timelimit, "[null, null]"));
 	PUT(w, "root_id", str, str_is_null(n->root_id) ? n->id : n->root_id);
 	PUT(w, "parent_id", str, n->parent_id);
-	PUT(w, "argsrepr", str, message_repr_args(&arena, or_else(n->args, "[]")));
-	PUT(w, "kwargsrepr", str, message_repr(&arena, n->kwargs));
+	PUT(w, "argsrepr", str,
+	    str_is_null(n->argsrepr) ? message_repr_args(&arena, or_else(n->args, "[]"))
+				     : n->argsrepr);
+	PUT(w, "kwargsrepr", str,
+	    str_is_null(n->kwargsrepr) ? message_repr(&arena, n->kwargs) : n->kwargsrepr);
 	PUT(w, "origin", c, origin());
 	json_put_key(w, STR("ignore_result"));
 	if (n->is_foreign)
@@ -125,7 +129,7 @@ static void put_headers(struct json_writer *w, const struct message_new *n)
 	PUT(w, "replaced_task_nesting", i64, 0);
 	PUT(w, "stamped_headers", raw, or_else(n->stamped_headers, "null"));
 	PUT(w, "stamps", raw, or_else(n->stamps, "{}"));
-	put_own_headers(w, &arena, n->headers);
+	put_own(w, &arena, n->headers, taken);
 	PUT(w, "apium_at", i64, (n->at != 0 ? n->at : now_realtime()) / MSEC);
 	if (!str_is_null(n->key))
 		PUT(w, "apium_key", str, n->key);
@@ -153,6 +157,12 @@ static void put_delivery(struct json_writer *w, struct str exchange, struct str 
 
 static void put_properties(struct json_writer *w, const struct message_new *n)
 {
+	static const char *const taken[] = { "correlation_id", "reply_to",   "delivery_mode",
+					     "delivery_info",  "priority",   "body_encoding",
+					     "delivery_tag",   "expiration", NULL };
+	_cleanup_(arena_fini) struct arena arena;
+
+	arena_init(&arena);
 	json_begin_object(w);
 	PUT(w, "correlation_id", str, n->id);
 	json_put_key(w, STR("reply_to"));
@@ -160,6 +170,7 @@ static void put_properties(struct json_writer *w, const struct message_new *n)
 		put_uuid(w);
 	else
 		json_put_str(w, n->reply_to);
+	put_own(w, &arena, n->properties, taken);
 	PUT(w, "delivery_mode", i64, 2);
 	if (n->expires != 0) {
 		usec_t left = n->expires_in != 0 ? n->expires_in : n->expires - now_realtime();

@@ -104,7 +104,7 @@ int queue_purge(struct redis *redis, struct db *db, struct arena *arena,
 {
 	int r = 0;
 
-	for (int step = 0; step < QUEUE_STEPS && r == 0; step++)
+	for (int step = 0; step < queue_steps() && r == 0; step++)
 		r = purge_list(redis, db, arena, keys, keys->lists[step], count);
 	return r;
 }

@@ -152,7 +152,7 @@ static void chord_words_init(struct chord_words *w, const struct push *p)
 	buf_init(&w->key);
 	queue_key_chord(&w->key, p->chord, ".s");
 	(void) snprintf(w->size, sizeof(w->size), "%" PRId64, p->chord_size);
-	(void) snprintf(w->ttl, sizeof(w->ttl), "%d", RESULT_TTL_SECONDS);
+	(void) snprintf(w->ttl, sizeof(w->ttl), "%" PRId64, result_ttl());
 	w->at[0] = STR("SET");
 	w->at[1] = buf_str(&w->key);
 	w->at[2] = str_c(w->size);

@@ -284,9 +284,14 @@ static int has_final_result(struct relay *r, struct arena *arena, struct str id,
 	queue_key_result(&key, id);
 	*ret = false;
 	e = ask(r, arena, REDIS_WORDS(STR("GET"), buf_str(&key)), &document);
-	if (e < 0 || str_is_null(document) ||
-	    json_parse(arena, document, JSON_PYTHON, 200, &tree, &error) < 0)
+	if (e < 0 || str_is_null(document))
 		return e;
+	if (result_text(arena, document, &document) < 0) {
+		fail_clear(); /* not ours; it will have expired one day */
+		return 0;
+	}
+	if (json_parse(arena, document, JSON_PYTHON, 200, &tree, &error) < 0)
+		return 0;
 	status = json_get(tree, STR("status"));
 	for (size_t i = 0; i < ARRAY_SIZE(finals); i++)
 		*ret |= status != NULL && str_eq(status->text, finals[i]);
@@ -406,7 +411,7 @@ static int refuse(struct relay *r, struct arena *arena, const struct outbox_row 
 	result_add_exception(&document, &about, RESULT_FAILURE, &result_rejected, letter.reason);
 	queue_key_result(&result, row->id);
 	(void) snprintf(now, sizeof(now), "%" PRId64, now_realtime() / MSEC);
-	(void) snprintf(ttl, sizeof(ttl), "%d", RESULT_TTL_SECONDS);
+	(void) snprintf(ttl, sizeof(ttl), "%" PRId64, result_ttl());
 	log_event(LOG_WARN, "job is dead", LOG_STR("reason", letter.reason),
 		  LOG_STR("task", row->task), LOG_STR("job", row->id));
 	e = redis_call(r->o.redis, arena,

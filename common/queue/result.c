@@ -28,6 +28,29 @@ const struct result_exception result_worker_lost = { "WorkerLostError", "billiar
 const struct result_exception result_rejected = { "JobDropped", "apium" };
 const struct result_exception result_chord_error = { "ChordError", "celery.exceptions" };
 
+/* "\0celery-compressed\0" <compression> "\0" <what it made of the JSON> */
+#define COMPRESSED "\0celery-compressed\0"
+
+int result_text(struct arena *arena, struct str stored, struct str *ret)
+{
+	const struct str mark = STR(COMPRESSED);
+	struct str rest = stored, name;
+
+	if (!str_starts(stored, mark)) {
+		*ret = stored;
+		return 0;
+	}
+	rest = str_slice(stored, mark.len, stored.len);
+	(void) str_cut(&rest, '\0', &name);
+	return body_decompress(arena, name, str_is_null(rest) ? STR("") : rest, ret);
+}
+
+int64_t result_ttl(void)
+{
+	return settings.result_expires == 0 ? 86400
+					    : MAX(settings.result_expires / SEC, INT64_C(1));
+}
+
 static void put(struct json_writer *w, struct str key, struct str value)
 {
 	json_put_key(w, key);

@@ -17,7 +17,12 @@
 #include "base/json.h"
 #include "queue/message.h"
 
-#define RESULT_TTL_SECONDS 86400 /* Celery's result_expires */
+/* A stored document's JSON: what stands in the key, or what Celery's result_compression made of it
+ * (a Python worker's; none is compressed here).  0, or -EINVAL with the reason. */
+int result_text(struct arena *, struct str stored, struct str *ret) _must_check_;
+
+/* APIUM_RESULT_EXPIRES in seconds; without settings (a test, say) Celery's day. */
+int64_t result_ttl(void);
 
 enum result_state { RESULT_SUCCESS, RESULT_FAILURE, RESULT_RETRY, RESULT_REVOKED, RESULT_STATES };
 

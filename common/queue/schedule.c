@@ -40,17 +40,19 @@ void schedule_hint(struct supervisor *s, size_t queue, usec_t wait)
 /* Moves all that is due.  0 with the time until the next in *next, if that is sooner. */
 static int move_due(struct supervisor *s, const struct queue_keys *k, usec_t *next)
 {
-	const struct str words[] = { k->schedule, k->lists[0], k->lists[1],
-				     k->lists[2], k->lists[3], STR(MOST) };
+	struct str words[1 + QUEUE_STEPS_MOST + 1] = { k->schedule };
+	size_t keys = 1 + (size_t) queue_steps();
 	_cleanup_(arena_fini) struct arena arena;
 	struct redis_reply *reply;
 	int64_t moved, wait;
 	int r;
 
 	arena_init(&arena);
+	for (size_t i = 1; i < keys; i++)
+		words[i] = k->lists[i - 1];
+	words[keys] = STR(MOST);
 	do {
-		r = redis_eval(s->general, &arena, &script_due, 1 + QUEUE_STEPS, words,
-			       ARRAY_SIZE(words), &reply);
+		r = redis_eval(s->general, &arena, &script_due, keys, words, keys + 1, &reply);
 		if (r < 0)
 			return r;
 		if (reply->type != REDIS_ARRAY || reply->count != 2)

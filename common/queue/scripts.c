@@ -57,15 +57,21 @@
  * Counts a part of a chord, once, as Celery 5.7 does and beside it: `.d` says which are counted, `.c`
  * who publishes the body.  A list in `.j` is a Python worker's with result_chord_ordered off.  Keys
  * from k[o] on: j t s d c group; arguments from a[b] on: group member score mark token claim size.
- * nil: counted, and there is nothing to do.
+ * nil: counted, and there is nothing to do.  Effects of the kind 'm' are further parts of the same
+ * chord, counted with it; k, a and n from ko and ao on are the effects.
  */
 #define COUNT                                                                                      \
-	"local function count(k,o,a,b,ttl) local c=redis.call "                                    \
+	"local function count(k,o,a,b,ttl,ko,ao,n) local c=redis.call "                            \
 	"local j,t,s,d,cl=k[o],k[o+1],k[o+2],k[o+3],k[o+4] "                                       \
 	"local holder=c('GET',cl) if holder=='done' then return nil end "                          \
-	"local list=c('TYPE',j).ok=='list' "                                                       \
-	"if c('SADD',d,a[b+3])==1 then "                                                           \
-	"if list then c('RPUSH',j,a[b+1]) else c('ZADD',j,a[b+2],a[b+1]) end end "                 \
+	"local kind=c('TYPE',j).ok "                                                               \
+	"local list=kind=='list' or (kind=='none' and a[b+7]~='') "                                \
+	"local function add(mark,score,member) if c('SADD',d,mark)==1 then "                       \
+	"if list then c('RPUSH',j,member) else c('ZADD',j,score,member) end end end "              \
+	"for i=0,n-1 do local p=a[ao+3*i+2] if a[ao+3*i]=='m' and k[ko+i]==j then "                \
+	"local len,at=string.match(p,'^(%d+):()') "                                                \
+	"add(string.sub(p,at,at+len-1),a[ao+3*i+1],string.sub(p,at+len)) end end "                 \
+	"add(a[b+3],a[b+2],a[b+1]) "                                                               \
 	"local n=list and c('LLEN',j) or c('ZCARD',j) "                                            \
 	"if a[b+6]~='' then c('SET',s,a[b+6],'NX','EX',ttl) end "                                  \
 	"for i=0,5 do if i~=4 then c('EXPIRE',k[o+i],ttl) end end "                                \
@@ -89,11 +95,11 @@ static const char *const texts[LANE_SCRIPTS] = {
 
 	[SCRIPT_STEP] = FENCE PUT EFFECTS COUNT
 	"local n=tonumber(a[14]) "
-	"if not holds(k,15,a,22,n) then return {-1,0,0} end "
-	"if a[15]~='' then local open=count(k,9,a,15,a[9]) "
+	"if not holds(k,15,a,23,n) then return {-1,0,0} end "
+	"if a[15]~='' then local open=count(k,9,a,15,a[9],15,23,n) "
 	"if open then if a[8]~='' then put(k[5],a[8],a[9],true) end return open end end "
 	END
-	"effect(k,15,a,22,n,a[9]) "
+	"effect(k,15,a,23,n,a[9]) "
 	"return 1",
 
 	[SCRIPT_SCHEDULE] = FENCE PUT NOW
@@ -273,11 +279,11 @@ struct redis_script script_results_step = {
 	.text = DRAINS
 	"local k,a=KEYS,ARGV " PUT EFFECTS COUNT
 	"local n=tonumber(a[3]) "
-	"if not holds(k,8,a,11,n) then return {-1,0,0} end "
+	"if not holds(k,8,a,12,n) then return {-1,0,0} end "
 	"if a[1]~='' then put(k[1],a[1],a[2],true) end "
-	"local open=nil if a[4]~='' then open=count(k,2,a,4,a[2]) end "
+	"local open=nil if a[4]~='' then open=count(k,2,a,4,a[2],8,12,n) end "
 	"if open then return open end "
-	"effect(k,8,a,11,n,a[2]) "
+	"effect(k,8,a,12,n,a[2]) "
 	"return 1",
 };
 

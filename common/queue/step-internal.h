@@ -23,7 +23,7 @@
  * the chord of which the body itself was a part is counted next, in the same way.
  *
  * Keys, as Celery 5.7 has them (celery-taskset-meta-<group>…): `.j` ZSET of [1, id, state, result] by
- * group_index; `.d` SET of id:index, what is counted; `.s` the size, `.t` an addend; `.c` the claim, then
+ * group_index (a LIST with APIUM_RESULT_CHORD_ORDERED=off); `.d` SET of id:index, what is counted; `.s` the size, `.t` an addend; `.c` the claim, then
  * "done" for 300 s.  Neighbours of Celery 5.6 and before know neither `.d` nor `.c`.
  *
  * With results in another Redis the counting is done there, before the acknowledgement here.

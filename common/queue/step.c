@@ -6,6 +6,7 @@
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "base/settings.h"
 #include "base/log.h"
 #include "base/world.h"
 #include "queue/relay.h"
@@ -20,7 +21,7 @@
 #define LEVELS_MOST   SIGNATURE_DEPTH
 #define TOKEN_BYTES   16
 #define CHORD_KEYS    6
-#define STEP_WORDS    8 /* of SCRIPT_STEP, between those of SCRIPT_END and the effects */
+#define STEP_WORDS    9 /* of SCRIPT_STEP, between those of SCRIPT_END and the effects */
 
 static const char *const chord_suffixes[CHORD_KEYS] = { ".j", ".t", ".s", ".d", ".c", "" };
 
@@ -90,7 +91,7 @@ static void words_init(struct words *w, struct arena *arena, size_t keys, size_t
 			     .args = arena_array(arena, struct str, args) };
 }
 
-/* Group, member, score, mark, token, claim, size; for no chord all of it empty. */
+/* Group, member, score, mark, token, claim, size, "1" for a list; for no chord all of it empty. */
 static void add_part(struct words *w, struct arena *arena, const struct follow_part *part,
 		     const char *token)
 {
@@ -117,6 +118,7 @@ static void add_part(struct words *w, struct arena *arena, const struct follow_p
 	add_arg(w, str_c(token));
 	add_arg(w, STR(CLAIM_SECONDS));
 	add_arg(w, part->size > 0 ? arena_printf(arena, "%" PRId64, part->size) : STR(""));
+	add_arg(w, settings.result_chord_ordered ? STR("") : STR("1"));
 }
 
 static bool is_of_the_queue(const struct follow_effect *e)

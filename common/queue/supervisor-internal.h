@@ -44,7 +44,7 @@ struct supervisor {
 	size_t queue_count, own_queues, queue_room;
 	unsigned queues_added;  /* ever */
 	struct queue_book book; /* those that are pushed to */
-	struct lane **lanes;    /* [place * QUEUE_STEPS + step]; NULL: nobody has the place */
+	struct lane **lanes;    /* [place * queue_steps() + step]; NULL: nobody has the place */
 	bool *is_fed_alone;     /* the lane's last message was one for an alone host */
 	unsigned lane_count, turn;
 	struct queue_keys unknown_to; /* for tasks that are not known; queue absent: dead letters */
@@ -102,6 +102,10 @@ void arrive_again(struct supervisor *, struct flight *, const struct message *, 
 /* fate.c */
 void fate_outcome(struct supervisor *, struct flight *, enum link_state, struct str payload);
 void fate_death(struct supervisor *, struct flight *, enum crew_end, const char *how);
+/* It is sent to run alone; it has not killed anybody: should all of us die now, it is, or is not, to
+ * blame. */
+void fate_suspect(struct supervisor *, struct flight *, struct str id);
+void fate_acquit(struct supervisor *, struct flight *, struct str id);
 /* Back to where it came from, unchanged. */
 void fate_release(struct supervisor *, struct flight *);
 /* To the dead letters; `m` NULL: nothing of the message is known but its bytes. */

@@ -64,7 +64,8 @@ static unsigned asked(const struct supervisor *s)
 static bool is_its_turn(const struct supervisor *s, unsigned queue, int step)
 {
 	for (int above = 0; above < step; above++) {
-		const struct lane *lane = s->lanes[queue * QUEUE_STEPS + (unsigned) above];
+		const struct lane *lane =
+			s->lanes[queue * (unsigned) queue_steps() + (unsigned) above];
 
 		if (lane_is_open(lane) && !lane_is_dry(lane))
 			return false;
@@ -76,8 +77,9 @@ static unsigned fetch_lane(struct supervisor *s, unsigned number, unsigned room)
 {
 	struct lane *lane = s->lanes[number];
 
-	if (lane == NULL || control_is_cancelled(s->control, number / QUEUE_STEPS) ||
-	    !lane_may_fetch(lane) || !is_its_turn(s, number / QUEUE_STEPS, lane_step(lane)))
+	if (lane == NULL || control_is_cancelled(s->control, number / (unsigned) queue_steps()) ||
+	    !lane_may_fetch(lane) ||
+	    !is_its_turn(s, number / (unsigned) queue_steps(), lane_step(lane)))
 		return 0;
 	if (s->is_fed_alone[number] && crew_is_short_of_alone(s->crew))
 		return 0;
@@ -100,13 +102,15 @@ static void fetch(struct supervisor *s)
 		return;
 	room -= out;
 	s->turn++;
-	for (int step = 0; step < QUEUE_STEPS; step++)
+	for (int step = 0; step < queue_steps(); step++)
 		for (unsigned i = 0; i < s->queue_count && room > 0; i++) {
 			unsigned queue = (unsigned) ((i + s->turn) % s->queue_count);
 			unsigned n;
 
 			do {
-				n = fetch_lane(s, queue * QUEUE_STEPS + (unsigned) step, room);
+				n = fetch_lane(s,
+					       queue * (unsigned) queue_steps() + (unsigned) step,
+					       room);
 				room -= MIN(n, room);
 			} while (n == LANE_BATCH && room > 0);
 		}
@@ -139,7 +143,7 @@ static void on_lost(void *arg, struct lane *lane, struct flight *f)
 	struct supervisor *s = arg;
 
 	(void) lane;
-	series_add_own(s->losses[f->lane / QUEUE_STEPS], 1);
+	series_add_own(s->losses[f->lane / (unsigned) queue_steps()], 1);
 	if (!s->is_crew_gone)
 		crew_forget(s->crew, f);
 }
@@ -178,7 +182,7 @@ void supervisor_tell(struct supervisor *s, struct str id, struct str document)
 	_cleanup_(buf_fini) struct buf key = BUF_INIT;
 	char ttl[16];
 
-	(void) snprintf(ttl, sizeof(ttl), "%d", RESULT_TTL_SECONDS);
+	(void) snprintf(ttl, sizeof(ttl), "%" PRId64, result_ttl());
 	queue_key_result(&key, id);
 	if (redis_send_script(redis, &script_tell, 1,
 			      REDIS_WORDS(buf_str(&key), document, str_c(ttl), STR("")), on_told,
@@ -208,25 +212,15 @@ static void on_started(void *arg, struct flight *f, struct str payload)
 		events_started(s, texts[0]);
 }
 
-/* The supervisor marks where a suspect runs: if all of us die with it, who sweeps knows whom to
- * blame. */
 static void on_suspect(void *arg, struct flight *f, struct str frame)
 {
-	struct supervisor *s = arg;
-	struct lane *lane = supervisor_lane(s, f);
 	_cleanup_(arena_fini) struct arena arena;
 	struct link_job job;
 	struct message m;
-	struct str id;
 
 	arena_init(&arena);
 	must(link_take_job(frame, &job, &m) == 0); /* our own frame */
-	id = message_text(&arena, &m, MESSAGE_ID);
-	if (redis_send(s->general,
-		       REDIS_WORDS(STR("HSET"), lane_keys(lane)->crash,
-				   arena_printf(&arena, "%.*s:in", STR_ARG(id)), lane_token(lane)),
-		       NULL, NULL) < 0)
-		log_debug("a suspect could not be marked, ignoring");
+	fate_suspect(arg, f, message_text(&arena, &m, MESSAGE_ID));
 }
 
 struct pushing {

@@ -37,8 +37,8 @@ struct sweeper {
 
 static bool is_own(struct supervisor *s, size_t queue, struct str token)
 {
-	for (int step = 0; step < QUEUE_STEPS; step++) {
-		struct lane *lane = s->lanes[queue * QUEUE_STEPS + step];
+	for (int step = 0; step < queue_steps(); step++) {
+		struct lane *lane = s->lanes[queue * (unsigned) queue_steps() + step];
 
 		if (lane != NULL && lane_has_token(lane, token))
 			return true;
@@ -97,7 +97,7 @@ static int step_of(struct str token)
 {
 	int step = token.len == 0 ? 0 : token.at[token.len - 1] - '0';
 
-	return step < 0 || step >= QUEUE_STEPS ? 0 : step;
+	return step < 0 || step >= queue_steps() ? 0 : step;
 }
 
 /* id and message of one element, for the script. */

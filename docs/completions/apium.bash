@@ -16,7 +16,7 @@ _apium() {
 		settings) words="--help" ;;
 		check) words="--help --folder" ;;
 		enqueue) words="--help --args --kwargs --queue --key --durability --eta --wait" ;;
-		call) words="--help --args --kwargs --eta --countdown --expires --serializer --queue --exchange --routing-key --priority --time-limit --soft-time-limit --ignore-result --task-id" ;;
+		call) words="--help --args --kwargs --eta --countdown --expires --serializer --queue --exchange --routing-key --priority --time-limit --soft-time-limit --ignore-result --task-id --options" ;;
 		result) words="--help --traceback --timeout --json" ;;
 		status) words="--help --destination --timeout --json" ;;
 		inspect) words="--help --destination --timeout --json --list" ;;

@@ -2,6 +2,7 @@
 step and every chord's body runs once whatever dies."""
 
 import base64
+import gc
 import json
 import os
 import signal
@@ -13,7 +14,8 @@ import celery
 import pytest
 from celery import chain, chord, group
 
-from jobs_stack import Stack, wait_for
+from jobs_stack import Redis, Stack, wait_for
+from proxy import Proxy
 
 PATIENCE = 30
 
@@ -274,6 +276,22 @@ def test_a_failing_chain_in_a_chord_fails_it(apium, add, total, fail):
     assert "raised JobError" in error(apium, result)
 
 
+def test_a_step_that_fails_before_several_parts_fails_the_chord(apium, add, total, fail):
+    """Each member of a group is a part of the chord, and none of them runs. With Celery alone such a chord waits for ever."""
+    def two():
+        return group(add(1), add(2))
+
+    def after_two():
+        return group(total(), total())
+
+    for parts in ([chain(fail(), two()), add(5, 5)], [add(5, 5), chain(add(1, 1), fail(), two())],
+                  [chord([fail(), add(1, 2)], after_two()), add(5, 5)], [chain(fail(), chord([add(1), add(2)], after_two())), add(5, 5)]):
+        result = chord(parts)(total())
+        assert "raised " in error(apium, result)
+        gid = result.parent.id
+        wait_for(lambda: apium.redis.call("GET", f"celery-taskset-meta-{gid}.c") == b"done", "the end of the chord")
+
+
 def test_a_failed_inner_chord_fails_the_outer_one(apium, add, total, fail):
     result = chord([chord([add(1, 1), fail()], total()), add(5, 5)])(total())
     assert "raised ChordError" in error(apium, result)
@@ -297,6 +315,30 @@ def test_a_claim_of_a_dead_worker_ends(apium, add, total):
     document(apium, parts[1].id)  # its result is there, and it is not acknowledged
     assert sum(len(m) for m in apium.in_flight("celery").values()) >= 1
     assert get(result) == [[2, 4]]
+    apium.wait_empty("celery")
+
+
+def test_a_part_that_has_ended_is_not_blamed_when_all_are_killed(apium, add, total):
+    """It ran alone, for it was there when workers were killed before; now it waits for somebody's claim."""
+    parts = [add(1, 1).set(task_id=celery.utils.uuid()), add(2, 2).set(queue="held", task_id=celery.utils.uuid())]
+    result = chord(parts)(total())
+    letters, last = len(apium.letters("celery")), parts[1].id
+    document(apium, parts[0].id)
+    apium.redis.call("SET", f"celery-taskset-meta-{result.parent.id}.c", "somebody", "PX", 120000)
+    apium.redis.call("HSET", "apium:{celery}:crash", last, 2)
+    message = json.loads(apium.redis.call("RPOP", "held"))
+    message["headers"]["redelivered"] = True
+    apium.redis.call("LPUSH", "celery", json.dumps(message))
+    for round_ in range(3):
+        document(apium, last)
+        wait_for(lambda: not apium.redis.call("HEXISTS", "apium:{celery}:crash", last + ":in"), "it to be acquitted")
+        apium.worker.kill()
+        apium.redis.call("DEL", "celery-task-meta-" + last)
+        if round_ == 2:
+            apium.redis.call("DEL", f"celery-taskset-meta-{result.parent.id}.c")
+        apium.start_worker()
+    assert get(result) == [[2, 4]]
+    assert len(apium.letters("celery")) == letters
     apium.wait_empty("celery")
 
 
@@ -414,6 +456,30 @@ def test_a_chord_is_split(app, add, double, total):
             assert value in ([[2, 4, 6]], 12)
 
 
+def test_a_chord_without_an_order_is_split(apium, app, add, double, total, tmp_path):
+    """`result_chord_ordered=False`: what the parts returned comes as they end."""
+    ours = apium.start_program("apium-worker", APIUM_QUEUES="apart", APIUM_RESULT_CHORD_ORDERED="off", APIUM_NODE="apart@here")
+    script = tmp_path / "unordered.py"
+    script.write_text(textwrap.dedent(PYTHON_WORKER).replace(
+        "backend=sys.argv[1])", "backend=sys.argv[1], result_backend_transport_options={'result_chord_ordered': False})").replace(
+        '"python"', '"unordered"'))
+    unordered = subprocess.Popen([sys.executable, script, apium.redis.tcp_url()])
+    try:
+        def double(x):
+            return app.signature("python.double", args=(x,), queue="unordered")
+
+        assert get(chord([add(1, 1).set(queue="apart", countdown=1), add(2, 2).set(queue="apart")])(total())) == [[4, 2]]
+        for parts in ([double(2), add(1, 1).set(queue="apart"), double(4), add(3, 3).set(queue="apart")], [double(1), double(2)],
+                      [add(1, 0).set(queue="apart"), add(2, 0).set(queue="apart")]):
+            for body in (total(), app.signature("python.total", queue="unordered")):
+                value = get(chord(parts)(body))
+                assert value in (20, 6, 3) or sorted(value[0]) in ([2, 4, 6, 8], [2, 4], [1, 2])
+    finally:
+        ours.stop()
+        unordered.terminate()
+        unordered.wait(PATIENCE)
+
+
 def test_a_python_part_fails_a_chord(apium, app, add, total, python):
     for parts in ([add(1, 1), app.signature("python.raise", queue="python")],
                   [app.signature("python.raise", queue="python"), add(1, 1).set(countdown=1)]):
@@ -462,6 +528,54 @@ def test_every_body_and_step_runs_once_whatever_dies(apium, app, victim):
     apium.wait_empty("celery")
     assert counts(apium, victim) == expected(n, victim)
     assert len(apium.letters("celery")) == letters
+
+
+def two_sleepers(app):
+    """A chord of one part here and one that is held back; its group."""
+    parts = [app.signature("diag.sleep", kwargs={"seconds": 1}, queue=queue, task_id=celery.utils.uuid()) for queue in ("apart", "held")]
+    return chord(parts)(app.signature("celery.accumulate", queue="bodies")).parent.id
+
+
+@pytest.mark.parametrize("which", ["first", "last"])
+def test_killed_between_counting_and_acknowledging(apium, tmp_path, which):
+    """Results in another Redis: the part is counted there, then acknowledged here. It is delivered again, and counts no more."""
+    results = Redis(str(tmp_path)).start()
+    app = celery.Celery(broker=apium.redis.tcp_url(), backend=results.tcp_url())
+
+    def start():
+        return apium.start_program("apium-worker", APIUM_QUEUES="apart", REDIS_URL=proxy.url, APIUM_RESULT_URL=results.url)
+
+    proxy = Proxy(apium.redis.port)
+    worker = start()
+    try:
+        gid = two_sleepers(app)
+        if which == "last":
+            wait_for(lambda: results.call("ZCARD", f"celery-taskset-meta-{gid}.j") == 1, "the first part")
+            apium.wait_empty("apart")
+            apium.redis.call("LMOVE", "held", "apart", "RIGHT", "LEFT")
+        wait_for(lambda: sum(len(m) for m in apium.in_flight("apart").values()) == 1, "the part to be taken")
+        proxy.loses_requests = True  # what is sent from here on, the acknowledgement as well, never comes
+        n = 1 if which == "first" else 2
+        wait_for(lambda: results.call("ZCARD", f"celery-taskset-meta-{gid}.j") == n, "the part to be counted")
+        worker.kill()
+        proxy.cut()
+        assert apium.redis.call("LLEN", "bodies") == 0
+        assert sum(len(m) for m in apium.in_flight("apart").values()) == 1  # not acknowledged
+        worker = start()
+        if which == "first":
+            apium.wait_empty("apart")
+            assert results.call("ZCARD", f"celery-taskset-meta-{gid}.j") == 1 and apium.redis.call("LLEN", "bodies") == 0
+            apium.redis.call("LMOVE", "held", "apart", "RIGHT", "LEFT")
+        wait_for(lambda: results.call("GET", f"celery-taskset-meta-{gid}.c") == b"done", "the end of the chord")
+        apium.wait_empty("apart")
+        assert apium.redis.call("LLEN", "bodies") == 1
+    finally:
+        apium.redis.call("DEL", "bodies")
+        worker.stop()
+        proxy.close()
+        gc.collect()  # what the client keeps of a result says goodbye to its server
+        app.close()
+        results.stop()
 
 
 def test_results_in_another_redis(apium, add):

@@ -21,6 +21,8 @@ CLIENT = """
     answers["unicode"] = app.send_task("diag.echo", kwargs={"s": "ž\\u2603"}).get(timeout=20)
     answers["urgent"] = app.send_task("diag.add", kwargs={"x": 1, "y": 1}, priority=9, countdown=0.2).get(timeout=20)
     answers["parts"] = celery.group(app.signature("diag.add", (i, i)) for i in range(3)).apply_async().get(timeout=20)
+    body = app.signature("celery.accumulate")
+    answers["chord"] = celery.chord([app.signature("diag.add", (i, i)) for i in range(4)])(body).get(timeout=20)
     try:
         app.send_task("diag.fail", kwargs={"times": 9, "error": "boom", "retries": 0}).get(timeout=20)
     except Exception as error:
@@ -51,6 +53,20 @@ WORKER = """
 """
 
 
+# A chord whose parts run here and there, and whose body runs where it is told to.
+SPLIT = """
+    import json, sys
+    import celery
+    app = celery.Celery(broker=sys.argv[1], backend=sys.argv[1])
+
+    def chord(body, parts):
+        header = [app.signature("diag.add", (i, i), queue=parts[i % len(parts)]) for i in range(6)]
+        return celery.chord(header)(app.signature("celery.accumulate", queue=body)).get(timeout=30)
+
+    print(json.dumps([chord(body, parts) for body in ("celery", "python") for parts in (["celery", "python"], ["python"], ["celery"])]))
+"""
+
+
 @pytest.fixture(scope="module")
 def apium():
     assert os.path.exists(PYTHON), "tests/.venv-celery52 is not there: ./dev test makes it"
@@ -70,6 +86,7 @@ def test_its_clients_are_served(apium, tmp_path):
     assert client.returncode == 0 and answers["version"].startswith("5.2.")
     assert answers["ping"] == {"here@celery52": {"ok": "pong"}} and "diag.add" in answers["registered"]["here@celery52"]
     assert (answers["sum"], answers["urgent"], answers["parts"]) == (5, 2, [0, 2, 4])
+    assert answers["chord"] == [[0, 2, 4, 6]]
     assert answers["unicode"] == {"s": "ž\u2603"}
     assert answers["error"] == ["JobError", "boom"] and answers["revoked"] == "revoked"
 
@@ -86,6 +103,11 @@ def test_its_worker_runs_what_is_called_and_answers(apium, tmp_path):
             sent = {"text": "Grüße \u2028 \U0001f600", "big": 2**70, "float": 0.1, "none": None, "list": [1, [{"a": True}]]}
             job = apium.apium("call", "diag.echo", "-k", json.dumps(sent), "--queue", "python").strip()
             assert apium.final(job)["result"] == sent
+            split = start(apium, tmp_path, SPLIT, stdout=subprocess.PIPE)
+            answers = json.loads(split.communicate(timeout=120)[0])
+            assert split.returncode == 0 and len(answers) == 6
+            for (parts,) in answers:  # of a Python part, its version and limits as well
+                assert [part if isinstance(part, int) else part[1] for part in parts] == [0, 2, 4, 6, 8, 10]
             said = wait_for(lambda: apium.apium("status", "-t", "2"), "an answer")
             assert apium.redis.call("HKEYS", "unacked") == [b"somebody's"]  # never this worker's, nor touched by it
             assert "->  python@celery52: OK" in said and "->  here@celery52: OK" in said and "2 nodes online." in said

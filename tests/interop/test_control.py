@@ -308,6 +308,13 @@ def test_events_tell_a_jobs_life(apium, app, ask):
         received, _, done = [e for e in events.seen if e.get("uuid") == good]
         assert (received["name"], received["args"], received["kwargs"]) == ("diag.add", "(2, 3)", "{}")
         assert done["result"] == "5" and done["runtime"] >= 0
+        state = app.events.State()  # the picture that Flower and exporters of metrics count from
+        for event in list(events.seen):
+            state.event(dict(event))
+        task, failed = state.tasks[good], state.tasks[bad]
+        assert (task.name, task.state, task.worker.hostname, task.runtime) == ("diag.add", "SUCCESS", NODE, done["runtime"])
+        assert (failed.state, failed.retries, state.tasks[expired].state) == ("FAILURE", 1, "REVOKED")
+        assert state.workers[NODE].alive and state.workers[NODE].active is not None and state.workers[NODE].processed > 0
         assert ask("disable_events") == {"ok": "task events disabled"}
         quiet = apium.push("diag.add", (1, 1))
         apium.final(quiet)

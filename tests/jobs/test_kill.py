@@ -7,6 +7,7 @@ import time
 import pytest
 
 from jobs_stack import Stack, wait_for
+from proxy import Proxy
 
 JOBS = 100
 
@@ -164,6 +165,31 @@ def test_connections_are_cut_under_load(apium):
     assert succeeded(apium, jobs)
     assert_counted(apium, 300)
     apium.wait_empty()
+
+
+def test_replies_that_are_lost(apium):
+    """Redis has moved jobs into the in-flight list, or acknowledged them, and nobody was told."""
+    proxy = Proxy(apium.redis.port)
+    worker = apium.start_worker(REDIS_URL=proxy.url, APIUM_QUEUES="proxied")
+    try:
+        apium.final(apium.push("diag.noop", queue="proxied"))
+        proxy.loses_replies = True
+        taken = apium.push_many("diag.count", 3, lambda i: {"key": f"k{i}"}, queue="proxied")
+        wait_for(lambda: apium.in_flight("proxied") and not apium.waiting("proxied"), "them to be taken")
+        assert counts(apium) == {}
+        proxy.cut()
+        assert succeeded(apium, taken)
+        assert_counted(apium, 3)
+        running = apium.push_many("diag.sleep", 3, lambda i: {"seconds": 0.5}, queue="proxied")
+        wait_for(lambda: sum(len(m) for m in apium.in_flight("proxied").values()) == 3, "them to run")
+        proxy.loses_replies = True
+        assert succeeded(apium, running)  # their ends were heard by Redis
+        proxy.cut()
+        apium.wait_empty("proxied")
+        assert apium.letters("proxied") == []
+    finally:
+        worker.stop()
+        proxy.close()
 
 
 def test_same_key_counts_once(apium):

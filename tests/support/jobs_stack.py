@@ -451,9 +451,9 @@ class Stack:
         self.redis.call("LPUSH", key, message)
         return job
 
-    def apium(self, *words):
+    def apium(self, *words, **settings):
         """What the operator's command prints."""
-        done = subprocess.run([os.path.join(BUILD, "apium"), *words], env=self.environment(), capture_output=True,
+        done = subprocess.run([os.path.join(BUILD, "apium"), *words], env=self.environment(**settings), capture_output=True,
                               text=True, check=False, timeout=PATIENCE)
         if done.returncode != 0:
             raise AssertionError(f"apium {words}: {done.stderr}")

@@ -425,7 +425,7 @@ static struct str step(struct redis *r, struct arena *a, const char *index, cons
 		      STR("2"), STR("g"),
 		      arena_printf(a, "[1, \"%.*s\", \"%s\"]", STR_ARG(id), token), str_c(index),
 		      arena_printf(a, "%.*s:%s", STR_ARG(id), index), str_c(token), STR("5"),
-		      STR(""), str_c(check), STR(""), str_c(token), STR("p"), STR(""),
+		      STR(""), STR(""), str_c(check), STR(""), str_c(token), STR("p"), STR(""),
 		      STR("next")));
 }
 
