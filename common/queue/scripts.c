@@ -56,7 +56,7 @@
 /*
  * Counts a part of a chord, once, as Celery 5.7 does and beside it: `.d` says which are counted, `.c`
  * who publishes the body.  A list in `.j` is a Python worker's with result_chord_ordered off.  Keys
- * from k[o] on: j t s d c group; arguments from a[b] on: group member score mark token claim size.
+ * from k[o] on: j t s d c group; arguments from a[b] on: group member score mark token claim size list.
  * nil: counted, and there is nothing to do.  Effects of the kind 'm' are further parts of the same
  * chord, counted with it; k, a and n from ko and ao on are the effects.
  */

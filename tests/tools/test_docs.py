@@ -67,11 +67,14 @@ ALERTS_OF_BEAT = [
     ({"leader": "1x20", "run": "0+1x20", "lag": "40x20"}, ["ApiumBeatLate"]),
     ({"leader": "1x20", "run": "7x20", "lag": "40x20"}, []),  # long ago
     ({"leader": "1x20", "missed": "0x15 2x5"}, ["ApiumBeatMissed"]),
+    ({"leader": "1x20", "look": "1x20"}, []),
+    ({"leader": "1x20", "look": "1x10 100+60x10"}, ["ApiumBeatStopped"]),  # the leader does not know yet
+    ({"leader": "1x20", "look": "-1x20"}, ["ApiumBeatStopped"]),  # never has looked
 ]
 
 
 def test_the_alerts_of_beat_fire(tmp_path):
-    names = {"leader": "apium_beat_leader", "lag": "apium_beat_lag_seconds"}
+    names = {"leader": "apium_beat_leader", "lag": "apium_beat_lag_seconds", "look": "apium_beat_look_age_seconds"}
     labels = 'job="apium-beat",instance="one:9121"'
     tests = [{"interval": "1m",
               "input_series": [{"series": f"{names[key]}{{{labels}}}" if key in names else
