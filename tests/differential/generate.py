@@ -73,6 +73,7 @@ class Generator:
         self.rows = {}      # resource: [variable]
         self.number = 0     # of the newest value that must be unlike all others
         self.people = []    # aliases of the two users of now
+        self.deck = []      # operations that are still to come
 
     # -- the steps
 
@@ -94,7 +95,10 @@ class Generator:
             yield operation, {"do": f"OPTIONS {self.path(operation, False)}", "as": "admin"}
 
     def any(self):
-        operation = self.random.choice(self.operations)
+        """Each operation once, in any order, before one comes again."""
+        if not self.deck:
+            self.deck = self.random.sample(self.operations, len(self.operations))
+        operation = self.deck.pop()
         return operation, self.step(operation, self.caller(operation), self.random.random() < 0.55)
 
     def caller(self, operation):

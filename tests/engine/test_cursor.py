@@ -139,7 +139,7 @@ def test_an_edge_among_equals_is_named_by_its_key(stack):
 def test_the_document_tells_of_cursors(stack):
     told = stack.http("GET", "/api/v1/schema/").json
     names = [parameter["name"] for parameter in told["paths"]["/api/v1/latest/"]["get"]["parameters"]]
-    assert names == ["cursor", "level", "page_size", "search"]
+    assert names == ["cursor", "level", "page_size", "same", "search"]
     page = told["components"]["schemas"]["PaginatedLatestList"]
     assert page["required"] == ["results"] and list(page["properties"]) == ["next", "previous", "results"]
     assert page["properties"]["previous"]["example"] == "http://api.example.org/accounts/?cursor=cj0xJnA9NDg3"
