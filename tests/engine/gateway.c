@@ -1,6 +1,6 @@
 /*
- * A gateway of resources that no application here has (schema.sql): pages by cursor, rights, rows written with
- * a row, tenants, search by words.
+ * A gateway of resources that no application here has (schema.sql): pages by cursor, computed fields, rights, rows
+ * written with a row, tenants, search by words.
  */
 #include "auth/identity.h"
 #include "base/settings.h"
@@ -38,6 +38,30 @@ static const struct resource latest = READINGS("latest", "Latest", "latest/", "-
 	.page_parameter = "page_size", .page_most = 5);
 static const struct resource level = READINGS("level", "Level", "levels/", "level", .actions = MAY_LIST);
 static const struct resource arrival = READINGS("arrival", "Arrival", "arrivals/", "id", .actions = MAY_LIST);
+
+/* --- computed: cases, aggregates, ranks, by which is filtered and ordered too --- */
+
+#define PRIORITY "CASE WHEN t.level >= 3 THEN 100 WHEN t.level = 2 THEN 50 ELSE 25 END"
+#define ALIKE    "FROM readings r WHERE r.name = t.name"
+static const struct field ticket_fields[] = {
+	FIELD("id",       KEY),
+	FIELD("priority", INTEGER, COMPUTED(PRIORITY)),
+	FIELD("fee",      DECIMAL, DIGITS(6, 2), COMPUTED("CASE t.level WHEN 1 THEN 25 WHEN 2 THEN 4.5 ELSE 0 END::numeric(6, 2)")),
+	FIELD("above",    INTEGER, COMPUTED("(SELECT count(*) FILTER (WHERE r.level > t.level) " ALIKE ")")),
+	FIELD("average",  DECIMAL, NULLABLE, DIGITS(5, 2), COMPUTED("(SELECT round(avg(r.level), 2) " ALIKE ")")),
+	FIELD("place",    INTEGER, COMPUTED("(SELECT k.place FROM (SELECT r.id, rank() OVER (ORDER BY r.taken_at) AS place "
+	                                    ALIKE ") k WHERE k.id = t.id)")),
+};
+static const struct filter ticket_filters[] = {
+	FILTER("name",          TEXT,    EXACT, "t.name"),
+	FILTER("priority__gte", INTEGER, GTE,   PRIORITY),
+};
+static const struct order ticket_orders[] = { { "priority", PRIORITY }, { "taken_at", "t.taken_at" } };
+static const struct resource ticket = {
+	.name = "ticket", .model = "Ticket", .path = "tickets/", .table = "readings", .help = "What is urgent.",
+	.key = RESOURCE_BIGINT, FIELDS(ticket_fields), PERMISSIONS(anyone), .order = PRIORITY " DESC, t.taken_at",
+	.actions = MAY_LIST, .select = { FILTERS(ticket_filters), ORDERS(ticket_orders) },
+};
 
 /* --- rights --- */
 
@@ -214,7 +238,7 @@ static void sealed(const struct route_table *routes)
 int main(int argc, char **argv)
 {
 	static const struct resource *const resources[] = {
-		&latest, &level,  &arrival, &person, &article,    &text,    &address,
+		&latest, &level,  &arrival, &ticket, &person,     &article, &text, &address,
 		&line,   &parcel, &order,   &task,   &shown_task, &project, &page,
 	};
 	static const struct route routes[] = {
