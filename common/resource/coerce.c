@@ -58,6 +58,18 @@ static bool has_surrogate(struct str text, unsigned *ret)
 	return false;
 }
 
+/* The field's own rules. */
+static bool check_rules(struct coercion *c, struct str text)
+{
+	struct str broken[FIELD_RULES];
+	size_t count = c->field->rules(text, broken);
+
+	must(count <= FIELD_RULES);
+	for (size_t i = 0; i < count; i++)
+		errors_add(c->errors, c->field->name, "%.*s", STR_ARG(broken[i]));
+	return count == 0;
+}
+
 /* The checks every text passes, all of them, in DRF's order. */
 static bool check_text(struct coercion *c, struct str text)
 {
@@ -69,15 +81,8 @@ static bool check_text(struct coercion *c, struct str text)
 
 	if (f->has_pattern != NULL && !f->has_pattern(valid))
 		is_right = blame(c, f->pattern_words);
-	if (f->rules != NULL) {
-		struct str broken[FIELD_RULES];
-		size_t count = f->rules(valid, broken);
-
-		must(count <= FIELD_RULES);
-		for (size_t i = 0; i < count; i++)
-			errors_add(c->errors, f->name, "%.*s", STR_ARG(broken[i]));
-		is_right = is_right && count == 0;
-	}
+	if (f->rules != NULL && !f->rules_come_last)
+		is_right = check_rules(c, valid) && is_right;
 	if (f->most_length > 0 && utf8_length(valid) > f->most_length) {
 		errors_add(c->errors, f->name, "Ensure this field has no more than %u characters.",
 			   f->most_length);
@@ -90,6 +95,8 @@ static bool check_text(struct coercion *c, struct str text)
 			   surrogate);
 		is_right = false;
 	}
+	if (is_right && f->rules_come_last)
+		is_right = check_rules(c, valid);
 	return is_right;
 }
 

@@ -100,6 +100,7 @@ struct field {
 	/* More rules of a text: fills the sentences that it breaks (at most FIELD_RULES), returns
 	 * how many. */
 	size_t (*rules)(struct str value, struct str *ret_sentences);
+	bool rules_come_last; /* asked only of a text that is right otherwise: DRF's validate_<field> */
 	/* UPLOAD: 0, or a negative error whose reason is the message.  Must not yield. */
 	int (*file_rule)(const struct upload *);
 	const struct resource *refers; /* REFERENCE, EMBED, MANY, KEYS */
@@ -165,6 +166,7 @@ struct field {
 #define ONE_OF(list_)        .choices = (list_)
 #define PATTERN(fn_, words_) .has_pattern = (fn_), .pattern_words = (words_)
 #define RULES(fn_)           .rules = (fn_)
+#define LAST_RULES(fn_)      .rules = (fn_), .rules_come_last = true
 #define FILE_RULE(fn_)       .file_rule = (fn_)
 #define REFERS(resource_)    .refers = (resource_)
 #define THROUGH(column_)     .through = (column_)

@@ -22,7 +22,7 @@ static size_t title_rules(struct str title, struct str *ret_sentences)
 static const struct field fields[] = {
 	/*    name             type       rules */
 	FIELD("id",            KEY),
-	FIELD("title",         TEXT,      REQUIRED, LENGTH(200), RULES(title_rules)),
+	FIELD("title",         TEXT,      REQUIRED, LENGTH(200), LAST_RULES(title_rules)),
 	FIELD("slug",          TEXT,      READ_ONLY, SLUG),
 	FIELD("content",       TEXT,      REQUIRED),
 	FIELD("author",        EMBED,     COLUMN("author_id"), READ_ONLY, REFERS(&user_resource), SHAPE(user_summary), CALLED("UserSummary")),

@@ -11,6 +11,7 @@ PRODUCTS = "/api/v1/products/"
 NO_CREDENTIALS = {"detail": "Authentication credentials were not provided."}
 FORBIDDEN = {"detail": "You do not have permission to perform this action."}
 NOT_JSON = {"Content-Type": "text/plain"}
+JSON_TYPE = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 BAD_JSON = [
@@ -222,6 +223,14 @@ def test_both_mounts_answer_the_same(stack, shop, ann):
     one, other = (stack.http("GET", f"{mount}products/{product['id']}/", token=ann.access)
                   for mount in ("/api/v1/", "/api/"))
     assert one.status == 200 and one.body == other.body
+
+
+def test_a_rule_of_ones_own_comes_last(stack, ann):
+    """DRF's validate_title is asked of a title that is right otherwise."""
+    for title, words in (("a\0b", "Null characters are not allowed."), ("abcd", "Title must be at least 5 characters"),
+                         ("x" * 201, "Ensure this field has no more than 200 characters.")):
+        answer = stack.http("POST", "/api/v1/posts/", json.dumps({"title": title, "content": "c"}).encode(), ann.access, JSON_TYPE)
+        assert (answer.status, answer.json) == (400, {"title": [words]})
 
 
 def test_the_root_names_the_resources(stack, ann):

@@ -386,6 +386,6 @@ def test_the_live_view_shows_workers_and_jobs(stack, worker):
     with Events(stack, is_terminal=True) as events:
         job = run(stack, "call", "diag.add", "-a", "[1, 2]", "--queue", "images").strip()
         wait_for("the picture", lambda: re.search(job + r" .*diag\.add .*succeeded", events.text))
-        assert re.search(re.escape(NODE) + r" +online", events.text)
+        wait_for("the worker's next heartbeat", lambda: re.search(re.escape(NODE) + r" +online", events.text))
         assert events.stop() == 0
     wait_for("the other screen to go", lambda: "\x1b[?1049l" in events.text)
