@@ -13,6 +13,7 @@ import urllib.request
 
 import celery
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from jobs_stack import SEPARATOR, Stack, free_port, wait_for
 
@@ -398,6 +399,20 @@ def test_flower_applies_lists_and_revokes_tasks(flower, apium, ask):
     wait_for(lambda: (flower("/api/tasks").get(long) or {}).get("state") == "STARTED", "Flower to see it")
     flower(f"/api/task/revoke/{long}?terminate=true", form="")  # which it passes on as 1
     assert apium.final(long)["result"]["exc_message"] == ["terminated"]
+
+
+def test_flower_exports_metrics(flower, apium, ask):
+    """What exporters count: events by worker, type and task, run times, workers that are there."""
+    ask("enable_events")
+    apium.final(flower("/api/task/send-task/diag.add", {"args": [1, 2]})["task-id"])
+
+    def exported():
+        return {(sample.name, sample.labels.get("type"), sample.labels.get("task")): sample.value
+                for family in text_string_to_metric_families(flower("/metrics")) for sample in family.samples
+                if sample.labels.get("worker") == NODE}
+    told = wait_for(lambda: exported() if ("flower_events_total", "task-succeeded", "diag.add") in exported() else None, "them")
+    assert told["flower_events_total", "task-received", "diag.add"] >= 1 and told["flower_events_total", "task-started", "diag.add"] >= 1
+    assert told["flower_task_runtime_seconds_count", None, "diag.add"] >= 1 and told["flower_worker_online", None, None] == 1
 
 
 def test_flower_grows_the_pool(flower):

@@ -1,7 +1,10 @@
 """Processes and servers die in the middle of work; every job ends, and counts once."""
 
+import datetime
 import os
 import signal
+import struct
+import subprocess
 import time
 
 import pytest
@@ -190,6 +193,43 @@ def test_replies_that_are_lost(apium):
     finally:
         worker.stop()
         proxy.close()
+
+
+@pytest.fixture
+def clock(tmp_path):
+    """(settings of a worker, a function that moves its clock to so many seconds from the right time)"""
+    library, shift = tmp_path / "clock_shift.so", tmp_path / "shift"
+    source = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support", "clock_shift.c")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    shift.write_bytes(struct.pack("q", 0))
+
+    def move(seconds):
+        with open(shift, "r+b") as file:
+            file.write(struct.pack("q", seconds))
+    yield {"LD_PRELOAD": library, "CLOCK_SHIFT": shift,
+           "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}, move
+
+
+def test_the_clock_jumps(apium, clock):
+    """Nothing is lost, nothing done twice, no lease ends: they count beats, and what waits for its time asks Redis for it."""
+    settings, move = clock
+    jumping = apium.start_worker(APIUM_QUEUES="jumps", **settings)
+    other = apium.start_worker(APIUM_QUEUES="jumps")
+    for jump in (3600, -86400, 86400 * 400, 0):
+        running = apium.push_many("diag.sleep", 6, lambda i: {"seconds": 0.5}, queue="jumps")
+        quick = apium.push_many("diag.count", 20, lambda i: {"key": f"{jump}.{i}"}, queue="jumps")
+        eta = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=1)).isoformat()
+        later = apium.push_many("diag.count", 5, lambda i: {"key": f"{jump}.later.{i}"}, queue="jumps", eta=eta)
+        wait_for(lambda: apium.in_flight("jumps"), "them to be taken")
+        move(jump)
+        assert succeeded(apium, running + quick + later)
+        apium.wait_empty("jumps")
+        days = {apium.result(job)["date_done"][:10] for job in running + quick + later}
+        assert len(days) > 1 or abs(jump) < 86400, "both workers have the same time"
+    counted = counts(apium)
+    assert len(counted) == 4 * 25 and set(counted.values()) == {1}
+    assert apium.letters("jumps") == [] and len(apium.redis.call("HKEYS", "apium:{jumps}:workers")) >= 2
+    assert jumping.stop() == 0 and other.stop() == 0
 
 
 def test_same_key_counts_once(apium):
