@@ -274,17 +274,19 @@ struct str client_read_answer(int fd, bool is_head)
 	size_t need;
 
 	for (;;) {
-		char byte;
+		char bytes[4096];
+		ssize_t n;
 
 		need = answer_length(buf_str(&b), is_head);
 		if (need != 0 && b.len == need)
 			return arena_str(&fx.arena, buf_str(&b));
-		/* Byte by byte: what follows belongs to the next answer. */
-		if (recv(fd, &byte, 1, 0) == 1) {
-			buf_add_byte(&b, byte);
+		/* The head byte by byte: what follows may belong to the next answer. */
+		n = recv(fd, bytes, need == 0 ? 1 : MIN(need - b.len, sizeof(bytes)), 0);
+		if (n > 0) {
+			buf_add(&b, bytes, (size_t) n);
 			continue;
 		}
-		cr_assert(errno == EAGAIN, "the connection ended after \"%s\"", b.at);
+		cr_assert(n < 0 && errno == EAGAIN, "the connection ended after \"%s\"", b.at);
 		cr_assert(now_monotonic() < end, "no whole answer, only \"%s\"", b.at);
 		loop_turn(fx.loop, MSEC);
 	}
