@@ -28,6 +28,9 @@ INSERT INTO comments (id, created_at, updated_at, post_id, author_id, content)
     SELECT lpad(n::text, 32, '0')::uuid, now(), now(), lpad((n % {posts} + 1)::text, 32, '0')::uuid,
         (SELECT id FROM users LIMIT 1), 'Comment ' || n
     FROM generate_series(1, {comments}) n;
+INSERT INTO reviews (id, created_at, updated_at, product_id, user_id, rating, comment)
+    SELECT lpad(n::text, 32, '0')::uuid, now(), now(), lpad(n::text, 32, '0')::uuid, (SELECT id FROM users LIMIT 1), n % 5 + 1, ''
+    FROM generate_series(1, {posts}) n;
 VACUUM ANALYZE;
 """
 

@@ -22,7 +22,7 @@ INSERT INTO categories (id, created_at, updated_at, name, slug, description)
 INSERT INTO products (id, created_at, updated_at, is_deleted, owner_id, name, slug, description, price, eur_to_usd_rate,
         quantity, unit_discount, discount_percentage, stock, low_stock_threshold, category_id, status, is_active,
         is_published, view_count)
-    SELECT lpad(n::text, 32, '0')::uuid, now(), now(), false, (SELECT id FROM users), 'Product ' || n, 'product-' || n,
+    SELECT lpad(n::text, 32, '0')::uuid, now() - n * interval '1 minute', now(), false, (SELECT id FROM users), 'Product ' || n, 'product-' || n,
         repeat('A line of "text", as products have it. ', 5), n % 1000 + 0.5, 1.1, 1, 0, 0, n % 50, 10,
         lpad((n % 20 + 1)::text, 32, '0')::uuid, 'active', true, true, 0
     FROM generate_series(1, {products}) n;
