@@ -73,12 +73,8 @@ def test_bodies_are_read_as_python_reads_them(apium):
         message["body"] = base64.b64encode(body).decode()
         jobs[job] = body
         apium.redis.call("LPUSH", "celery", json.dumps(message))
-    letters = {}
-
-    def ended():
-        letters.update((record["id"], raw) for record, raw in apium.letters("celery"))
-        return all(job in letters or apium.result(job) is not None for job in jobs)
-    wait_for(ended, "the end of them all")
+    wait_for(lambda: all(apium.result(job) is not None for job in jobs), "the end of them all")
+    letters = {record["id"]: raw for record, raw in apium.letters("celery")}  # written together with the results
     wrong, taken = [], 0
     for job, body in jobs.items():
         expected, document = read(body), apium.result(job)
